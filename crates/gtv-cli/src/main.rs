@@ -1,0 +1,2 @@
+//! The `gtv-cli` binary.
+fn main() {}

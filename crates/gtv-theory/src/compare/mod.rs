@@ -1,0 +1,1 @@
+//! Distances between distributions, and what they are compared on.

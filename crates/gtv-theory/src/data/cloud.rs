@@ -1,0 +1,145 @@
+//! p_data = Σ_m π_m δ(x0 − μ_m).
+
+use crate::error::{Error, Result, check_finite, check_len};
+
+/// A weighted set of M points in D dimensions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PointCloud {
+    points: Vec<f64>,
+    dim: usize,
+    weights: Vec<f64>,
+}
+
+impl PointCloud {
+    /// Points with equal weights π_m = 1/M.
+    ///
+    /// # Shapes
+    /// `points`: M × `dim`, row-major.
+    ///
+    /// # Errors
+    /// Empty input, a length that is no multiple of `dim`, or a value that is not finite.
+    pub fn new(points: Vec<f64>, dim: usize) -> Result<Self> {
+        let len = Self::check_points(&points, dim)?;
+        let weights = vec![1.0 / len as f64; len];
+        Ok(Self { points, dim, weights })
+    }
+
+    /// Points with their own weights π_m, which must be a probability vector.
+    ///
+    /// # Shapes
+    /// `points`: M × `dim`, row-major; `weights`: M.
+    ///
+    /// # Errors
+    /// As [`PointCloud::new`]; [`Error::Weights`] for a negative weight or a sum off one by more than 1e-9.
+    pub fn with_weights(points: Vec<f64>, dim: usize, weights: Vec<f64>) -> Result<Self> {
+        let len = Self::check_points(&points, dim)?;
+        check_len("weights", len, weights.len())?;
+        if let Some((i, w)) = weights.iter().enumerate().find(|(_, w)| !(**w >= 0.0 && w.is_finite())) {
+            return Err(Error::Weights {
+                reason: format!("weight {i} is {w}; weights must be finite and at least 0"),
+            });
+        }
+        let total: f64 = weights.iter().sum();
+        if (total - 1.0).abs() > 1e-9 {
+            return Err(Error::Weights {
+                reason: format!("they sum to {total}, expected 1; divide them by their sum"),
+            });
+        }
+        Ok(Self { points, dim, weights })
+    }
+
+    fn check_points(points: &[f64], dim: usize) -> Result<usize> {
+        if points.is_empty() || dim == 0 {
+            return Err(Error::Empty { name: "the data" });
+        }
+        if !points.len().is_multiple_of(dim) {
+            return Err(Error::Shape {
+                name: "points",
+                expected: points.len().div_ceil(dim) * dim,
+                found: points.len(),
+            });
+        }
+        check_finite("points", points, dim)?;
+        Ok(points.len() / dim)
+    }
+
+    /// Refuses coinciding points, which make an unweighted data set a weighted one unnoticed.
+    ///
+    /// # Errors
+    /// [`Error::DuplicatePoints`] with the first pair in the order of the later index.
+    pub fn check_distinct(&self) -> Result<()> {
+        let mut seen = std::collections::HashMap::with_capacity(self.len());
+        for (i, row) in self.points.chunks_exact(self.dim).enumerate() {
+            // +0.0 turns −0.0 into +0.0, so that equal numbers have equal bits.
+            let key: Vec<u64> = row.iter().map(|v| (v + 0.0).to_bits()).collect();
+            if let Some(first) = seen.insert(key, i) {
+                return Err(Error::DuplicatePoints { first, second: i });
+            }
+        }
+        Ok(())
+    }
+
+    /// M, the number of points.
+    pub fn len(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Always false: a cloud has at least one point.
+    pub fn is_empty(&self) -> bool {
+        self.weights.is_empty()
+    }
+
+    /// D, the dimension.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The points μ_m, M × D row-major.
+    pub fn points(&self) -> &[f64] {
+        &self.points
+    }
+
+    /// One point μ_m.
+    pub fn point(&self, m: usize) -> &[f64] {
+        &self.points[m * self.dim..(m + 1) * self.dim]
+    }
+
+    /// The weights π_m.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    /// Σ π_m μ_m.
+    pub fn mean(&self) -> Vec<f64> {
+        let mut mean = vec![0.0; self.dim];
+        for (row, w) in self.points.chunks_exact(self.dim).zip(&self.weights) {
+            for (acc, v) in mean.iter_mut().zip(row) {
+                *acc += w * v;
+            }
+        }
+        mean
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_input_is_refused() {
+        assert!(matches!(PointCloud::new(vec![], 1), Err(Error::Empty { .. })));
+        assert!(matches!(PointCloud::new(vec![1.0; 5], 2), Err(Error::Shape { .. })));
+        let nan = PointCloud::new(vec![1.0, 2.0, 3.0, f64::NAN], 2);
+        assert!(matches!(nan, Err(Error::NotFinite { row: 1, column: 1, .. })));
+        let points = vec![0.0, 1.0];
+        for weights in [vec![0.5], vec![1.5, -0.5], vec![0.4, 0.4], vec![f64::NAN, 1.0]] {
+            assert!(PointCloud::with_weights(points.clone(), 1, weights).is_err());
+        }
+    }
+
+    #[test]
+    fn duplicates_are_found_also_across_signed_zeros() {
+        let cloud = PointCloud::new(vec![0.0, 1.0, 2.0, 3.0, -0.0, 1.0], 2).unwrap();
+        assert_eq!(cloud.check_distinct(), Err(Error::DuplicatePoints { first: 0, second: 2 }));
+    }
+}

@@ -1,0 +1,132 @@
+//! The errors of this crate: each variant carries the offending value and says what was expected.
+
+/// Everything that can be wrong with the input of a computation in this crate.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A scalar parameter lies outside its domain.
+    #[error("{name} = {value} is out of range: expected {expected}")]
+    OutOfRange {
+        /// The parameter, by the name users give it.
+        name: &'static str,
+        /// The offending value.
+        value: f64,
+        /// The domain, in words.
+        expected: &'static str,
+    },
+    /// An array's length does not match its stated shape.
+    #[error("{name} has {found} values, expected {expected}")]
+    Shape {
+        /// The array.
+        name: &'static str,
+        /// The length it should have.
+        expected: usize,
+        /// The length it has.
+        found: usize,
+    },
+    /// An array holds a NaN or an infinity.
+    #[error("{name} holds {value} at row {row}, column {column}: every value must be finite")]
+    NotFinite {
+        /// The array.
+        name: &'static str,
+        /// Row of the first offending value.
+        row: usize,
+        /// Column of the first offending value.
+        column: usize,
+        /// The offending value.
+        value: f64,
+    },
+    /// Something that must hold at least one element is empty.
+    #[error("{name} is empty: at least one is needed")]
+    Empty {
+        /// The collection.
+        name: &'static str,
+    },
+    /// Two data points coincide, which the caller has not allowed.
+    #[error("data points {first} and {second} are identical: merge them into one point with a larger weight")]
+    DuplicatePoints {
+        /// Index of the earlier point.
+        first: usize,
+        /// Index of its copy.
+        second: usize,
+    },
+    /// Weights that are negative or do not sum to one.
+    #[error("weights are not a probability vector: {reason}")]
+    Weights {
+        /// What is wrong with them, with the value.
+        reason: String,
+    },
+    /// A matrix that must be positive definite is not.
+    #[error("{name} is not positive definite (pivot {pivot} of {size}); {advice}")]
+    NotPositiveDefinite {
+        /// The matrix.
+        name: &'static str,
+        /// The pivot that failed.
+        pivot: usize,
+        /// The matrix' size.
+        size: usize,
+        /// What the user can do.
+        advice: &'static str,
+    },
+    /// An iteration stopped at its cap without reaching its tolerance.
+    #[error(
+        "{name} did not converge: residual {residual:.3e} after {iterations} iterations (tolerance {tolerance:.1e})"
+    )]
+    NotConverged {
+        /// The iteration.
+        name: &'static str,
+        /// Iterations done.
+        iterations: usize,
+        /// Residual reached.
+        residual: f64,
+        /// Residual asked for.
+        tolerance: f64,
+    },
+    /// The computation would need more memory than allowed.
+    #[error("{name} would need {needed_bytes} bytes, more than the limit of {limit_bytes}; {advice}")]
+    TooLarge {
+        /// The array or the computation.
+        name: &'static str,
+        /// Estimated need.
+        needed_bytes: u64,
+        /// The limit in force.
+        limit_bytes: u64,
+        /// What the user can do.
+        advice: &'static str,
+    },
+    /// The combination of settings is not defined mathematically.
+    #[error("{what} is not supported: {reason}")]
+    Unsupported {
+        /// The combination.
+        what: &'static str,
+        /// Why it is undefined, or what to use.
+        reason: &'static str,
+    },
+}
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Checks that every value of a row-major array is finite.
+///
+/// # Errors
+/// [`Error::NotFinite`] with the position of the first NaN or infinity.
+pub fn check_finite(name: &'static str, values: &[f64], columns: usize) -> Result<()> {
+    match values.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(i) => Err(Error::NotFinite {
+            name,
+            row: i / columns.max(1),
+            column: i % columns.max(1),
+            value: values[i],
+        }),
+    }
+}
+
+/// Checks that an array has the stated length.
+///
+/// # Errors
+/// [`Error::Shape`] otherwise.
+pub fn check_len(name: &'static str, expected: usize, found: usize) -> Result<()> {
+    if expected == found { Ok(()) } else { Err(Error::Shape { name, expected, found }) }
+}

@@ -1,0 +1,1 @@
+//! Statistics of a learned score over training randomness.

@@ -1,0 +1,66 @@
+//! Feature maps φ(x, t) ∈ R^F of linear score models.
+//!
+//! `gaussian`, `fourier` and `polynomial` are products of one-dimensional bases, one axis for each coordinate of x and
+//! one for t; [`Separable`] keeps the factors, so that integrals and tables never need the dense (points × F) matrix.
+
+mod axis;
+mod random_fourier;
+mod separable;
+
+pub use axis::AxisBasis;
+pub use random_fourier::RandomFourier;
+pub use separable::Separable;
+
+/// A feature map over (x, t).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Features {
+    /// A product of one-dimensional bases.
+    Separable(Separable),
+    /// √(2/F) cos(ω·x + ν τ(t) + b).
+    RandomFourier(RandomFourier),
+}
+
+impl Features {
+    /// F, the number of features.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Separable(f) => f.len(),
+            Self::RandomFourier(f) => f.len(),
+        }
+    }
+
+    /// Always false.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// D, the dimension of x.
+    pub fn dim(&self) -> usize {
+        match self {
+            Self::Separable(f) => f.dim(),
+            Self::RandomFourier(f) => f.dim(),
+        }
+    }
+
+    /// φ(x_i, t_i) for each row i.
+    ///
+    /// # Shapes
+    /// `x`: n × D; `t`: n; `out`: n × F, all row-major.
+    pub fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        match self {
+            Self::Separable(f) => f.fill(x, t, out),
+            Self::RandomFourier(f) => f.fill(x, t, out),
+        }
+    }
+
+    /// y(x_i, t) = W φ(x_i, t) at one time, without forming φ where it factorises.
+    ///
+    /// # Shapes
+    /// `weights`: F × K (row-major, output index fastest); `x`: n × D; `out`: n × K.
+    pub fn apply(&self, weights: &[f64], outputs: usize, x: &[f64], t: f64, out: &mut [f64]) {
+        match self {
+            Self::Separable(f) => f.apply(weights, outputs, x, t, out),
+            Self::RandomFourier(f) => f.apply(weights, outputs, x, t, out),
+        }
+    }
+}

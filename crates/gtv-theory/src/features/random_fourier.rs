@@ -1,0 +1,122 @@
+//! Random Fourier features φ_j = √(2/F) cos(ω_j·x/ℓ + ν_j τ(t)/ℓ_t + b_j), which do not grow with D.
+
+use crate::error::{Error, Result};
+use crate::rng::{Purpose, Streams};
+use crate::schedule::Schedule;
+use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
+use std::f64::consts::TAU;
+
+/// Rahimi and Recht's features of a Gaussian kernel in (x, τ(t)), τ = the noise level's log-SNR or t itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RandomFourier {
+    dim: usize,
+    /// F × D, divided by the length scale.
+    frequencies: Vec<f64>,
+    /// F, divided by the time scale.
+    time_frequencies: Vec<f64>,
+    phases: Vec<f64>,
+    /// `Some` when time enters as the log-SNR of this schedule.
+    log_snr: Option<Schedule>,
+}
+
+impl RandomFourier {
+    /// Draws `len` features from the seed's feature stream.
+    ///
+    /// `length_scale` is the kernel's length in units of x, `time_scale` in units of τ. With `log_snr` given,
+    /// τ(t) is that schedule's log-SNR, else τ = t.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a scale that is not positive; [`Error::Empty`] for no features.
+    pub fn new(
+        dim: usize,
+        len: usize,
+        length_scale: f64,
+        time_scale: f64,
+        log_snr: Option<Schedule>,
+        streams: Streams,
+    ) -> Result<Self> {
+        if len == 0 || dim == 0 {
+            return Err(Error::Empty { name: "the set of random features" });
+        }
+        for (name, value) in [("length_scale", length_scale), ("time_scale", time_scale)] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(Error::OutOfRange { name, value, expected: "a finite number above 0" });
+            }
+        }
+        let mut rng = streams.stream(Purpose::Features, 0, 0);
+        let mut normal = |scale: f64| -> f64 {
+            let z: f64 = StandardNormal.sample(&mut rng);
+            z / scale
+        };
+        let frequencies = (0..len * dim).map(|_| normal(length_scale)).collect();
+        let time_frequencies = (0..len).map(|_| normal(time_scale)).collect();
+        let phases = (0..len).map(|_| rng.random::<f64>() * TAU).collect();
+        Ok(Self { dim, frequencies, time_frequencies, phases, log_snr })
+    }
+
+    /// F.
+    pub fn len(&self) -> usize {
+        self.phases.len()
+    }
+
+    /// Always false.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// D.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn clock(&self, t: f64) -> f64 {
+        self.log_snr.map_or(t, |s| s.log_snr(t))
+    }
+
+    /// φ(x_i, t_i), n × F. See [`super::Features::fill`].
+    pub fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        let len = self.len();
+        let (n, dim) = (t.len(), self.dim);
+        // One GEMM for all the phases ω·x, then the cosines in place.
+        crate::linalg::gemm_nt(n, len, dim, x, &self.frequencies, out);
+        let scale = (2.0 / len as f64).sqrt();
+        for (row, &t) in out.chunks_exact_mut(len).zip(t) {
+            let clock = self.clock(t);
+            for ((o, nu), b) in row.iter_mut().zip(&self.time_frequencies).zip(&self.phases) {
+                *o = scale * (*o + nu * clock + b).cos();
+            }
+        }
+    }
+
+    /// y = Wφ at one time. See [`super::Features::apply`].
+    pub fn apply(&self, weights: &[f64], outputs: usize, x: &[f64], t: f64, out: &mut [f64]) {
+        const BLOCK: usize = 256;
+        let len = self.len();
+        let mut phi = vec![0.0; BLOCK.min(x.len() / self.dim).max(1) * len];
+        for (x, o) in x.chunks(BLOCK * self.dim).zip(out.chunks_mut(BLOCK * outputs)) {
+            let n = x.len() / self.dim;
+            self.fill(x, &vec![t; n], &mut phi[..n * len]);
+            crate::linalg::gemm_nn(n, outputs, len, &phi[..n * len], weights, o);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monte_carlo_kernel_is_gaussian() {
+        // E φ(z)·φ(z') = exp(−|x−x'|²/2ℓ² − (t−t')²/2ℓ_t²); each product has variance below 1/2·(2)²/F.
+        let f = RandomFourier::new(3, 20_000, 0.8, 0.5, None, Streams::new(5)).unwrap();
+        let x = [0.1, 0.2, -0.3, 0.4, 0.0, 0.1];
+        let mut phi = vec![0.0; 2 * f.len()];
+        f.fill(&x, &[0.2, 0.5], &mut phi);
+        let (a, b) = phi.split_at(f.len());
+        let got: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+        let d2 = 0.3f64.powi(2) + 0.2f64.powi(2) + 0.4f64.powi(2);
+        let want = (-d2 / (2.0 * 0.64) - 0.09 / (2.0 * 0.25)).exp();
+        assert!((got - want).abs() < 4.0 * (2.0 / 20_000.0f64).sqrt(), "{got} {want}");
+    }
+}

@@ -1,0 +1,230 @@
+//! φ_{i1…iD,k}(x, t) = f_{i1}(x_1) ⋯ f_{iD}(x_D) g_k(t), stored as its factors.
+
+use super::AxisBasis;
+use crate::error::{Error, Result};
+
+/// Products over coordinates and time of one-dimensional bases; the time index is the fastest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Separable {
+    space: Vec<AxisBasis>,
+    time: AxisBasis,
+    len: usize,
+}
+
+/// Most features a dense F × F matrix is ever formed for.
+const MAX_FEATURES: usize = 32_768;
+
+impl Separable {
+    /// A product of one basis for each coordinate of x and one for t.
+    ///
+    /// # Errors
+    /// An invalid axis, no axis, or a product with more than 32,768 features.
+    pub fn new(space: Vec<AxisBasis>, time: AxisBasis) -> Result<Self> {
+        if space.is_empty() {
+            return Err(Error::Empty { name: "the list of feature axes" });
+        }
+        space.iter().chain([&time]).try_for_each(AxisBasis::validate)?;
+        let len = space
+            .iter()
+            .chain([&time])
+            .try_fold(1usize, |n, axis| n.checked_mul(axis.len()))
+            .filter(|&n| n <= MAX_FEATURES);
+        let Some(len) = len else {
+            let total: f64 = space.iter().chain([&time]).map(|axis| axis.len() as f64).product();
+            return Err(Error::TooLarge {
+                name: "a product of feature axes (one F x F matrix)",
+                needed_bytes: (8.0 * total * total) as u64,
+                limit_bytes: 8 * (MAX_FEATURES * MAX_FEATURES) as u64,
+                advice: "use fewer features an axis, or random-fourier features, which do not grow with the dimension",
+            });
+        };
+        Ok(Self { space, time, len })
+    }
+
+    /// The same basis on every coordinate.
+    ///
+    /// # Errors
+    /// As [`Separable::new`].
+    pub fn uniform(dim: usize, space: AxisBasis, time: AxisBasis) -> Result<Self> {
+        Self::new(vec![space; dim], time)
+    }
+
+    /// F = Π n_axis.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Always false.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// D.
+    pub fn dim(&self) -> usize {
+        self.space.len()
+    }
+
+    /// The bases of the coordinates.
+    pub fn space(&self) -> &[AxisBasis] {
+        &self.space
+    }
+
+    /// The basis of time.
+    pub fn time(&self) -> &AxisBasis {
+        &self.time
+    }
+
+    /// Number of spatial features, F / n_t.
+    pub fn space_len(&self) -> usize {
+        self.len / self.time.len()
+    }
+
+    /// φ(x_i, t_i), n × F. See [`super::Features::fill`].
+    pub fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        let dim = self.dim();
+        let n_time = self.time.len();
+        let mut factor = vec![0.0; self.space.iter().map(AxisBasis::len).max().unwrap_or(1)];
+        for ((x, &t), row) in x.chunks_exact(dim).zip(t).zip(out.chunks_exact_mut(self.len)) {
+            // Grow the product from its fastest axis: time at the front of the row, then each coordinate from
+            // the last to the first, each pass writing blocks from the back so that nothing is overwritten early.
+            self.time.fill(t, &mut row[..n_time]);
+            let mut built = n_time;
+            for (basis, &coordinate) in self.space.iter().zip(x).rev() {
+                let n = basis.len();
+                basis.fill(coordinate, &mut factor[..n]);
+                for i in (0..n).rev() {
+                    for j in 0..built {
+                        row[i * built + j] = factor[i] * row[j];
+                    }
+                }
+                built *= n;
+            }
+        }
+    }
+
+    /// Weights contracted with the time factor: the spatial weights of y(·, t), F/n_t × K.
+    ///
+    /// # Shapes
+    /// `weights`: F × `outputs`; `out`: F/n_t × `outputs`, row-major.
+    pub fn at_time(&self, weights: &[f64], outputs: usize, t: f64, out: &mut [f64]) {
+        let n_time = self.time.len();
+        let mut factor = vec![0.0; n_time];
+        self.time.fill(t, &mut factor);
+        for (block, o) in weights.chunks_exact(n_time * outputs).zip(out.chunks_exact_mut(outputs)) {
+            o.fill(0.0);
+            for (row, f) in block.chunks_exact(outputs).zip(&factor) {
+                for (acc, w) in o.iter_mut().zip(row) {
+                    *acc += f * w;
+                }
+            }
+        }
+    }
+
+    /// y(x_i, t) = Wφ at one time. See [`super::Features::apply`].
+    pub fn apply(&self, weights: &[f64], outputs: usize, x: &[f64], t: f64, out: &mut [f64]) {
+        let mut spatial = vec![0.0; self.space_len() * outputs];
+        self.at_time(weights, outputs, t, &mut spatial);
+        self.apply_spatial(&spatial, outputs, x, out);
+    }
+
+    /// y(x_i) from weights already contracted by [`Separable::at_time`].
+    ///
+    /// # Shapes
+    /// `spatial`: F/n_t × `outputs`; `x`: n × D; `out`: n × `outputs`.
+    pub fn apply_spatial(&self, spatial: &[f64], outputs: usize, x: &[f64], out: &mut [f64]) {
+        let dim = self.dim();
+        let mut factor = vec![0.0; self.space.iter().map(AxisBasis::len).max().unwrap_or(1)];
+        let mut scratch = vec![0.0; spatial.len()];
+        for (x, o) in x.chunks_exact(dim).zip(out.chunks_exact_mut(outputs)) {
+            // Contract one coordinate at a time, the slowest axis first.
+            let mut remaining = spatial.len();
+            for (axis, (basis, &coordinate)) in self.space.iter().zip(x).enumerate() {
+                let n = basis.len();
+                basis.fill(coordinate, &mut factor[..n]);
+                let rest = remaining / n;
+                if axis == 0 {
+                    let (first, others) = spatial.split_at(rest);
+                    for (s, v) in scratch[..rest].iter_mut().zip(first) {
+                        *s = factor[0] * v;
+                    }
+                    for (f, block) in factor[1..n].iter().zip(others.chunks_exact(rest)) {
+                        for (s, v) in scratch[..rest].iter_mut().zip(block) {
+                            *s += f * v;
+                        }
+                    }
+                } else {
+                    let (sum, others) = scratch[..remaining].split_at_mut(rest);
+                    for s in sum.iter_mut() {
+                        *s *= factor[0];
+                    }
+                    for (f, block) in factor[1..n].iter().zip(others.chunks_exact(rest)) {
+                        for (s, v) in sum.iter_mut().zip(block) {
+                            *s += f * v;
+                        }
+                    }
+                }
+                remaining = rest;
+            }
+            o.copy_from_slice(&scratch[..outputs]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mixed() -> Separable {
+        Separable::new(
+            vec![
+                AxisBasis::Gaussian { lo: -1.0, hi: 1.0, len: 4 },
+                AxisBasis::Fourier { lo: -2.0, hi: 2.0, len: 5 },
+            ],
+            AxisBasis::Legendre { lo: 0.0, hi: 1.0, len: 3 },
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn oracle_fill_is_the_product_of_factors() {
+        let f = mixed();
+        let (x, t) = ([0.3, -0.7], 0.4);
+        let mut row = vec![0.0; f.len()];
+        f.fill(&x, &[t], &mut row);
+        let (mut a, mut b, mut g) = ([0.0; 4], [0.0; 5], [0.0; 3]);
+        f.space()[0].fill(x[0], &mut a);
+        f.space()[1].fill(x[1], &mut b);
+        f.time().fill(t, &mut g);
+        for i in 0..4 {
+            for j in 0..5 {
+                for k in 0..3 {
+                    assert!((row[(i * 5 + j) * 3 + k] - a[i] * b[j] * g[k]).abs() < 1e-15);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn oracle_apply_is_the_dense_product() {
+        let f = mixed();
+        let weights: Vec<f64> = (0..f.len() * 2).map(|i| (i as f64 * 0.7).sin()).collect();
+        let x = [0.3, -0.7, 0.9, 0.1, -1.4, 2.0];
+        let t = 0.25;
+        let mut fast = [0.0; 6];
+        f.apply(&weights, 2, &x, t, &mut fast);
+        let mut phi = vec![0.0; 3 * f.len()];
+        f.fill(&x, &[t; 3], &mut phi);
+        for i in 0..3 {
+            for k in 0..2 {
+                let dense: f64 = (0..f.len()).map(|j| phi[i * f.len() + j] * weights[j * 2 + k]).sum();
+                assert!((dense - fast[i * 2 + k]).abs() < 1e-13);
+            }
+        }
+    }
+
+    #[test]
+    fn too_many_features_are_refused_with_the_need() {
+        let axis = AxisBasis::Gaussian { lo: -1.0, hi: 1.0, len: 10 };
+        assert!(matches!(Separable::uniform(64, axis, axis), Err(Error::TooLarge { .. })));
+    }
+}

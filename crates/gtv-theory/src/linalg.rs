@@ -1,0 +1,55 @@
+//! Thin wrappers around faer for row-major slices: products, Cholesky and symmetric eigendecompositions.
+
+use crate::error::{Error, Result};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+/// C = A B for row-major A (m × k), B (k × n), C (m × n), on the calling thread.
+pub fn gemm_nn(m: usize, n: usize, k: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
+    let a = MatRef::from_row_major_slice(a, m, k);
+    let b = MatRef::from_row_major_slice(b, k, n);
+    let c = MatMut::from_row_major_slice_mut(c, m, n);
+    matmul(c, Accum::Replace, a, b, 1.0, Par::Seq);
+}
+
+/// C = A Bᵀ for row-major A (m × k), B (n × k), C (m × n), on the calling thread.
+pub fn gemm_nt(m: usize, n: usize, k: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
+    let a = MatRef::from_row_major_slice(a, m, k);
+    let b = MatRef::from_row_major_slice(b, n, k);
+    let c = MatMut::from_row_major_slice_mut(c, m, n);
+    matmul(c, Accum::Replace, a, b.transpose(), 1.0, Par::Seq);
+}
+
+/// C = Aᵀ B for row-major A (k × m), B (k × n), C (m × n), on the calling thread.
+pub fn gemm_tn(m: usize, n: usize, k: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
+    let a = MatRef::from_row_major_slice(a, k, m);
+    let b = MatRef::from_row_major_slice(b, k, n);
+    let c = MatMut::from_row_major_slice_mut(c, m, n);
+    matmul(c, Accum::Replace, a.transpose(), b, 1.0, Par::Seq);
+}
+
+/// Solves M X = B for a symmetric positive definite M given by its lower triangle, by Cholesky.
+///
+/// # Shapes
+/// `matrix`: n × n, row-major, lower triangle read; `rhs`: n × k, row-major, overwritten with X.
+///
+/// # Errors
+/// [`Error::NotPositiveDefinite`], naming `name`, when a pivot is not positive.
+pub fn solve_spd(
+    name: &'static str,
+    advice: &'static str,
+    matrix: &[f64],
+    n: usize,
+    rhs: &mut [f64],
+) -> Result<()> {
+    use faer::linalg::solvers::{Llt, SolveCore};
+    let view = MatRef::from_row_major_slice(matrix, n, n);
+    let factor = Llt::new(view, faer::Side::Lower).map_err(|e| {
+        let faer::linalg::cholesky::llt::factor::LltError::NonPositivePivot { index } = e;
+        Error::NotPositiveDefinite { name, pivot: index, size: n, advice }
+    })?;
+    let columns = rhs.len() / n;
+    let rhs = MatMut::from_row_major_slice_mut(rhs, n, columns);
+    factor.solve_in_place_with_conj(faer::Conj::No, rhs);
+    Ok(())
+}

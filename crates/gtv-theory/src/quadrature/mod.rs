@@ -1,0 +1,1 @@
+//! Integrals over the training distribution of (x, t).

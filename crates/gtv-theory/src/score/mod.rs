@@ -1,0 +1,33 @@
+//! Score fields: s(x, t) = ∇ log p(x | t), exact, learned, averaged or sampled.
+
+use crate::schedule::Schedule;
+
+/// A score over (x, t), the one thing that dynamics integrate.
+///
+/// A field answers in either of two equivalent forms, related by s = (α m − x)/σ²: the score itself and the
+/// denoiser m(x, t), which stays well-conditioned as t → 0. Implement whichever is native and derive the other.
+pub trait ScoreField: Send + Sync {
+    /// D.
+    fn dim(&self) -> usize;
+
+    /// The forward process this is the score of.
+    fn schedule(&self) -> &Schedule;
+
+    /// s(x, t) for a batch of states at one time.
+    ///
+    /// # Shapes
+    /// `x`, `out`: n × D, row-major.
+    fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]);
+
+    /// m(x, t) = (x + σ² s)/α for a batch of states at one time.
+    ///
+    /// # Shapes
+    /// `x`, `out`: n × D, row-major.
+    fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.score_into(x, t, out);
+        let (signal, var) = (self.schedule().signal(t), self.schedule().noise_var(t));
+        for (o, x) in out.iter_mut().zip(x) {
+            *o = (x + var * *o) / signal;
+        }
+    }
+}
