@@ -1,1 +1,5 @@
 //! Statistics of a learned score over training randomness.
+
+pub mod linear;
+
+pub use linear::{LinearField, LinearSpec};

@@ -1,0 +1,61 @@
+//! A linear-in-features score model: y(x, t) = Wᵀφ(x, t), fitted by ridge regression on P training triples.
+
+use crate::error::{Error, Result};
+use crate::features::Features;
+use crate::prediction::{LossWeight, Prediction};
+use crate::schedule::Schedule;
+
+/// Everything but the data that defines a trained linear model's law.
+///
+/// Objective: (1/P) Σ_n w_n/2 |y_n − Wᵀφ_n|² + (γ/2)|W|², w_t = λ_t a_t²; so Ŵ = (Â + γI)⁻¹ b̂ with
+/// Â = (1/P) Σ w φφᵀ, b̂ = (1/P) Σ w φ yᵀ (Prop. 5.1).
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinearSpec {
+    /// φ.
+    pub features: Features,
+    /// What y is.
+    pub prediction: Prediction,
+    /// λ_t.
+    pub weight: LossWeight,
+    /// γ, on the sample-averaged second moment.
+    pub ridge: f64,
+    /// P, the number of training triples.
+    pub samples: usize,
+    /// η: the label is (1 − η)·(target of x0) + η·(its conditional mean): 0 is DSM (J1), 1 trains on the true score (J0).
+    pub target_mix: f64,
+}
+
+impl LinearSpec {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] naming the first that is out of range.
+    pub fn validate(&self) -> Result<()> {
+        let check = |ok: bool, name, value, expected| {
+            if ok { Ok(()) } else { Err(Error::OutOfRange { name, value, expected }) }
+        };
+        check(self.samples > 0, "model.samples", self.samples as f64, "at least 1")?;
+        check(
+            self.ridge.is_finite() && self.ridge >= 0.0,
+            "model.ridge",
+            self.ridge,
+            "a finite number, 0 or above",
+        )?;
+        check(
+            (0.0..=1.0).contains(&self.target_mix),
+            "model.target",
+            self.target_mix,
+            "between 0 (proxy) and 1 (true score)",
+        )
+    }
+
+    /// κ = F/P, features per sample.
+    pub fn load(&self) -> f64 {
+        self.features.len() as f64 / self.samples as f64
+    }
+
+    /// w_t, the weight of y's squared error.
+    pub fn target_weight(&self, schedule: &Schedule, t: f64) -> f64 {
+        self.weight.of_target(schedule, self.prediction, t)
+    }
+}

@@ -1,0 +1,280 @@
+//! The nodes of a quadrature over ρ(x0, t, x), flat or with their tensor structure.
+
+use super::{QuadratureSpec, gauss_legendre, normal_quantile};
+use crate::data::PointCloud;
+use crate::error::{Error, Result};
+use crate::rng::{Purpose, Streams};
+use crate::schedule::Schedule;
+use rand::Rng;
+
+/// One (time, data point) block of a tensor rule: a product grid in the coordinates of x.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorBlock {
+    /// Index of the time among the rule's times.
+    pub time_index: usize,
+    /// Index m of the data point.
+    pub point: usize,
+    /// Grid values of each coordinate, ascending, the same number on each.
+    pub axes: Vec<Vec<f64>>,
+}
+
+/// Quadrature nodes over the training distribution.
+///
+/// Node order of a tensor rule: time, then data point, then the product grid with the last coordinate fastest.
+#[derive(Debug, Clone)]
+pub struct Nodes {
+    dim: usize,
+    times: Vec<f64>,
+    blocks: Vec<TensorBlock>,
+    /// Q: the weight ρ_q of each node; they sum to 1.
+    pub mass: Vec<f64>,
+    /// Q: t_q.
+    pub t: Vec<f64>,
+    /// Q × D: x_q.
+    pub x: Vec<f64>,
+    /// Q: the index of the data point x0 of each node.
+    pub point: Vec<u32>,
+}
+
+/// Largest number of nodes: 16 M of them in 2D take about 0.7 GB.
+const MAX_NODES: usize = 1 << 24;
+/// Points of one scrambled Sobol replicate.
+const REPLICATE: usize = 2048;
+/// Dimensions that the Sobol generator has; the rest of the noise is plain pseudo-random.
+const SOBOL_DIMENSIONS: usize = 256;
+
+impl Nodes {
+    /// The rule that suits the dimension and the number of points.
+    ///
+    /// # Errors
+    /// Settings out of range, or [`Error::TooLarge`] for a rule of more than 2^24 nodes.
+    pub fn new(
+        cloud: &PointCloud,
+        schedule: &Schedule,
+        spec: &QuadratureSpec,
+        streams: Streams,
+    ) -> Result<Self> {
+        spec.validate()?;
+        if cloud.dim() <= 2 && cloud.len() <= spec.tensor_points {
+            Self::tensor(cloud, schedule, spec)
+        } else {
+            Self::quasi_random(cloud, schedule, spec, streams)
+        }
+    }
+
+    fn refuse_if_too_many(nodes: usize, dim: usize) -> Result<()> {
+        if nodes <= MAX_NODES {
+            return Ok(());
+        }
+        let bytes = |n: usize| (n * (dim + 4) * 8) as u64;
+        Err(Error::TooLarge {
+            name: "the quadrature over (t, x0, x)",
+            needed_bytes: bytes(nodes),
+            limit_bytes: bytes(MAX_NODES),
+            advice: "widen noise-spacing, lower times, or lower tensor-points to use the quasi-random rule",
+        })
+    }
+
+    fn tensor(cloud: &PointCloud, schedule: &Schedule, spec: &QuadratureSpec) -> Result<Self> {
+        let dim = cloud.dim();
+        let half = (spec.noise_range / spec.noise_spacing).ceil() as i64;
+        let noise: Vec<f64> = (-half..=half).map(|i| i as f64 * spec.noise_spacing).collect();
+        let density: Vec<f64> = noise.iter().map(|n| (-0.5 * n * n).exp()).collect();
+        let total: f64 = density.iter().sum();
+        let density: Vec<f64> = density.iter().map(|d| d / total).collect();
+        let grid_len = noise.len().pow(dim as u32);
+        let live: Vec<usize> = (0..cloud.len()).filter(|&m| cloud.weights()[m] > 0.0).collect();
+        Self::refuse_if_too_many(spec.times.saturating_mul(live.len()).saturating_mul(grid_len), dim)?;
+
+        let (lo, hi) = (schedule.t_min(), schedule.t_max());
+        let mut nodes = Self::with_capacity(dim, spec.times * live.len() * grid_len);
+        for (time_index, (u, w)) in gauss_legendre(spec.times).into_iter().enumerate() {
+            // s in (0, 1), t = ε + (T − ε)s²; dt/(T − ε) = 2s ds, and ds = w/2.
+            let s = 0.5 * (u + 1.0);
+            let (t, time_mass) = (lo + (hi - lo) * s * s, s * w);
+            let (alpha, sigma) = (schedule.signal(t), schedule.noise_std(t));
+            nodes.times.push(t);
+            for &m in &live {
+                let axes: Vec<Vec<f64>> = cloud
+                    .point(m)
+                    .iter()
+                    .map(|mu| noise.iter().map(|n| alpha * mu + sigma * n).collect())
+                    .collect();
+                let mass = time_mass * cloud.weights()[m];
+                for flat in 0..grid_len {
+                    let (mut rest, mut weight) = (flat, mass);
+                    let mut index = [0usize; 2];
+                    for i in index[..dim].iter_mut().rev() {
+                        *i = rest % noise.len();
+                        weight *= density[*i];
+                        rest /= noise.len();
+                    }
+                    nodes.mass.push(weight);
+                    nodes.t.push(t);
+                    nodes.x.extend(axes.iter().zip(index).map(|(axis, i)| axis[i]));
+                    nodes.point.push(m as u32);
+                }
+                nodes.blocks.push(TensorBlock { time_index, point: m, axes });
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn quasi_random(
+        cloud: &PointCloud,
+        schedule: &Schedule,
+        spec: &QuadratureSpec,
+        streams: Streams,
+    ) -> Result<Self> {
+        let dim = cloud.dim();
+        Self::refuse_if_too_many(spec.quasi_nodes.saturating_mul(dim.div_ceil(4)), dim)?;
+        let cumulative: Vec<f64> = cloud
+            .weights()
+            .iter()
+            .scan(0.0, |sum, w| {
+                *sum += w;
+                Some(*sum)
+            })
+            .collect();
+        let (lo, hi) = (schedule.t_min(), schedule.t_max());
+        let mut nodes = Self::with_capacity(dim, spec.quasi_nodes);
+        for q in 0..spec.quasi_nodes {
+            let (replicate, index) = (q / REPLICATE, q % REPLICATE);
+            let mut rng = streams.stream(Purpose::Quadrature, replicate as u64, index as u64);
+            let scramble = streams.stream(Purpose::Quadrature, replicate as u64, u64::MAX).next_u32();
+            let mut coordinate = |d: usize| -> f64 {
+                // The generator's single-precision point, moved within its cell so that no quantile is infinite.
+                let jitter = (rng.next_u64() >> 11) as f64 * (0.5f64).powi(53);
+                if d < SOBOL_DIMENSIONS {
+                    let u = sobol_burley::sample(index as u32, d as u32, scramble);
+                    (f64::from(u) + jitter * (0.5f64).powi(24)).clamp(1e-12, 1.0 - 1e-12)
+                } else {
+                    jitter.clamp(1e-12, 1.0 - 1e-12)
+                }
+            };
+            let t = lo + (hi - lo) * coordinate(0);
+            let u = coordinate(1);
+            let m = cumulative.partition_point(|c| *c <= u).min(cloud.len() - 1);
+            let (alpha, sigma) = (schedule.signal(t), schedule.noise_std(t));
+            for (d, mu) in cloud.point(m).iter().enumerate() {
+                nodes.x.push(alpha * mu + sigma * normal_quantile(coordinate(d + 2)));
+            }
+            nodes.mass.push(1.0 / spec.quasi_nodes as f64);
+            nodes.t.push(t);
+            nodes.point.push(m as u32);
+        }
+        Ok(nodes)
+    }
+
+    fn with_capacity(dim: usize, len: usize) -> Self {
+        Self {
+            dim,
+            times: Vec::new(),
+            blocks: Vec::new(),
+            mass: Vec::with_capacity(len),
+            t: Vec::with_capacity(len),
+            x: Vec::with_capacity(len * dim),
+            point: Vec::with_capacity(len),
+        }
+    }
+
+    /// Q, the number of nodes.
+    pub fn len(&self) -> usize {
+        self.mass.len()
+    }
+
+    /// Always false.
+    pub fn is_empty(&self) -> bool {
+        self.mass.is_empty()
+    }
+
+    /// D.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The distinct times of a tensor rule; empty for a quasi-random one.
+    pub fn times(&self) -> &[f64] {
+        &self.times
+    }
+
+    /// The blocks of a tensor rule; empty for a quasi-random one.
+    pub fn blocks(&self) -> &[TensorBlock] {
+        &self.blocks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moments(nodes: &Nodes, schedule: &Schedule) -> (f64, f64, f64) {
+        let mut sums = (0.0, 0.0, 0.0);
+        for q in 0..nodes.len() {
+            let x = nodes.x[q * nodes.dim()];
+            sums.0 += nodes.mass[q];
+            sums.1 += nodes.mass[q] * x * x;
+            sums.2 += nodes.mass[q] / schedule.noise_var(nodes.t[q]);
+        }
+        sums
+    }
+
+    /// E x² = E_t[α² E μ² + σ²] and E 1/σ², by a fine midpoint rule in √(t − ε).
+    fn exact(schedule: &Schedule, second_moment: f64) -> (f64, f64) {
+        let n = 400_000;
+        let span = schedule.t_max() - schedule.t_min();
+        (0..n).fold((0.0, 0.0), |acc, i| {
+            let s = (i as f64 + 0.5) / n as f64;
+            let t = schedule.t_min() + span * s * s;
+            let w = 2.0 * s / n as f64;
+            let var = schedule.noise_var(t);
+            (acc.0 + w * (schedule.signal(t).powi(2) * second_moment + var), acc.1 + w / var)
+        })
+    }
+
+    #[test]
+    fn identities_tensor_rule_integrates_moments() {
+        let cloud = PointCloud::with_weights(vec![-1.0, 0.0, 1.0], 1, vec![0.25, 0.0, 0.75]).unwrap();
+        for t_min in [1e-4, 0.01] {
+            let schedule = Schedule::paper(t_min).unwrap();
+            let nodes = Nodes::new(&cloud, &schedule, &QuadratureSpec::default(), Streams::new(0)).unwrap();
+            let (one, second, inverse) = moments(&nodes, &schedule);
+            let want = exact(&schedule, 1.0);
+            assert!((one - 1.0).abs() < 1e-12);
+            // The noise is cut at 5.5σ: E n² misses 2·5.5·φ(5.5) = 1e-6.
+            assert!((second - want.0).abs() < 2e-6, "{second} {}", want.0);
+            assert!((inverse / want.1 - 1.0).abs() < 1e-8, "{inverse} {}", want.1);
+        }
+    }
+
+    #[test]
+    fn monte_carlo_quasi_random_rule_integrates_moments() {
+        let points: Vec<f64> = (0..30).map(|i| (i as f64 * 0.9).sin()).collect();
+        let second_moment = points.chunks(3).map(|p| p[0] * p[0]).sum::<f64>() / 10.0;
+        let cloud = PointCloud::new(points, 3).unwrap();
+        let schedule = Schedule::paper(0.01).unwrap();
+        let nodes = Nodes::new(&cloud, &schedule, &QuadratureSpec::default(), Streams::new(3)).unwrap();
+        assert!(nodes.blocks().is_empty());
+        let (one, second, _) = moments(&nodes, &schedule);
+        assert!((one - 1.0).abs() < 1e-9);
+        // Scrambled replicates are independent: their spread is the standard error.
+        let squares: Vec<f64> = nodes.x.chunks(3).map(|x| x[0] * x[0]).collect();
+        let means: Vec<f64> =
+            squares.chunks(REPLICATE).map(|c| c.iter().sum::<f64>() / REPLICATE as f64).collect();
+        let count = means.len() as f64;
+        let variance = means.iter().map(|m| (m - second).powi(2)).sum::<f64>() / (count - 1.0);
+        let standard_error = (variance / count).sqrt();
+        assert!((second - exact(&schedule, second_moment).0).abs() < 4.0 * standard_error, "{second}");
+        let overall = squares.iter().map(|s| (s - second).powi(2)).sum::<f64>() / squares.len() as f64;
+        let plain = (overall / squares.len() as f64).sqrt();
+        assert!(standard_error < 0.2 * plain, "quasi-random {standard_error}, plain Monte Carlo {plain}");
+    }
+
+    #[test]
+    fn too_large_rules_are_refused() {
+        let cloud = PointCloud::new((0..128).map(f64::from).collect(), 2).unwrap();
+        let spec = QuadratureSpec { noise_spacing: 0.01, ..Default::default() };
+        let schedule = Schedule::paper(0.01).unwrap();
+        assert!(matches!(Nodes::new(&cloud, &schedule, &spec, Streams::new(0)), Err(Error::TooLarge { .. })));
+    }
+}
