@@ -1,0 +1,419 @@
+//! What a comparison saves: numbers (`summary.json`), arrays (`arrays.npz`) and the resolved config. Plots and
+//! reports read only these, so a report can be rendered again from a run directory alone.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use ndarray::{Array1, Array2, ArrayD, IxDyn};
+use ndarray_npy::{NpzReader, NpzWriter};
+use serde::{Deserialize, Serialize};
+
+/// The version of `summary.json` this program writes; it reads every version up to it.
+pub const SCHEMA: u32 = 1;
+
+/// Distances by (level A, level B, metric): `distances.{A}.{B}.{metric}` of `summary.json`.
+pub type Distances = BTreeMap<String, BTreeMap<String, BTreeMap<String, Estimate>>>;
+
+/// The numbers of one comparison of theory with a trained ensemble.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this layout, [`SCHEMA`].
+    pub schema: u32,
+    /// Version of the program that made the numbers.
+    pub version: String,
+    /// The seed every random stream derives from.
+    pub seed: u64,
+    /// The device the ensemble was trained on.
+    pub device: String,
+    /// The command line that made the record, the program's name first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// The resolved config.
+    pub config: serde_json::Value,
+    /// D, the dimension of x.
+    #[serde(default)]
+    pub dimension: usize,
+    /// Height and width, where a data point is an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_shape: Option<[usize; 2]>,
+    /// Distances between levels.
+    #[serde(default)]
+    pub distances: Distances,
+    /// The statistics of the learned prediction y, theory against ensemble, by closure.
+    #[serde(default)]
+    pub kernel: BTreeMap<String, KernelNumbers>,
+    /// How Gaussian the learned score is over the ensemble.
+    #[serde(default)]
+    pub gaussianity: Option<Gaussianity>,
+    /// What is known of each level on its own.
+    #[serde(default)]
+    pub levels: BTreeMap<String, LevelSummary>,
+    /// Relative errors of the quadratures behind the theory, each from a second resolution.
+    #[serde(default)]
+    pub quadrature: BTreeMap<String, f64>,
+    /// Wall-clock seconds by stage.
+    #[serde(default)]
+    pub timing: BTreeMap<String, f64>,
+    /// Warnings given while the numbers were made.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A number with its bootstrap interval and, for a distance, the value that equal distributions would give.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The estimate.
+    #[serde(with = "number")]
+    pub value: f64,
+    /// Lower end of the interval.
+    #[serde(with = "number")]
+    pub lo: f64,
+    /// Upper end of the interval.
+    #[serde(with = "number")]
+    pub hi: f64,
+    /// The same statistic between two resamples of one distribution, at the same sizes.
+    #[serde(with = "number")]
+    pub floor: f64,
+}
+
+/// A number with an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The estimate.
+    #[serde(with = "number")]
+    pub value: f64,
+    /// Lower end.
+    #[serde(with = "number")]
+    pub lo: f64,
+    /// Upper end.
+    #[serde(with = "number")]
+    pub hi: f64,
+}
+
+/// Theory against ensemble for the model's prediction y(x, t), under the training distribution ρ of (x, t).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct KernelNumbers {
+    /// ‖E y_theory − E y_ensemble‖ / ‖E y_ensemble‖ in L²(ρ).
+    #[serde(with = "number")]
+    pub mean_error: f64,
+    /// E_ρ tr Var_theory y / E_ρ tr Var_ensemble y.
+    #[serde(with = "number")]
+    pub variance_ratio: f64,
+    /// Correlation over ρ of the two maps (x, t) ↦ tr Var y.
+    #[serde(with = "number")]
+    pub correlation: f64,
+    /// The mean error that a perfect theory would show, from the ensemble's finite size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_error_floor: Option<f64>,
+    /// Standard error of the variance ratio over members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variance_ratio_se: Option<f64>,
+}
+
+/// Third and fourth standardised cumulants of the learned score over the ensemble, at probe points.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Gaussianity {
+    /// N, the number of trained models.
+    pub models: usize,
+    /// The number of (probe, coordinate) pairs.
+    pub probes: usize,
+    /// Skewness; standard error √(6/N).
+    pub skewness: Cumulant,
+    /// Excess kurtosis; standard error √(24/N).
+    pub excess_kurtosis: Cumulant,
+}
+
+/// A standardised cumulant summarised over probe points.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Cumulant {
+    /// Mean over probes.
+    #[serde(with = "number")]
+    pub mean: f64,
+    /// Median over probes of the absolute value.
+    #[serde(with = "number")]
+    pub median_abs: f64,
+    /// Largest absolute value over probes.
+    #[serde(with = "number")]
+    pub max_abs: f64,
+    /// Standard error of the value at one probe if the score were Gaussian.
+    #[serde(with = "number")]
+    pub standard_error: f64,
+    /// Share of probes beyond two standard errors (0.046 if the score were Gaussian).
+    #[serde(with = "number")]
+    pub share_beyond_two_se: f64,
+}
+
+/// One level on its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LevelSummary {
+    /// Samples drawn, over all models.
+    #[serde(default)]
+    pub samples: usize,
+    /// Models they come from; 1 for a level without randomness between models.
+    #[serde(default)]
+    pub models: usize,
+    /// Paths that left the finite numbers, excluded from everything else.
+    #[serde(default)]
+    pub diverged: usize,
+    /// Share of samples whose nearest datum is three times nearer than the second nearest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memorized_fraction: Option<Interval>,
+    /// Median distance to the nearest datum, in units of x.
+    #[serde(default, with = "optional_number")]
+    pub nearest_distance: Option<f64>,
+    /// Share of samples near each datum, in the order of the data.
+    #[serde(default)]
+    pub mass_near: Vec<f64>,
+    /// Share of samples near no datum.
+    #[serde(default, with = "optional_number")]
+    pub gap_mass: Option<f64>,
+    /// Mean of x0, D values.
+    #[serde(default)]
+    pub mean: Vec<f64>,
+    /// Covariance of x0, D × D row-major; empty where D is too large to be worth saving.
+    #[serde(default)]
+    pub covariance: Vec<f64>,
+}
+
+impl Record {
+    /// The distance from level `a` to level `b`, looked up in either order.
+    pub fn distance(&self, a: &str, b: &str, metric: &str) -> Option<&Estimate> {
+        let ordered = |a: &str, b: &str| self.distances.get(a)?.get(b)?.get(metric);
+        ordered(a, b).or_else(|| ordered(b, a))
+    }
+
+    /// The names of the metrics that occur, sorted.
+    pub fn metrics(&self) -> Vec<String> {
+        let inner = self.distances.values().flat_map(BTreeMap::values);
+        let mut names: Vec<String> = inner.flat_map(BTreeMap::keys).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The text of `summary.json`.
+    ///
+    /// # Errors
+    /// Never for a record built by this program.
+    pub fn to_json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Reads the text of a `summary.json`; `path` is named in errors.
+    ///
+    /// # Errors
+    /// If the text is not JSON, lacks a field, or comes from a newer program.
+    pub fn from_json(text: &str, path: &Path) -> Result<Self> {
+        let value: serde_json::Value = serde_json::from_str(text)
+            .with_context(|| format!("{} is not valid JSON; it may be damaged", path.display()))?;
+        let schema = value.get("schema").and_then(serde_json::Value::as_u64);
+        match schema {
+            None => bail!("{} has no `schema`: it is not a record of gtv-cli compare", path.display()),
+            Some(s) if s > u64::from(SCHEMA) => bail!(
+                "{} has schema {s}, this gtv-cli reads up to {SCHEMA}; use the version that wrote it or a newer one",
+                path.display()
+            ),
+            Some(_) => {}
+        }
+        serde_json::from_value(value)
+            .with_context(|| format!("{} does not have the fields of a record", path.display()))
+    }
+}
+
+/// Named arrays of a comparison: the contents of `arrays.npz`, float64 throughout.
+///
+/// Names: `x_edges`, `y_edges`; `<level>_density` (bins, or bins × bins with x first); `<level>_q25`, `<level>_q75`;
+/// `probe_x` (n × D), `probe_t` (n), `<source>_mean`, `<source>_var` at the probes; in one dimension `map_x`,
+/// `map_t` and `<source>_var_map` (times × positions); for images `samples_<level>` and `nearest_<level>` (k × D).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Arrays(BTreeMap<String, ArrayD<f64>>);
+
+impl Arrays {
+    /// Adds a vector.
+    pub fn insert(&mut self, name: impl Into<String>, values: Vec<f64>) {
+        self.0.insert(name.into(), Array1::from(values).into_dyn());
+    }
+
+    /// Adds a row-major array of the stated shape.
+    ///
+    /// # Errors
+    /// If the number of values is not the product of the shape.
+    pub fn insert_shaped(
+        &mut self,
+        name: impl Into<String>,
+        shape: &[usize],
+        values: Vec<f64>,
+    ) -> Result<()> {
+        let name = name.into();
+        let found = values.len();
+        let array = ArrayD::from_shape_vec(IxDyn(shape), values)
+            .with_context(|| format!("array {name} has {found} values, its shape is {shape:?}"))?;
+        self.0.insert(name, array);
+        Ok(())
+    }
+
+    /// The array of this name.
+    pub fn get(&self, name: &str) -> Option<&ArrayD<f64>> {
+        self.0.get(name)
+    }
+
+    /// The values of a vector, if there is one of this name.
+    pub fn vector(&self, name: &str) -> Option<Vec<f64>> {
+        let array = self.0.get(name)?;
+        (array.ndim() == 1).then(|| array.iter().copied().collect())
+    }
+
+    /// The matrix of this name, if there is one.
+    pub fn matrix(&self, name: &str) -> Option<Array2<f64>> {
+        self.0.get(name)?.clone().into_dimensionality().ok()
+    }
+
+    /// Names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Writes an npz file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write_atomically(path, |file| {
+            let mut npz = NpzWriter::new_compressed(file);
+            for (name, array) in &self.0 {
+                npz.add_array(name.as_str(), array)?;
+            }
+            npz.finish()?;
+            Ok(())
+        })
+    }
+
+    /// Reads an npz file of float64 arrays.
+    ///
+    /// # Errors
+    /// If the file is missing, damaged, or holds another element type.
+    pub fn read(path: &Path) -> Result<Self> {
+        let damaged = || format!("{} is not a readable npz file", path.display());
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let mut npz = NpzReader::new(BufReader::new(file)).with_context(damaged)?;
+        let mut arrays = BTreeMap::new();
+        for name in npz.names().with_context(damaged)? {
+            let array: ArrayD<f64> = npz
+                .by_name(&name)
+                .with_context(|| format!("{}: array {name} is not float64", path.display()))?;
+            arrays.insert(name.trim_end_matches(".npy").to_owned(), array);
+        }
+        Ok(Self(arrays))
+    }
+}
+
+/// A record with its arrays and the text of its config: all a report needs.
+#[derive(Debug, Clone, Default)]
+pub struct Saved {
+    /// `summary.json`.
+    pub record: Record,
+    /// `arrays.npz`.
+    pub arrays: Arrays,
+    /// `config.toml`, word for word.
+    pub config_toml: String,
+}
+
+impl Saved {
+    /// Writes `summary.json`, `arrays.npz` and `config.toml` into an existing directory.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        write_text(&dir.join("config.toml"), &self.config_toml)?;
+        self.arrays.write(&dir.join("arrays.npz"))?;
+        write_text(&dir.join("summary.json"), &self.record.to_json()?)
+    }
+
+    /// Reads what [`Saved::write`] wrote.
+    ///
+    /// # Errors
+    /// If the directory or one of its files is missing or damaged.
+    pub fn read(dir: &Path) -> Result<Self> {
+        ensure!(
+            dir.is_dir(),
+            "{} is not a directory: expected the output of `gtv-cli compare`",
+            dir.display()
+        );
+        let text = |name: &str| -> Result<(String, PathBuf)> {
+            let path = dir.join(name);
+            let text = std::fs::read_to_string(&path).with_context(|| {
+                format!(
+                    "cannot read {}: a report needs summary.json, arrays.npz and config.toml, \
+                     which `gtv-cli compare CONFIG --out {}` writes",
+                    path.display(),
+                    dir.display()
+                )
+            })?;
+            Ok((text, path))
+        };
+        let (summary, path) = text("summary.json")?;
+        let record = Record::from_json(&summary, &path)?;
+        let (config_toml, _) = text("config.toml")?;
+        let arrays = Arrays::read(&dir.join("arrays.npz"))?;
+        Ok(Self { record, arrays, config_toml })
+    }
+}
+
+/// Writes a text file under a temporary name in the same directory, then renames it.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_text(path: &Path, text: &str) -> Result<()> {
+    write_bytes(path, text.as_bytes())
+}
+
+/// Writes a file under a temporary name in the same directory, then renames it.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically(path, |mut file| Ok(file.write_all(bytes)?))
+}
+
+fn write_atomically(path: &Path, fill: impl FnOnce(BufWriter<&File>) -> Result<()>) -> Result<()> {
+    let write = || -> Result<()> {
+        let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let temporary = tempfile::NamedTempFile::new_in(dir)?;
+        fill(BufWriter::new(temporary.as_file()))?;
+        temporary.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// JSON has no NaN: a number that is not finite is written as null and read as NaN.
+mod number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { serializer.serialize_f64(*value) } else { serializer.serialize_none() }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+    }
+}
+
+/// As [`number`], for a value that may be absent.
+mod optional_number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(v) if v.is_finite() => serializer.serialize_some(v),
+            _ => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        Option::deserialize(deserializer)
+    }
+}

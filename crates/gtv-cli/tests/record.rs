@@ -1,0 +1,96 @@
+//! Claims about saved records: what is written is what is read, and damage is named.
+
+use std::path::Path;
+
+use gtv_cli::record::{Arrays, Estimate, Interval, LevelSummary, Record, SCHEMA, Saved};
+
+fn saved() -> Saved {
+    let mut record = Record {
+        schema: SCHEMA,
+        version: "0.1.0".into(),
+        seed: 7,
+        device: "cpu".into(),
+        ..Record::default()
+    };
+    record.config = serde_json::json!({"model": {"samples": 256}});
+    record.dimension = 1;
+    let estimate = Estimate { value: 0.1 + 0.2, lo: 1e-300, hi: f64::NAN, floor: 0.002 };
+    let metrics = [("w1".to_owned(), estimate)].into();
+    record.distances.insert("pf_ode".into(), [("ensemble".to_owned(), metrics)].into());
+    let interval = Interval { value: 0.3, lo: 0.2, hi: 0.4 };
+    record.levels.insert(
+        "ensemble".into(),
+        LevelSummary {
+            memorized_fraction: Some(interval),
+            gap_mass: Some(0.25),
+            mean: vec![0.5],
+            ..LevelSummary::default()
+        },
+    );
+    let mut arrays = Arrays::default();
+    arrays.insert("x_edges", vec![-1.0, 0.0, 1.0 / 3.0]);
+    arrays.insert_shaped("ensemble_density", &[2, 2], vec![1.0, f64::NAN, -0.0, f64::MIN_POSITIVE]).unwrap();
+    Saved { record, arrays, config_toml: "seed = 7\n".into() }
+}
+
+fn message(error: anyhow::Error) -> String {
+    format!("{error:#}")
+}
+
+#[test]
+fn identities_a_saved_record_reads_back_bit_for_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = saved();
+    before.write(dir.path()).unwrap();
+    let after = Saved::read(dir.path()).unwrap();
+    assert_eq!(after.config_toml, before.config_toml);
+    let estimate = after.record.distance("ensemble", "pf_ode", "w1").unwrap();
+    assert_eq!((estimate.value, estimate.lo, estimate.floor), (0.1 + 0.2, 1e-300, 0.002));
+    assert!(estimate.hi.is_nan(), "a NaN is null in JSON and a NaN again");
+    assert_eq!(after.record.levels, before.record.levels);
+    for name in before.arrays.names() {
+        let (a, b) = (before.arrays.get(name).unwrap(), after.arrays.get(name).unwrap());
+        assert_eq!(a.shape(), b.shape());
+        assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()), "{name}");
+    }
+    assert_eq!(after.arrays.names().count(), before.arrays.names().count());
+}
+
+#[test]
+fn identities_writing_twice_gives_the_same_bytes() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    saved().write(one.path()).unwrap();
+    saved().write(two.path()).unwrap();
+    for file in ["summary.json", "arrays.npz", "config.toml"] {
+        assert_eq!(
+            std::fs::read(one.path().join(file)).unwrap(),
+            std::fs::read(two.path().join(file)).unwrap()
+        );
+    }
+}
+
+#[test]
+fn identities_errors_name_the_file_and_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = message(Saved::read(&dir.path().join("nowhere")).unwrap_err());
+    assert!(missing.contains("nowhere is not a directory"), "{missing}");
+    let empty = message(Saved::read(dir.path()).unwrap_err());
+    assert!(empty.contains("summary.json") && empty.contains("gtv-cli compare CONFIG"), "{empty}");
+
+    saved().write(dir.path()).unwrap();
+    std::fs::write(dir.path().join("arrays.npz"), b"not a zip").unwrap();
+    let damaged = message(Saved::read(dir.path()).unwrap_err());
+    assert!(damaged.contains("arrays.npz is not a readable npz"), "{damaged}");
+    std::fs::remove_file(dir.path().join("arrays.npz")).unwrap();
+    assert!(message(Saved::read(dir.path()).unwrap_err()).contains("arrays.npz"));
+
+    for (text, part) in [
+        ("{", "not valid JSON"),
+        ("{}", "no `schema`"),
+        ("{\"schema\": 99}", "schema 99"),
+        ("{\"schema\": 1, \"version\": \"0\"}", "seed"),
+    ] {
+        let error = message(Record::from_json(text, Path::new("summary.json")).unwrap_err());
+        assert!(error.contains("summary.json") && error.contains(part), "{error}");
+    }
+}
