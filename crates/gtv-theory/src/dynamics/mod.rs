@@ -1,1 +1,22 @@
-//! Integrators of the reverse process.
+//! Integrators of the reverse process: from x_T ~ N(0, σ_T² I) down to t = ε.
+//!
+//! [`PfOde`] and [`ReverseSde`] sample any [`ScoreField`](crate::score::ScoreField); both share one settings struct,
+//! [`Sampling`], and one parallel driver, [`run_paths`].
+
+mod adaptive;
+mod driver;
+mod ito;
+mod pf_ode;
+mod reverse_sde;
+mod sampling;
+mod steppers;
+#[cfg(test)]
+mod tests;
+
+pub use adaptive::{Adaptive, AdaptiveRun, Stop};
+pub use driver::{CHUNK, Progress, Samples, Tally, run_paths, unobserved};
+pub use ito::{EulerMaruyama, ItoSde, ItoStepper, ItoWorkspace};
+pub use pf_ode::{PfOde, PfWorkspace};
+pub use reverse_sde::ReverseSde;
+pub use sampling::{Form, Integrator, Sampling};
+pub use steppers::{DOPRI5, EULER, HEUN, Ode, RK4, Stages, Tableau};

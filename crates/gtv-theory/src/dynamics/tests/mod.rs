@@ -1,0 +1,6 @@
+//! Claims about the integrators, tested on problems with known answers.
+
+mod flow;
+mod problems;
+mod reverse;
+mod steps;
