@@ -1,0 +1,120 @@
+//! Ensembles: N members, each trained on its own draw, in parallel; member i depends on (seed, i) only.
+
+use crate::error::{Error, Result};
+use crate::linear::LinearTrainer;
+use gtv_theory::error::Error as TheoryError;
+use gtv_theory::estimator::LinearField;
+use gtv_theory::rng::Streams;
+use rayon::prelude::*;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Called after each finished member with (done, total); `Break` stops the training.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) -> ControlFlow<()> + Sync);
+
+/// Options of an ensemble run.
+#[derive(Clone, Copy)]
+pub struct EnsembleOptions<'a> {
+    /// Largest estimated memory that is accepted, bytes.
+    pub memory_limit: u64,
+    /// Progress and cancellation.
+    pub progress: Progress<'a>,
+}
+
+impl Default for EnsembleOptions<'_> {
+    fn default() -> Self {
+        Self { memory_limit: 8 << 30, progress: &|_, _| ControlFlow::Continue(()) }
+    }
+}
+
+/// The trained members.
+#[derive(Clone)]
+pub struct LinearEnsemble {
+    trainer: LinearTrainer,
+    /// N × F × D.
+    weights: Vec<f64>,
+}
+
+impl LinearEnsemble {
+    /// Trains members 0 … N − 1 on rayon's pool.
+    ///
+    /// # Errors
+    /// [`TheoryError::TooLarge`] when the estimate exceeds the limit, before any work; [`Error::Cancelled`];
+    /// [`Error::Singular`].
+    pub fn train(
+        trainer: &LinearTrainer,
+        streams: Streams,
+        members: usize,
+        options: EnsembleOptions<'_>,
+    ) -> Result<Self> {
+        if members == 0 {
+            return Err(TheoryError::Empty { name: "the ensemble (members)" }.into());
+        }
+        let needed_bytes = Self::estimate_bytes(trainer, members);
+        if needed_bytes > options.memory_limit {
+            return Err(TheoryError::TooLarge {
+                name: "training the ensemble",
+                needed_bytes,
+                limit_bytes: options.memory_limit,
+                advice: "use fewer members, threads or features",
+            }
+            .into());
+        }
+        let done = AtomicUsize::new(0);
+        let trained: Result<Vec<Vec<f64>>> = (0..members)
+            .into_par_iter()
+            .map(|member| {
+                let weights = trainer.weights(streams, member as u64)?;
+                let done = 1 + done.fetch_add(1, Ordering::Relaxed);
+                match (options.progress)(done, members) {
+                    ControlFlow::Continue(()) => Ok(weights),
+                    ControlFlow::Break(()) => Err(Error::Cancelled { done, total: members }),
+                }
+            })
+            .collect();
+        Ok(Self { trainer: trainer.clone(), weights: trained?.concat() })
+    }
+
+    /// Estimated peak bytes: every member's weights twice (collected, then joined), and the working memory of
+    /// those in training.
+    pub fn estimate_bytes(trainer: &LinearTrainer, members: usize) -> u64 {
+        let (working, kept) = trainer.bytes();
+        let busy = rayon::current_num_threads().min(members) as u64;
+        2 * members as u64 * kept + busy * working
+    }
+
+    /// N.
+    pub fn len(&self) -> usize {
+        self.weights.len() / self.member_len()
+    }
+
+    /// Always false.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    fn member_len(&self) -> usize {
+        self.trainer.spec().features.len() * self.trainer.spec().features.dim()
+    }
+
+    /// All weights, N × F × D.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    /// The members' Ŵ, each F × D.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = &[f64]> {
+        self.weights.chunks_exact(self.member_len())
+    }
+
+    /// One member as a score field.
+    pub fn field(&self, member: usize) -> LinearField {
+        let len = self.member_len();
+        self.trainer.field(self.weights[member * len..(member + 1) * len].to_vec())
+    }
+
+    /// The trainer.
+    pub fn trainer(&self) -> &LinearTrainer {
+        &self.trainer
+    }
+}

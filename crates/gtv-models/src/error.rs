@@ -1,0 +1,36 @@
+//! The errors of training: those of the theory crate, and what only training can run into.
+
+/// Everything that can go wrong while a model is specified or trained.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Invalid input of the mathematics below.
+    #[error(transparent)]
+    Theory(#[from] gtv_theory::Error),
+    /// The least-squares system of a member has no unique solution.
+    #[error(
+        "member {member}: the {size} x {size} least-squares system is singular to working precision (reciprocal pivot \
+         ratio {ratio:.1e}) with ridge {ridge}; set a ridge above 0, use fewer features, or more samples"
+    )]
+    Singular {
+        /// The member of the ensemble.
+        member: u64,
+        /// Size of the system solved (features or samples, whichever is smaller).
+        size: usize,
+        /// Smallest over largest pivot reached.
+        ratio: f64,
+        /// The ridge γ in force.
+        ridge: f64,
+    },
+    /// The progress callback asked to stop.
+    #[error("stopped after {done} of {total} members")]
+    Cancelled {
+        /// Members finished.
+        done: usize,
+        /// Members asked for.
+        total: usize,
+    },
+}
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
