@@ -20,9 +20,9 @@ pub mod rng;
 pub mod schedule;
 pub mod score;
 
-pub use data::PointCloud;
+pub use data::{BuiltIn, PointCloud};
 pub use error::{Error, Result};
 pub use features::Features;
 pub use prediction::{LossWeight, Prediction};
 pub use schedule::{Schedule, ScheduleKind, TimeGrid};
-pub use score::ScoreField;
+pub use score::{CovKind, ExactScore, ScoreField};

@@ -53,3 +53,38 @@ pub fn solve_spd(
     factor.solve_in_place_with_conj(faer::Conj::No, rhs);
     Ok(())
 }
+
+/// Eigendecomposition A = U diag(λ) Uᵀ of a symmetric matrix given by its lower triangle, on the calling thread.
+///
+/// Returns λ in ascending order and U, n × n row-major, with the eigenvectors as columns.
+///
+/// # Shapes
+/// `matrix`: n × n, row-major, lower triangle read.
+///
+/// # Errors
+/// [`Error::NotConverged`], naming `name`, when the iteration fails (it does not for finite input).
+pub fn symmetric_eigen(name: &'static str, matrix: &[f64], n: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+    use faer::dyn_stack::{MemBuffer, MemStack};
+    use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+    let mut vectors = faer::Mat::<f64>::zeros(n, n);
+    let mut values = faer::diag::Diag::<f64>::zeros(n);
+    let scratch =
+        self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, faer::Spec::default());
+    self_adjoint_evd(
+        MatRef::from_row_major_slice(matrix, n, n),
+        values.as_mut(),
+        Some(vectors.as_mut()),
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        faer::Spec::default(),
+    )
+    .map_err(|_| Error::NotConverged {
+        name,
+        iterations: 0,
+        residual: f64::NAN,
+        tolerance: f64::EPSILON,
+    })?;
+    let values = (0..n).map(|i| values[i]).collect();
+    let vectors = (0..n * n).map(|i| vectors[(i / n, i % n)]).collect();
+    Ok((values, vectors))
+}

@@ -1,5 +1,13 @@
 //! Score fields: s(x, t) = ∇ log p(x | t), exact, learned, averaged or sampled.
 
+mod direct;
+mod evaluation;
+mod exact;
+mod lanes;
+
+pub use evaluation::{CovKind, Evaluation};
+pub use exact::ExactScore;
+
 use crate::schedule::Schedule;
 
 /// A score over (x, t), the one thing that dynamics integrate.
