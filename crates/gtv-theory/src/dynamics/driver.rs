@@ -109,7 +109,7 @@ pub fn run_paths<W>(
     samples
 }
 
-fn draw_initial(rng: &mut ChaCha8Rng, centre: &[f64], scale: f64, rows: &mut [f64]) {
+pub(super) fn draw_initial(rng: &mut ChaCha8Rng, centre: &[f64], scale: f64, rows: &mut [f64]) {
     for row in rows.chunks_exact_mut(centre.len()) {
         for (x, c) in row.iter_mut().zip(centre) {
             let n: f64 = StandardNormal.sample(rng);

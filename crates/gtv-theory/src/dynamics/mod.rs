@@ -6,6 +6,7 @@
 mod adaptive;
 mod driver;
 mod ito;
+mod lookup;
 mod pf_ode;
 mod reverse_sde;
 mod sampling;
@@ -16,6 +17,7 @@ mod tests;
 pub use adaptive::{Adaptive, AdaptiveRun, Stop};
 pub use driver::{CHUNK, Progress, Samples, Tally, run_paths, unobserved};
 pub use ito::{EulerMaruyama, ItoSde, ItoStepper, ItoWorkspace};
+pub use lookup::{Lookup, LookupGrid};
 pub use pf_ode::{PfOde, PfWorkspace};
 pub use reverse_sde::ReverseSde;
 pub use sampling::{Form, Integrator, Sampling};
