@@ -1,3 +1,32 @@
-//! What the `gtv-cli` binary is made of: records of comparisons, their plots and their reports.
+//! The command-line instrument: arguments → validated config → experiment → one record → plots and report.
+//!
+//! The binary is [`main`]; the modules are public so that the workspace's tests and benchmarks can use them. Nothing
+//! here is meant as a stable library interface: that is `gtv-theory`.
 
+pub mod args;
+pub mod config;
+pub mod context;
+pub mod experiment;
+pub mod failure;
+pub mod interrupt;
+pub mod io;
+pub mod memory;
+pub mod progress;
 pub mod record;
+pub mod run_dir;
+pub mod warnings;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Runs the program with the process' arguments: 0 done, 1 failed, 2 bad usage, config or data.
+pub fn main() -> ExitCode {
+    failure::guard(|| match args::Cli::try_parse() {
+        Ok(cli) => experiment::dispatch(cli),
+        Err(shown) => {
+            // Help and version also arrive here; a reader that has gone away is no failure.
+            let _ = shown.print();
+            Err(failure::Shown { code: shown.exit_code() as u8 }.into())
+        }
+    })
+}

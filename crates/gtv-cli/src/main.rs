@@ -1,2 +1,7 @@
 //! The `gtv-cli` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gtv_cli::main()
+}

@@ -1,0 +1,285 @@
+//! The command line: every argument, with its help.
+
+use crate::config::{Change, Closure, ConfigError, ScheduleName};
+use crate::memory::parse_bytes;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// What distribution does a diffusion model learn on average, and why?
+///
+/// gtv-cli computes the prediction of the theory of generalization through variance, trains real ensembles of
+/// models, and puts the two side by side with error bars. Results go to files and a short table to stdout; progress and
+/// warnings go to stderr. Exit codes: 0 done, 1 failed while running, 2 bad arguments, config or data.
+#[derive(Debug, Parser)]
+#[command(name = "gtv-cli", bin_name = "gtv-cli", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Arguments that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Arguments that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Seed of every random number [default: the config's seed, 0 if it has none]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    /// Number of threads; results do not depend on it [default: one for each core]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// No progress and no table; warnings and errors are still printed to stderr
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Refuse work estimated to need more memory than this, e.g. 8GiB [default: what is available]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = parse_bytes)]
+    pub memory_limit: Option<u64>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare the theory with a trained ensemble: report, numbers and figures in one folder
+    Compare(CompareArgs),
+    /// Train an ensemble of models and save it
+    Train(TrainArgs),
+    /// Draw samples from a trained run, or from the theory's law of learned models
+    Sample(SampleArgs),
+    /// Exact score, log-density, posterior mean and proxy-score covariance of a point set
+    Score(ScoreArgs),
+    /// Reproduce a figure of the paper, numbers and plot
+    Figure(FigureArgs),
+    /// Render the report of a finished run again from its saved numbers
+    Report(ReportArgs),
+    /// Print a shell's completion script
+    Completions(CompletionsArgs),
+}
+
+/// A config file and changes to it.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// Change one setting of the config, e.g. --set model.samples=256 (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// The changes in the order given.
+    ///
+    /// # Errors
+    /// [`ConfigError::Set`] for one that is not KEY=VALUE.
+    pub fn changes(&self) -> Result<Vec<Change>, ConfigError> {
+        self.sets.iter().map(|text| Change::set(text)).collect()
+    }
+}
+
+/// `gtv-cli compare`.
+///
+/// Writes report.html, summary.json, arrays.npz, config.toml (resolved) and figures/. A run that was
+/// stopped, by Ctrl-C or otherwise, goes on where it was when the same command is given again, and ends with the same numbers.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct CompareArgs {
+    /// The experiment, a TOML file; every key has a default
+    pub config: PathBuf,
+    /// Folder to write into [default: runs/NAME-OF-CONFIG]
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Changes to the config.
+    #[command(flatten)]
+    pub changes: ConfigArgs,
+}
+
+/// A family of trainable models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModelArg {
+    /// Linear in fixed features, solved by ridge regression
+    Linear,
+    /// Infinite-width network in the lazy regime (NTK)
+    Lazy,
+    /// Multilayer perceptron
+    Mlp,
+}
+
+/// A compute device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeviceArg {
+    /// Burn's maintained CPU backend
+    Flex,
+    /// Burn's former CPU backend
+    Ndarray,
+    /// Any GPU, through wgpu
+    Wgpu,
+    /// An NVIDIA GPU
+    Cuda,
+}
+
+/// `gtv-cli train`: without a config, every setting has its default.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// The experiment, a TOML file; its [data], [schedule], [model], [training] and [ensemble] are used
+    #[arg(conflicts_with = "resume")]
+    pub config: Option<PathBuf>,
+    /// Family of the models (model.kind)
+    #[arg(long, value_enum)]
+    pub model: Option<ModelArg>,
+    /// Width of the network (mlp, lazy)
+    #[arg(long, value_name = "N")]
+    pub width: Option<usize>,
+    /// Hidden layers of the network (mlp, lazy)
+    #[arg(long, value_name = "N")]
+    pub depth: Option<usize>,
+    /// Number of models (ensemble.members)
+    #[arg(long, value_name = "N")]
+    pub members: Option<usize>,
+    /// Training triples of each model (model.samples)
+    #[arg(long, value_name = "P")]
+    pub samples: Option<usize>,
+    /// Training steps of each model (training.steps; mlp)
+    #[arg(long, value_name = "K")]
+    pub steps: Option<usize>,
+    /// Where to train (mlp)
+    #[arg(long, value_enum, value_name = "D")]
+    pub device: Option<DeviceArg>,
+    /// Folder of the run [default: runs/NAME-OF-CONFIG, or runs/train]
+    #[arg(long, short, value_name = "RUN", required_if_eq("resume", "true"))]
+    pub out: Option<PathBuf>,
+    /// Go on with the unfinished run in --out, by its own config
+    #[arg(long)]
+    pub resume: bool,
+    /// Changes to the config.
+    #[command(flatten)]
+    pub changes: ConfigArgs,
+}
+
+/// `gtv-cli sample`.
+#[derive(Debug, Args)]
+pub struct SampleArgs {
+    /// Folder of a trained run; with --theory also a config file
+    pub run: PathBuf,
+    /// Number of samples to draw
+    #[arg(long, value_name = "N")]
+    pub count: usize,
+    /// Draw from this member alone, counted from 0 [default: equally from all]
+    #[arg(long, value_name = "I", conflicts_with = "theory")]
+    pub member: Option<usize>,
+    /// Draw from the theory's law of learned models instead
+    #[arg(long, value_enum, value_name = "CLOSURE")]
+    pub theory: Option<Closure>,
+    /// File to write the samples to (.npy)
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Changes to the config.
+    #[command(flatten)]
+    pub changes: ConfigArgs,
+}
+
+/// How much of the proxy-score covariance to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CovArg {
+    /// proxy_score_cov, shape (Q, D, D)
+    Full,
+    /// proxy_score_cov_trace, shape (Q)
+    Trace,
+    /// Neither
+    None,
+}
+
+/// `gtv-cli score`.
+///
+/// Writes an npz file with the arrays score (Q, D), log_density (Q), posterior_mean (Q, D), and proxy_score_cov (Q, D, D)
+/// or its trace. Arrays are read from .npy, .npz (FILE.npz or FILE.npz:NAME) and .csv.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct ScoreArgs {
+    /// The data points μ_m, shape (M, D) or (M)
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Their weights π_m, shape (M), which sum to 1 [default: equal]
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// The query points x, shape (Q, D) or (Q)
+    #[arg(long, value_name = "FILE")]
+    pub at: PathBuf,
+    /// The time t, above 0
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    pub time: f64,
+    /// The noise schedule
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub schedule: ScheduleName,
+    /// A parameter of the schedule, e.g. --param beta_min=0.1 (repeatable)
+    #[arg(long = "param", value_name = "KEY=VALUE")]
+    pub params: Vec<String>,
+    /// How much of the proxy-score covariance to compute
+    #[arg(long, value_enum, default_value = "full")]
+    pub cov: CovArg,
+    /// File to write (.npz)
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// The figures of the paper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FigureArg {
+    /// Share of the proxy score's variance, over data sets and times
+    Fig1,
+    /// Average learned distributions of three points in one dimension
+    Fig2,
+    /// Average learned distributions of a rotated square
+    Fig3,
+    /// All three
+    All,
+}
+
+/// Which procedure to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeArg {
+    /// The paper's own: 30 uniform Euler steps, score looked up on the 200-cell grid
+    Published,
+    /// Accurate integration, and the published plots' slips put right
+    Corrected,
+}
+
+/// `gtv-cli figure`.
+#[derive(Debug, Args)]
+pub struct FigureArgs {
+    /// The figure
+    #[arg(value_enum)]
+    pub figure: FigureArg,
+    /// The procedure
+    #[arg(long, value_enum, default_value = "published")]
+    pub mode: ModeArg,
+    /// Folder to write into
+    #[arg(long, short, value_name = "DIR", default_value = "out/figures")]
+    pub out: PathBuf,
+}
+
+/// `gtv-cli report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Folder of a finished run
+    pub dir: PathBuf,
+}
+
+/// `gtv-cli completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

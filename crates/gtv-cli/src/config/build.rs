@@ -1,0 +1,250 @@
+//! From a config to the objects of gtv-theory: everything that can be wrong is found here, before work starts.
+
+use super::error::{ConfigError, Place};
+use super::{Config, DataConfig, Loaded, ModelKind};
+use crate::context::Context;
+use crate::memory::Budget;
+use crate::run_dir::Fingerprint;
+use gtv_theory::data::BuiltIn;
+use gtv_theory::dynamics::Sampling;
+use gtv_theory::estimator::LinearSpec;
+use gtv_theory::quadrature::QuadratureSpec;
+use gtv_theory::rng::Streams;
+use gtv_theory::{Error, PointCloud, Schedule};
+
+/// A config made into validated objects.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The resolved config.
+    pub config: Config,
+    /// The resolved config as TOML.
+    pub resolved: String,
+    /// The random streams of the seed.
+    pub streams: Streams,
+    /// p_data.
+    pub cloud: PointCloud,
+    /// The forward process.
+    pub schedule: Schedule,
+    /// The trained model's law, but for the data.
+    pub spec: LinearSpec,
+    /// The reverse process.
+    pub sampling: Sampling,
+    /// Step times of sampling, from T to ε.
+    pub times: Vec<f64>,
+    /// Resolution of integrals over the training distribution.
+    pub quadrature: QuadratureSpec,
+    /// What partial results must agree with.
+    pub fingerprint: Fingerprint,
+}
+
+impl Loaded {
+    /// Builds and checks everything.
+    ///
+    /// # Errors
+    /// [`ConfigError`], a [`ReadError`](crate::io::ReadError) of the data file, or
+    /// [`TooLarge`](crate::memory::TooLarge).
+    pub fn build(&self, ctx: &Context) -> anyhow::Result<Problem> {
+        let config = &self.config;
+        self.check_counts()?;
+        if config.model.kind != ModelKind::Linear {
+            return Err(self.value("model.kind", "is not part of this version; use \"linear\"").into());
+        }
+        let streams = Streams::new(config.seed);
+        let family = config.schedule.family().map_err(|(key, reason)| self.value(&key, &reason))?;
+        let schedule = config.schedule.build(family).map_err(|e| self.refused("schedule", e))?;
+        let cloud = match &config.data {
+            DataConfig::File(file) => {
+                self.finite("data.scale", file.scale)?;
+                self.finite("data.offset", file.offset)?;
+                if file.limit == Some(0) {
+                    return Err(self.value("data.limit", "is 0, expected at least 1").into());
+                }
+                file.read(ctx)?
+            }
+            DataConfig::BuiltIn(set) => {
+                let cloud = set.build(&streams).map_err(|e| self.refused("data", e))?;
+                // Sets that are drawn or spelled out by the user can hold a point twice.
+                if matches!(
+                    set,
+                    BuiltIn::GaussianMixture { .. }
+                        | BuiltIn::Plane { .. }
+                        | BuiltIn::Segment { .. }
+                        | BuiltIn::Grid { .. }
+                ) {
+                    cloud.check_distinct().map_err(|e| self.refused("data", e))?;
+                }
+                cloud
+            }
+        };
+        self.check_memory(&cloud, &ctx.memory, ctx.threads)?;
+        let features = config
+            .model
+            .features
+            .build(cloud.dim(), &schedule, streams)
+            .map_err(|e| self.refused("model.features", e))?;
+        let spec = LinearSpec {
+            features,
+            prediction: config.model.prediction,
+            weight: config.model.weight,
+            ridge: config.model.ridge,
+            samples: config.model.samples,
+            target_mix: config.model.target.mix(),
+        };
+        spec.validate().map_err(|e| self.refused("model", e))?;
+        let sampling = config.sampling.integration();
+        let times = sampling.times(&schedule).map_err(|e| self.refused("sampling", e))?;
+        let quadrature = config.theory.quadrature();
+        quadrature.validate().map_err(|e| self.refused("theory", e))?;
+        let resolved = self.to_toml()?;
+        let fingerprint = Fingerprint::new(&resolved, &[cloud.points(), cloud.weights()]);
+        Ok(Problem {
+            config: config.clone(),
+            resolved,
+            streams,
+            cloud,
+            schedule,
+            spec,
+            sampling,
+            times,
+            quadrature,
+            fingerprint,
+        })
+    }
+
+    fn value(&self, key: &str, reason: &str) -> ConfigError {
+        ConfigError::Value { place: self.place(key), key: key.to_owned(), reason: reason.to_owned() }
+    }
+
+    fn finite(&self, key: &str, value: f64) -> Result<(), ConfigError> {
+        if value.is_finite() {
+            Ok(())
+        } else {
+            Err(self.value(key, &format!("is {value}, expected a finite number")))
+        }
+    }
+
+    /// Says which key gtv-theory refuses, from the name in its error.
+    fn refused(&self, section: &str, source: Error) -> ConfigError {
+        let name = match &source {
+            Error::OutOfRange { name, .. } | Error::Shape { name, .. } | Error::NotFinite { name, .. } => {
+                *name
+            }
+            Error::Empty { name } if name.contains("(steps)") => "steps",
+            Error::Empty { name } if name.contains("(count)") => "count",
+            Error::Empty { name } if name.contains("random features") => "count",
+            _ => "",
+        };
+        let last = name.rsplit('.').next().unwrap_or(name).replace('-', "_");
+        let key = if last.is_empty() || last.contains(' ') {
+            section.to_owned()
+        } else {
+            format!("{section}.{last}")
+        };
+        ConfigError::Theory { place: self.place(&key), key, source }
+    }
+
+    fn check_counts(&self) -> Result<(), ConfigError> {
+        let c = &self.config;
+        let counts = [
+            ("ensemble.members", c.ensemble.members, 1),
+            ("model.samples", c.model.samples, 1),
+            ("sampling.steps", c.sampling.steps, 1),
+            ("sampling.paths", c.sampling.paths, 1),
+            ("sampling.grid_points", c.sampling.grid_points.unwrap_or(2), 2),
+            ("theory.models", c.theory.models, 1),
+            ("theory.paths", c.theory.paths, 1),
+            ("compare.bins", c.compare.bins, 2),
+            ("compare.projections", c.compare.projections, 1),
+            ("compare.bootstrap", c.compare.bootstrap, 2),
+        ];
+        for (key, value, least) in counts {
+            if value < least {
+                return Err(self.value(key, &format!("is {value}, expected at least {least}")));
+            }
+        }
+        let lists = [
+            ("ensemble.vary", c.ensemble.vary.is_empty()),
+            ("theory.closures", c.theory.closures.is_empty()),
+            ("compare.metrics", c.compare.metrics.is_empty()),
+        ];
+        if let Some((key, _)) = lists.iter().find(|(_, empty)| *empty) {
+            return Err(self.value(key, "is an empty list, expected at least one name"));
+        }
+        let table = c.sampling.grid_range.unwrap_or([0.0, 1.0]);
+        for (key, [lo, hi]) in [("compare.range", c.compare.range), ("sampling.grid_range", table)] {
+            if !(lo.is_finite() && hi.is_finite() && lo < hi) {
+                let reason = format!("is [{lo}, {hi}], expected finite ends, the second above the first");
+                return Err(self.value(key, &reason));
+            }
+        }
+        match self.config.seed > i64::MAX as u64 && self.place("seed") != Place::Default {
+            true => Err(self.value("seed", "is above 2^63 - 1, the largest integer of a TOML file")),
+            false => Ok(()),
+        }
+    }
+
+    /// Estimates in bytes (8 a number), each a lower bound of what the run must hold at once; F features, D dimensions,
+    /// M points, P samples, N members, B bins.
+    fn check_memory(&self, cloud: &PointCloud, budget: &Budget, threads: usize) -> anyhow::Result<()> {
+        let c = &self.config;
+        let dim = cloud.dim() as f64;
+        let features = c.model.features.size(cloud.dim());
+        let (samples, members) = (c.model.samples as f64, c.ensemble.members as f64);
+        let shown = dim.min(2.0);
+        let estimates = [
+            (
+                "the theory of the model",
+                8.0 * features * features * (4.0 + dim * dim),
+                "8 bytes x F^2 x (4 + D^2)",
+                "lower model.features.x or model.features.t, or use fewer random-fourier features",
+            ),
+            (
+                "the trained ensemble",
+                8.0 * members * features * dim,
+                "8 bytes x N x F x D",
+                "lower ensemble.members",
+            ),
+            (
+                "training",
+                8.0 * threads as f64 * (samples * (2.0 * dim + 1.0) + features * features),
+                "8 bytes x threads x (P (2D + 1) + F^2)",
+                "lower model.samples or --threads",
+            ),
+            (
+                "sampling",
+                16.0 * dim * c.sampling.paths.max(c.theory.paths) as f64,
+                "16 bytes x paths x D",
+                "lower sampling.paths or theory.paths",
+            ),
+            (
+                "the comparison",
+                8.0 * (c.compare.bins as f64).powf(shown) * members.max(c.theory.models as f64),
+                "8 bytes x B^min(D, 2) x max(members, models)",
+                "lower compare.bins",
+            ),
+            (
+                "bootstrap resampling",
+                8.0 * c.compare.bootstrap as f64 * members,
+                "8 bytes x resamples x N",
+                "lower compare.bootstrap",
+            ),
+            (
+                "the directions of sliced distances",
+                8.0 * c.compare.projections as f64 * dim,
+                "8 bytes x directions x D",
+                "lower compare.projections",
+            ),
+            ("the time grid", 8.0 * c.sampling.steps as f64, "8 bytes x steps", "lower sampling.steps"),
+            (
+                "the quadrature",
+                8.0 * (dim + 3.0) * c.theory.quasi_nodes.max(c.theory.times) as f64,
+                "8 bytes x (D + 3) x nodes",
+                "lower theory.quasi_nodes or theory.times",
+            ),
+        ];
+        for (what, needed, formula, advice) in estimates {
+            budget.check(what, needed, formula, advice)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! The config of an experiment: one TOML file, every key with a default, unknown keys refused.
+//!
+//! [`Loaded::read`] parses the file and the `--set` changes into a [`Config`] whose every key is explicit;
+//! [`Loaded::build`] makes the objects of gtv-theory from it, so that whatever can be wrong is found before work starts.
+
+mod build;
+mod data;
+mod error;
+mod load;
+mod model;
+mod schedule;
+mod settle;
+mod study;
+#[cfg(test)]
+mod tests;
+
+pub use build::Problem;
+pub use data::{DataConfig, Duplicates, FileData, file_cloud};
+pub use error::{Choices, ConfigError, Place};
+pub use load::{Change, Loaded};
+pub use model::{
+    EnsembleConfig, FeatureKind, FeatureTime, FeaturesConfig, LazyConfig, MlpConfig, ModelConfig, ModelKind,
+    Optimizer, Target, TargetName, TrainingConfig, Vary,
+};
+pub use schedule::{ScheduleConfig, ScheduleName};
+pub use study::{Closure, CompareConfig, GridName, Lookup, Metric, SamplingConfig, TheoryConfig};
+
+use serde::{Deserialize, Serialize};
+
+/// A whole experiment.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Title of the report.
+    pub title: String,
+    /// Seed of every random number, at most 2⁶³ − 1 (TOML's largest integer); `--seed` overrides it.
+    pub seed: u64,
+    /// p_data.
+    pub data: DataConfig,
+    /// The forward process.
+    pub schedule: ScheduleConfig,
+    /// The models that are trained.
+    pub model: ModelConfig,
+    /// How networks are trained.
+    pub training: TrainingConfig,
+    /// How many models, and what differs between them.
+    pub ensemble: EnsembleConfig,
+    /// The reverse process.
+    pub sampling: SamplingConfig,
+    /// The predictions.
+    pub theory: TheoryConfig,
+    /// The comparison.
+    pub compare: CompareConfig,
+}

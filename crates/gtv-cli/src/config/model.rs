@@ -1,0 +1,300 @@
+//! `[model]`, `[training]` and `[ensemble]`: what is trained, how, and how often.
+
+use super::settle::{Misfit, Section};
+use gtv_theory::features::{AxisBasis, RandomFourier, Separable};
+use gtv_theory::rng::Streams;
+use gtv_theory::{Features, LossWeight, Prediction, Result, Schedule};
+use serde::{Deserialize, Serialize};
+
+/// The family of the models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// Linear in fixed features, by ridge regression.
+    #[default]
+    Linear,
+    /// Infinite-width network in the lazy regime.
+    Lazy,
+    /// Multilayer perceptron.
+    Mlp,
+}
+
+/// The label that a model is trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "\"proxy\", \"true-score\" or a number from 0 (proxy) to 1 (true score)")]
+pub enum Target {
+    /// By name.
+    Named(TargetName),
+    /// Share η of the true score: label = (1 − η)·proxy + η·true.
+    Mix(f64),
+}
+
+/// The two ends of [`Target`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetName {
+    /// Denoising score matching, J1.
+    Proxy,
+    /// The true score, J0: label noise removed.
+    TrueScore,
+}
+
+impl Target {
+    /// η, the share of the true score.
+    pub fn mix(self) -> f64 {
+        match self {
+            Self::Named(TargetName::Proxy) => 0.0,
+            Self::Named(TargetName::TrueScore) => 1.0,
+            Self::Mix(share) => share,
+        }
+    }
+}
+
+/// `[model]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The family.
+    pub kind: ModelKind,
+    /// What the model predicts.
+    pub prediction: Prediction,
+    /// λ_t, the weight of the score's squared error.
+    pub weight: LossWeight,
+    /// P, training triples of each model.
+    pub samples: usize,
+    /// γ, on the sample-averaged second moment (linear).
+    pub ridge: f64,
+    /// The label.
+    pub target: Target,
+    /// φ (linear).
+    pub features: FeaturesConfig,
+    /// The network (mlp).
+    pub mlp: MlpConfig,
+    /// The network (lazy).
+    pub lazy: LazyConfig,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            kind: ModelKind::default(),
+            prediction: Prediction::default(),
+            weight: LossWeight::default(),
+            samples: 1024,
+            ridge: 0.1,
+            target: Target::Named(TargetName::Proxy),
+            features: FeaturesConfig::default(),
+            mlp: MlpConfig::default(),
+            lazy: LazyConfig::default(),
+        }
+    }
+}
+
+/// The family of the features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeatureKind {
+    /// Normal densities on a grid.
+    #[default]
+    Gaussian,
+    /// Cosines and sines.
+    Fourier,
+    /// Legendre polynomials.
+    Polynomial,
+    /// Random Fourier features, whose number does not grow with the dimension.
+    RandomFourier,
+}
+
+/// How time enters random Fourier features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeatureTime {
+    /// As ln(α²/σ²).
+    LogSnr,
+    /// As t.
+    Raw,
+}
+
+/// `[model.features]`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeaturesConfig {
+    /// The family.
+    pub kind: FeatureKind,
+    /// Functions on each coordinate (gaussian, fourier, polynomial).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x: Option<usize>,
+    /// Functions of time, over [t_min, t_max] (gaussian, fourier, polynomial).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub t: Option<usize>,
+    /// Range of each coordinate (gaussian, fourier, polynomial).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<[f64; 2]>,
+    /// F (random-fourier).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+    /// Length of the kernel in units of x (random-fourier).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length_scale: Option<f64>,
+    /// Length of the kernel in units of the time variable (random-fourier).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_scale: Option<f64>,
+    /// The time variable (random-fourier).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<FeatureTime>,
+}
+
+impl FeaturesConfig {
+    pub(super) fn settle(&mut self) -> std::result::Result<(), Misfit> {
+        let random = self.kind == FeatureKind::RandomFourier;
+        let choice = match self.kind {
+            FeatureKind::Gaussian => "kind = \"gaussian\"",
+            FeatureKind::Fourier => "kind = \"fourier\"",
+            FeatureKind::Polynomial => "kind = \"polynomial\"",
+            FeatureKind::RandomFourier => "kind = \"random-fourier\"",
+        };
+        let section = Section { name: "model.features", choice };
+        section.settle("x", &mut self.x, (!random).then_some(16))?;
+        section.settle("t", &mut self.t, (!random).then_some(16))?;
+        section.settle("range", &mut self.range, (!random).then_some([-1.5, 1.5]))?;
+        section.settle("count", &mut self.count, random.then_some(1024))?;
+        section.settle("length_scale", &mut self.length_scale, random.then_some(0.5))?;
+        section.settle("time", &mut self.time, random.then_some(FeatureTime::LogSnr))?;
+        let time_scale = if self.time == Some(FeatureTime::Raw) { 0.2 } else { 2.0 };
+        section.settle("time_scale", &mut self.time_scale, random.then_some(time_scale))
+    }
+
+    /// F before anything is allocated; infinite-safe, for the memory estimate.
+    pub(super) fn size(&self, dim: usize) -> f64 {
+        match self.kind {
+            FeatureKind::RandomFourier => self.count.unwrap_or(0) as f64,
+            _ => (self.x.unwrap_or(0) as f64).powf(dim as f64) * self.t.unwrap_or(0) as f64,
+        }
+    }
+
+    pub(super) fn build(&self, dim: usize, schedule: &Schedule, streams: Streams) -> Result<Features> {
+        // `settle` has filled in what the kind uses.
+        let [lo, hi] = self.range.unwrap_or([f64::NAN; 2]);
+        let (start, end) = (schedule.t_min(), schedule.t_max());
+        let (x, t) = (self.x.unwrap_or(0), self.t.unwrap_or(0));
+        let axes = match self.kind {
+            FeatureKind::Gaussian => {
+                (AxisBasis::Gaussian { lo, hi, len: x }, AxisBasis::Gaussian { lo: start, hi: end, len: t })
+            }
+            FeatureKind::Fourier => {
+                (AxisBasis::Fourier { lo, hi, len: x }, AxisBasis::Fourier { lo: start, hi: end, len: t })
+            }
+            FeatureKind::Polynomial => {
+                (AxisBasis::Legendre { lo, hi, len: x }, AxisBasis::Legendre { lo: start, hi: end, len: t })
+            }
+            FeatureKind::RandomFourier => {
+                return Ok(Features::RandomFourier(RandomFourier::new(
+                    dim,
+                    self.count.unwrap_or(0),
+                    self.length_scale.unwrap_or(f64::NAN),
+                    self.time_scale.unwrap_or(f64::NAN),
+                    (self.time == Some(FeatureTime::LogSnr)).then_some(*schedule),
+                    streams,
+                )?));
+            }
+        };
+        Ok(Features::Separable(Separable::uniform(dim, axes.0, axes.1)?))
+    }
+}
+
+/// `[model.mlp]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MlpConfig {
+    /// Units of each hidden layer.
+    pub width: usize,
+    /// Hidden layers.
+    pub depth: usize,
+    /// `relu` or `erf`.
+    pub activation: String,
+}
+
+impl Default for MlpConfig {
+    fn default() -> Self {
+        Self { width: 256, depth: 3, activation: "relu".to_owned() }
+    }
+}
+
+/// `[model.lazy]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LazyConfig {
+    /// Hidden layers.
+    pub depth: usize,
+    /// `relu` or `erf`.
+    pub activation: String,
+    /// σ_w².
+    pub weight_var: f64,
+    /// σ_b².
+    pub bias_var: f64,
+}
+
+impl Default for LazyConfig {
+    fn default() -> Self {
+        Self { depth: 1, activation: "relu".to_owned(), weight_var: 2.0, bias_var: 0.1 }
+    }
+}
+
+/// The optimizer of networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// Adam.
+    #[default]
+    Adam,
+    /// Plain stochastic gradient descent.
+    Sgd,
+}
+
+/// `[training]`: of networks; linear models are solved, not trained by steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// The optimizer (mlp).
+    pub optimizer: Optimizer,
+    /// Learning rate (mlp).
+    pub rate: f64,
+    /// Steps (mlp).
+    pub steps: usize,
+    /// Triples in a step (mlp).
+    pub batch: usize,
+    /// τ, the time of gradient flow (lazy).
+    pub time: f64,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self { optimizer: Optimizer::default(), rate: 1e-3, steps: 10_000, batch: 256, time: 100.0 }
+    }
+}
+
+/// What differs between the members of an ensemble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vary {
+    /// The draw of training triples.
+    Data,
+    /// The initialisation (networks; a linear model has none).
+    Init,
+}
+
+/// `[ensemble]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnsembleConfig {
+    /// N, number of models.
+    pub members: usize,
+    /// What differs between them.
+    pub vary: Vec<Vary>,
+}
+
+impl Default for EnsembleConfig {
+    fn default() -> Self {
+        Self { members: 100, vary: vec![Vary::Data, Vary::Init] }
+    }
+}

@@ -1,0 +1,246 @@
+//! `[sampling]`, `[theory]` and `[compare]`: how distributions are made and what is measured on them.
+
+use super::settle::{Misfit, Section};
+use clap::ValueEnum;
+use gtv_theory::TimeGrid;
+use gtv_theory::dynamics::{Form, Integrator, Sampling};
+use gtv_theory::quadrature::QuadratureSpec;
+use serde::{Deserialize, Serialize};
+
+/// How sampling times are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GridName {
+    /// Equal steps in t.
+    #[default]
+    Uniform,
+    /// Equal steps in (σ/α)^{1/rho}.
+    EdmRho,
+    /// Equal steps in log-SNR.
+    LogSnr,
+}
+
+/// How a learned field is evaluated during sampling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lookup {
+    /// At the state itself.
+    #[default]
+    Exact,
+    /// From a table on a grid, at the first node not below the state (the paper's procedure).
+    Grid,
+}
+
+/// `[sampling]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SamplingConfig {
+    /// The integration method.
+    pub integrator: Integrator,
+    /// Steps from T to ε.
+    pub steps: usize,
+    /// How their times are spread.
+    pub grid: GridName,
+    /// The exponent of the edm-rho grid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rho: Option<f64>,
+    /// The coordinates that are stepped.
+    pub form: Form,
+    /// Relative tolerance of a step (dopri5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtol: Option<f64>,
+    /// Absolute tolerance of a step (dopri5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub atol: Option<f64>,
+    /// Steps after which a path is given up (dopri5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<usize>,
+    /// Paths drawn from each trained model.
+    pub paths: usize,
+    /// How learned fields are evaluated.
+    pub lookup: Lookup,
+    /// Nodes of the table on each axis (lookup = grid).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid_points: Option<usize>,
+    /// First and last node of the table on each axis (lookup = grid).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid_range: Option<[f64; 2]>,
+}
+
+impl Default for SamplingConfig {
+    fn default() -> Self {
+        Self {
+            integrator: Integrator::default(),
+            steps: 30,
+            grid: GridName::default(),
+            rho: None,
+            form: Form::default(),
+            rtol: None,
+            atol: None,
+            max_steps: None,
+            paths: 100_000,
+            lookup: Lookup::default(),
+            grid_points: None,
+            grid_range: None,
+        }
+    }
+}
+
+impl SamplingConfig {
+    pub(super) fn settle(&mut self) -> Result<(), Misfit> {
+        let defaults = Sampling::default();
+        let adaptive = self.integrator == Integrator::Dopri5;
+        let table = self.lookup == Lookup::Grid;
+        let section = |choice| Section { name: "sampling", choice };
+        let grid = section("this grid (only with grid = \"edm-rho\")");
+        grid.settle("rho", &mut self.rho, (self.grid == GridName::EdmRho).then_some(7.0))?;
+        let steps = section("this integrator (only with integrator = \"dopri5\")");
+        steps.settle("rtol", &mut self.rtol, adaptive.then_some(defaults.rtol))?;
+        steps.settle("atol", &mut self.atol, adaptive.then_some(defaults.atol))?;
+        steps.settle("max_steps", &mut self.max_steps, adaptive.then_some(defaults.max_steps))?;
+        let lookup = section("lookup = \"exact\" (only with lookup = \"grid\")");
+        lookup.settle("grid_points", &mut self.grid_points, table.then_some(200))?;
+        lookup.settle("grid_range", &mut self.grid_range, table.then_some([-1.5, 1.5]))?;
+        if adaptive && table {
+            let reason =
+                "a table holds the learned field at the step times only; use lookup = \"exact\" with dopri5";
+            return Err(lookup.misfit("lookup", reason));
+        }
+        Ok(())
+    }
+
+    /// The integrator's settings.
+    pub fn integration(&self) -> Sampling {
+        let defaults = Sampling::default();
+        Sampling {
+            integrator: self.integrator,
+            steps: self.steps,
+            grid: match self.grid {
+                GridName::Uniform => TimeGrid::Uniform,
+                GridName::EdmRho => TimeGrid::EdmRho { rho: self.rho.unwrap_or(7.0) },
+                GridName::LogSnr => TimeGrid::LogSnr,
+            },
+            form: self.form,
+            rtol: self.rtol.unwrap_or(defaults.rtol),
+            atol: self.atol.unwrap_or(defaults.atol),
+            max_steps: self.max_steps.unwrap_or(defaults.max_steps),
+        }
+    }
+}
+
+/// A closure of the theory: an approximation of the law of the learned score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Closure {
+    /// Unbiased and expressive limit (the paper's)
+    Paper,
+    /// Leading order in 1/P, with bias
+    Leading,
+    /// Self-consistent leverage
+    FiniteP,
+    /// Self-consistent leverage with all cumulants of single samples
+    ShotNoise,
+}
+
+impl Closure {
+    /// The name in configs and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::Leading => "leading",
+            Self::FiniteP => "finite-p",
+            Self::ShotNoise => "shot-noise",
+        }
+    }
+}
+
+/// `[theory]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TheoryConfig {
+    /// The closures to compute.
+    pub closures: Vec<Closure>,
+    /// Models drawn from each closure's law.
+    pub models: usize,
+    /// Paths drawn from each of those models.
+    pub paths: usize,
+    /// Quadrature nodes in time.
+    pub times: usize,
+    /// Spacing of the quadrature in standardised noise.
+    pub noise_spacing: f64,
+    /// The quadrature covers this many standard deviations of the noise.
+    pub noise_range: f64,
+    /// Nodes of the quasi-random quadrature (D > 2, or many points).
+    pub quasi_nodes: usize,
+    /// Data sets with more points use the quasi-random quadrature in every dimension.
+    pub tensor_points: usize,
+}
+
+impl Default for TheoryConfig {
+    fn default() -> Self {
+        let QuadratureSpec { times, noise_spacing, noise_range, quasi_nodes, tensor_points } =
+            QuadratureSpec::default();
+        Self {
+            closures: vec![Closure::Paper, Closure::Leading, Closure::FiniteP, Closure::ShotNoise],
+            models: 200,
+            paths: 20_000,
+            times,
+            noise_spacing,
+            noise_range,
+            quasi_nodes,
+            tensor_points,
+        }
+    }
+}
+
+impl TheoryConfig {
+    /// The resolution of integrals over the training distribution.
+    pub fn quadrature(&self) -> QuadratureSpec {
+        let Self { times, noise_spacing, noise_range, quasi_nodes, tensor_points, .. } = *self;
+        QuadratureSpec { times, noise_spacing, noise_range, quasi_nodes, tensor_points }
+    }
+}
+
+/// A distance or a summary of distributions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// Wasserstein-1 (exact in one dimension, sliced otherwise).
+    W1,
+    /// Sliced Wasserstein-2.
+    SlicedW2,
+    /// Kullback–Leibler divergence on the histogram grid.
+    Kl,
+    /// Jensen–Shannon divergence on the histogram grid.
+    Js,
+    /// Energy distance.
+    Energy,
+}
+
+/// `[compare]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompareConfig {
+    /// The distances to compute.
+    pub metrics: Vec<Metric>,
+    /// Histogram bins on each axis.
+    pub bins: usize,
+    /// Range of the histogram on each axis.
+    pub range: [f64; 2],
+    /// Bootstrap resamples of members.
+    pub bootstrap: usize,
+    /// Random directions of sliced distances.
+    pub projections: usize,
+}
+
+impl Default for CompareConfig {
+    fn default() -> Self {
+        Self {
+            metrics: vec![Metric::W1, Metric::SlicedW2, Metric::Kl, Metric::Js, Metric::Energy],
+            bins: 200,
+            range: [-1.5, 1.5],
+            bootstrap: 200,
+            projections: 128,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Configs: what is refused, and how it is said.
+
+use super::*;
+use crate::context::Context;
+use std::path::Path;
+
+fn parse(text: &str, sets: &[&str]) -> Result<Loaded, ConfigError> {
+    let changes: Vec<Change> = sets.iter().map(|s| Change::set(s).unwrap()).collect();
+    Loaded::parse(text, Some(Path::new("a.toml")), &changes)
+}
+
+fn refusal(text: &str, sets: &[&str]) -> String {
+    match parse(text, sets) {
+        Err(e) => e.to_string(),
+        Ok(loaded) => match loaded.build(&Context::silent()) {
+            Err(e) => format!("{e:#}"),
+            Ok(_) => panic!("accepted: {text} {sets:?}"),
+        },
+    }
+}
+
+fn assert_says(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "{message:?} does not say {part:?}");
+    }
+}
+
+#[test]
+fn the_empty_config_is_the_papers_figure_two() {
+    let problem = parse("", &[]).unwrap().build(&Context::silent()).unwrap();
+    assert_eq!(problem.cloud.points(), [-1.0, 0.0, 1.0]);
+    assert_eq!((problem.spec.features.len(), problem.spec.samples, problem.spec.ridge), (256, 1024, 0.1));
+    assert_eq!((problem.times.len(), problem.times[0], problem.times[30]), (31, 1.0, 0.01));
+    assert_eq!(problem.spec.target_mix, 0.0);
+}
+
+#[test]
+fn identities_the_resolved_config_reads_back_as_itself() {
+    for text in [
+        "",
+        "title = \"x\"\nseed = 7\n[model.features]\nkind = \"random-fourier\"\ncount = 32\n",
+        "[data]\nkind = \"circle\"\ncount = 5\n[schedule]\nkind = \"ve\"\n[sampling]\nintegrator = \"dopri5\"\nform = \"denoiser\"\n",
+        "[data]\nkind = \"file\"\npath = \"/x.npy\"\n[model]\ntarget = 0.25\n[sampling]\nlookup = \"grid\"\ngrid = \"edm-rho\"\n",
+        "[[data.components]]\nmean = [0.0]\ncov = { isotropic = 0.1 }\n[data]\nkind = \"gaussian-mixture\"\n",
+    ] {
+        let Ok(once) = parse(text, &[]) else { continue };
+        let resolved = once.to_toml().unwrap();
+        let twice = parse(&resolved, &[]).unwrap();
+        assert_eq!(once.config, twice.config);
+        assert_eq!(resolved, twice.to_toml().unwrap());
+    }
+    let explicit = parse("", &[]).unwrap().to_toml().unwrap();
+    assert_says(
+        &explicit,
+        &["beta_min = 0.1", "t_min = 0.01", "x = 16", "closures = [", "kind = \"three-points\""],
+    );
+}
+
+#[test]
+fn unknown_keys_are_named_with_line_and_suggestion() {
+    let message = refusal("[model]\nsamples = 3\n\n[model.features]\nrnage = [0, 1]\n", &[]);
+    assert_says(&message, &["a.toml:5", "`model.features.rnage`", "did you mean `model.features.range`"]);
+    assert_says(&refusal("[modle]\n", &[]), &["a.toml:1", "`modle`", "did you mean `model`"]);
+    assert_says(&refusal("sede = 1\n", &[]), &["a.toml:1", "`sede`", "did you mean `seed`"]);
+    let message = refusal("[data]\nkind = \"square\"\nangel = 0.3\n", &[]);
+    assert_says(&message, &["a.toml:3", "`data.angel`", "did you mean `data.angle`"]);
+    let message = refusal("", &["model.smaples=3"]);
+    assert_says(&message, &["--set model.smaples=3", "`model.smaples`", "did you mean `model.samples`"]);
+    assert_says(&refusal("[theory]\nzzz = 1\n", &[]), &["`theory.zzz`", "possible: closures, models"]);
+}
+
+#[test]
+fn wrong_types_name_key_found_and_expected() {
+    for (text, parts) in [
+        ("[model]\nsamples = \"many\"", ["a.toml:2", "`model.samples`", "\"many\"", "whole number"]),
+        ("[model]\nsamples = -5", ["a.toml:2", "`model.samples`", "-5", "whole number"]),
+        ("[model]\nsamples = 1.5", ["a.toml:2", "`model.samples`", "1.5", "whole number"]),
+        ("[schedule]\nt_min = true", ["a.toml:2", "`schedule.t_min`", "true", "a number"]),
+        ("[compare]\nrange = [1]", ["a.toml:2", "`compare.range", "", ""]),
+        ("[compare]\nrange = 3", ["a.toml:2", "`compare.range`", "3", "a list of 2 numbers"]),
+        ("[data]\nkind = \"square\"\nangle = \"x\"", ["a.toml:3", "`data.angle`", "\"x\"", "a number"]),
+        ("[data]\nkind = \"file\"\npath = 3", ["a.toml:3", "`data.path`", "3", ""]),
+        ("model = 3", ["a.toml:1", "`model`", "3", "a section"]),
+        ("[data]\nkind = 3", ["a.toml:2", "`data.kind`", "3", "a name in quotes"]),
+        ("[model]\ntarget = \"both\"", ["a.toml:2", "`model.target`", "proxy", "true-score"]),
+    ] {
+        assert_says(&refusal(text, &[]), &parts);
+    }
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_choices() {
+    let message = refusal("[schedule]\nkind = \"vp-linaer\"", &[]);
+    assert_says(&message, &["a.toml:2", "`schedule.kind`", "did you mean `vp-linear`", "edm"]);
+    assert_says(&refusal("[data]\nkind = \"sqare\"", &[]), &["`data.kind`", "did you mean `square`", "file"]);
+    assert_says(&refusal("[data]\nkind = \"fiel\"", &[]), &["did you mean `file`"]);
+    assert_says(&refusal("", &["theory.closures=[\"papr\"]"]), &["`theory.closures", "did you mean `paper`"]);
+}
+
+#[test]
+fn values_out_of_range_name_their_key_and_place() {
+    for (text, key) in [
+        ("[schedule]\nt_min = 0.0", "schedule.t_min"),
+        ("[schedule]\nt_min = 1", "schedule.t_min"),
+        ("[schedule]\nt_min = 2.0", "schedule.t_min"),
+        ("[schedule]\nt_min = nan", "schedule.t_min"),
+        ("[schedule]\nbeta_min = -0.1", "schedule.beta_min"),
+        ("[ensemble]\nmembers = 0", "ensemble.members"),
+        ("[model]\nsamples = 0", "model.samples"),
+        ("[model]\nridge = -0.1", "model.ridge"),
+        ("[model]\nridge = inf", "model.ridge"),
+        ("[model]\ntarget = 1.5", "model.target"),
+        ("[sampling]\nsteps = 0", "sampling.steps"),
+        ("[sampling]\npaths = 0", "sampling.paths"),
+        ("[compare]\nbins = 0", "compare.bins"),
+        ("[compare]\nrange = [1, -1]", "compare.range"),
+        ("[theory]\ntimes = 0", "theory.times"),
+        ("[theory]\nnoise_spacing = 0", "theory.noise_spacing"),
+        ("[theory]\nclosures = []", "theory.closures"),
+        ("[model.features]\nx = 1", "model.features"),
+        ("[model.features]\nrange = [2, 1]", "model.features.range"),
+        ("[model]\nkind = \"mlp\"", "model.kind"),
+    ] {
+        let message = refusal(text, &[]);
+        assert_says(&message, &[&format!("`{key}`"), "a.toml:"]);
+    }
+    let message = refusal("[ensemble]\nmembers = 5", &["ensemble.members=0"]);
+    assert_says(&message, &["--set ensemble.members=0", "is 0, expected at least 1"]);
+}
+
+#[test]
+fn keys_of_another_kind_are_refused() {
+    assert_says(&refusal("[schedule]\noffset = 1", &[]), &["a.toml:2", "`schedule.offset`", "vp-linear"]);
+    assert_says(&refusal("[sampling]\nrtol = 1e-3", &[]), &["`sampling.rtol`", "dopri5"]);
+    assert_says(&refusal("[model.features]\ncount = 9", &[]), &["`model.features.count`", "gaussian"]);
+    assert_says(&refusal("[data]\nkind = \"three-points\"\nangle = 1", &[]), &["a.toml:3", "`data.angle`"]);
+    let both = "[sampling]\nintegrator = \"dopri5\"\nlookup = \"grid\"";
+    assert_says(&refusal(both, &[]), &["`sampling.lookup`", "dopri5"]);
+}
+
+#[test]
+fn syntax_errors_say_the_line() {
+    assert_says(&refusal("[model]\nsamples = \n", &[]), &["a.toml:2", "TOML"]);
+    assert_says(&refusal("a = 1\na = 2\n", &[]), &["a.toml:2", "TOML"]);
+}
+
+#[test]
+fn sets_take_toml_or_plain_names() {
+    let loaded = parse(
+        "",
+        &[
+            "data.kind=square",
+            "data.angle = 0.5",
+            "compare.range=[-2, 2]",
+            "title=\"a = b\"",
+            "schedule.t_min=1e-3",
+        ],
+    )
+    .unwrap();
+    assert_eq!(loaded.config.compare.range, [-2.0, 2.0]);
+    assert_eq!((loaded.config.title.as_str(), loaded.config.schedule.t_min), ("a = b", 1e-3));
+    assert_eq!(loaded.config.data, DataConfig::BuiltIn(gtv_theory::data::BuiltIn::Square { angle: 0.5 }));
+    for bad in ["model.samples", "=3", "model..x=3", ".=1"] {
+        assert_says(&Change::set(bad).unwrap_err().to_string(), &["--set", bad]);
+    }
+    assert_says(&refusal("", &["seed.x=3", "seed.y=3"]), &["seed"]);
+    assert_says(&refusal("seed = 1", &["seed.x=3"]), &["--set seed.x=3", "is a value, not a section"]);
+}
+
+#[test]
+fn huge_sizes_are_refused_with_an_estimate() {
+    for text in [
+        "[ensemble]\nmembers = 1000000000000",
+        "[model]\nsamples = 1000000000000000",
+        "[sampling]\npaths = 1000000000000000",
+        "[sampling]\nsteps = 1000000000000000",
+        "[compare]\nbins = 1000000000000000",
+        "[theory]\nquasi_nodes = 1000000000000000",
+        "[model.features]\nx = 100000\nt = 100000",
+        "[model.features]\nkind = \"random-fourier\"\ncount = 100000000",
+    ] {
+        assert_says(&refusal(text, &[]), &["of memory", "lower"]);
+    }
+}

@@ -1,0 +1,123 @@
+//! What every command is given: seed, threads, memory budget, the interrupt flag, and the ways to speak.
+
+use crate::failure::{UsageError, complain};
+use crate::interrupt::Interrupt;
+use crate::memory::Budget;
+use crate::progress::{Bars, Progress};
+use crate::warnings::Warning;
+use std::io::{ErrorKind, Write};
+use std::sync::Mutex;
+
+/// The surroundings of a command.
+#[derive(Debug)]
+pub struct Context {
+    /// `--seed`, which overrides the config's `seed`.
+    pub seed: Option<u64>,
+    /// Threads of the global rayon pool.
+    pub threads: usize,
+    /// Whether progress and tables are wanted.
+    pub quiet: bool,
+    /// Raised by Ctrl-C; check it between units of work.
+    pub interrupt: Interrupt,
+    /// Memory that the command may use.
+    pub memory: Budget,
+    bars: Bars,
+    /// Whether warnings are printed, not only kept.
+    loud: bool,
+    warnings: Mutex<Vec<Warning>>,
+}
+
+impl Context {
+    /// Builds the thread pool and installs the Ctrl-C handler.
+    ///
+    /// # Errors
+    /// [`UsageError::Argument`] for zero or too many threads; the system's error when it refuses the handler.
+    pub fn new(
+        seed: Option<u64>,
+        threads: Option<usize>,
+        quiet: bool,
+        memory_limit: Option<u64>,
+    ) -> anyhow::Result<Self> {
+        const MOST_THREADS: usize = 4096;
+        if let Some(n) = threads
+            && !(1..=MOST_THREADS).contains(&n)
+        {
+            return Err(UsageError::Argument {
+                argument: "--threads",
+                value: n.to_string(),
+                reason: format!("expected 1 to {MOST_THREADS}; leave it out to use every core"),
+            }
+            .into());
+        }
+        rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build_global()?;
+        Ok(Self {
+            seed,
+            threads: rayon::current_num_threads(),
+            quiet,
+            interrupt: Interrupt::install()?,
+            memory: Budget::new(memory_limit),
+            bars: Bars::new(quiet),
+            loud: true,
+            warnings: Mutex::default(),
+        })
+    }
+
+    /// A context that says nothing and installs nothing, for tests and for use as a library.
+    pub fn silent() -> Self {
+        Self {
+            seed: None,
+            threads: rayon::current_num_threads(),
+            quiet: true,
+            interrupt: Interrupt::default(),
+            memory: Budget::new(None),
+            bars: Bars::new(true),
+            loud: false,
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// Starts a progress bar on stderr.
+    pub fn progress(&self, label: &str, units: u64) -> Progress {
+        self.bars.start(label, units)
+    }
+
+    /// Prints a warning on stderr, `--quiet` or not, and keeps it for the record.
+    pub fn warn(&self, warning: Warning) {
+        if self.loud {
+            self.bars.suspend(|| complain(&format!("warning: {warning}")));
+        }
+        self.kept().push(warning);
+    }
+
+    /// The warnings so far, in order.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.kept().clone()
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Warning>> {
+        self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Prints a table or a closing line on stdout, unless `--quiet`.
+    ///
+    /// # Errors
+    /// When stdout cannot be written (a full disk). A reader that has gone away is no error: the results are in files.
+    pub fn say(&self, text: &str) -> anyhow::Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        self.bars.suspend(|| print(text))
+    }
+}
+
+/// Prints a line on stdout; a closed pipe is not an error.
+///
+/// # Errors
+/// Any other failure to write.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(anyhow::anyhow!("cannot write to stdout: {e}")),
+        _ => Ok(()),
+    }
+}

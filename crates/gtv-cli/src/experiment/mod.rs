@@ -1,0 +1,30 @@
+//! The commands, one file each: `run(args, &Context)`.
+
+mod compare;
+mod completions;
+mod figure;
+mod report;
+mod sample;
+mod score;
+mod train;
+
+use crate::args::{Cli, Command};
+use crate::context::Context;
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// Whatever stops it; [`crate::failure::exit_code`] tells the user's fault from ours.
+pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
+    let global = cli.global;
+    let ctx = Context::new(global.seed, global.threads, global.quiet, global.memory_limit)?;
+    match cli.command {
+        Command::Compare(args) => compare::run(args, &ctx),
+        Command::Train(args) => train::run(args, &ctx),
+        Command::Sample(args) => sample::run(args, &ctx),
+        Command::Score(args) => score::run(args, &ctx),
+        Command::Figure(args) => figure::run(args, &ctx),
+        Command::Report(args) => report::run(args, &ctx),
+        Command::Completions(args) => completions::run(args, &ctx),
+    }
+}

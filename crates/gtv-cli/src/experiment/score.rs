@@ -1,0 +1,124 @@
+//! `gtv-cli score`: s(x, t) = ∇ log p(x | t) of a point set in closed form, with log p, the posterior mean and C.
+
+use crate::args::{CovArg, ScoreArgs};
+use crate::config::{Duplicates, ScheduleConfig, ScheduleName, file_cloud};
+use crate::context::Context;
+use crate::failure::UsageError;
+use crate::io::{Array, Compression, Named, ReadError, check_writable, read_array, write_npz};
+use gtv_theory::score::{CovKind, ExactScore};
+use gtv_theory::{Schedule, ScheduleKind};
+use std::path::Path;
+
+/// Runs the command.
+///
+/// # Errors
+/// Bad arguments or arrays, too little memory, an output that cannot be written.
+pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
+    let schedule = schedule(&args)?;
+    let points = read_argument(&args.data)?;
+    let weights = args.weights.as_deref().map(read_argument).transpose()?;
+    let queries = read_argument(&args.at)?;
+    let cloud = file_cloud(&points, weights.as_ref(), None, Duplicates::Refuse, ctx)?;
+    let (count, dim) = queries.rows()?;
+    if dim != cloud.dim() {
+        let expected =
+            format!("(queries, {}), the dimension of the points in {}", cloud.dim(), points.path().display());
+        return Err(queries.wrong_shape(&expected).into());
+    }
+    let kind = match args.cov {
+        CovArg::Full => CovKind::Full,
+        CovArg::Trace => CovKind::Trace,
+        CovArg::None => CovKind::None,
+    };
+    ctx.memory.check(
+        "the score of these queries",
+        // The library holds the posterior's covariance beside the proxy score's.
+        8.0 * count as f64 * (3.0 * dim as f64 + 1.0 + 2.0 * kind.values(dim) as f64),
+        "8 bytes x Q x (3 D + 1 + 2 D^2), 2 in place of 2 D^2 with --cov trace",
+        "use --cov trace or none, or ask for fewer queries at a time",
+    )?;
+    check_writable(&args.out)?;
+
+    let found = ExactScore::new(cloud, schedule).evaluate(&queries.values, args.time, kind)?;
+    ctx.interrupt.check()?;
+    let outputs = [&found.score, &found.log_density, &found.posterior_mean, &found.proxy_score_cov];
+    if outputs.iter().any(|values| values.iter().any(|v| !v.is_finite())) {
+        return Err(UsageError::Argument {
+            argument: "--time",
+            value: args.time.to_string(),
+            reason: "the score is too large for a 64-bit float so close to t = 0; use a larger time"
+                .to_owned(),
+        }
+        .into());
+    }
+
+    let (rows, list, matrices) = ([count, dim], [count], [count, dim, dim]);
+    let mut arrays = vec![
+        Named { name: "score", shape: &rows, values: &found.score },
+        Named { name: "log_density", shape: &list, values: &found.log_density },
+        Named { name: "posterior_mean", shape: &rows, values: &found.posterior_mean },
+    ];
+    let cov = &found.proxy_score_cov;
+    match args.cov {
+        CovArg::Full => arrays.push(Named { name: "proxy_score_cov", shape: &matrices, values: cov }),
+        CovArg::Trace => arrays.push(Named { name: "proxy_score_cov_trace", shape: &list, values: cov }),
+        CovArg::None => {}
+    }
+    write_npz(&args.out, &arrays, Compression::Stored)?;
+    let names: Vec<&str> = arrays.iter().map(|a| a.name).collect();
+    ctx.say(&format!("{}: {count} queries in {dim} dimensions: {}", args.out.display(), names.join(", ")))
+}
+
+/// Reads an array argument: a file, or `FILE.npz:NAME` for one array of an archive.
+fn read_argument(path: &Path) -> Result<Array, ReadError> {
+    let text = path.to_string_lossy();
+    match text.rsplit_once(".npz:") {
+        Some((stem, key)) if !path.exists() => read_array(Path::new(&format!("{stem}.npz")), Some(key)),
+        _ => read_array(path, None),
+    }
+}
+
+/// The schedule that the arguments describe, up to its natural last time.
+fn schedule(args: &ScoreArgs) -> anyhow::Result<Schedule> {
+    let mut config = ScheduleConfig { kind: args.schedule, ..ScheduleConfig::default() };
+    for text in &args.params {
+        let wrong =
+            |reason: String| UsageError::Argument { argument: "--param", value: text.clone(), reason };
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| wrong("expected KEY=VALUE, e.g. --param beta_min=0.1".to_owned()))?;
+        let value: f64 =
+            value.trim().parse().map_err(|_| wrong(format!("expected a number, found {value:?}")))?;
+        let known = ScheduleConfig::PARAMETERS.join(", ");
+        let slot = config
+            .parameter(key.trim())
+            .ok_or_else(|| wrong(format!("there is no parameter {key:?}; possible: {known}")))?;
+        *slot = Some(value);
+    }
+    let family = config.family().map_err(|(key, reason)| UsageError::Argument {
+        argument: "--param",
+        value: key.trim_start_matches("schedule.").to_owned(),
+        reason,
+    })?;
+    // σ = t of edm has no last time; every other family is defined for data at t = 0 and noise at t = 1.
+    let last = if args.schedule == ScheduleName::Edm { f64::INFINITY } else { 1.0 };
+    if !(args.time.is_finite() && args.time > 0.0 && args.time <= last) {
+        let upper = if last.is_finite() {
+            format!(" and at most {last}, the last time of this schedule")
+        } else {
+            String::new()
+        };
+        return Err(UsageError::Argument {
+            argument: "--time",
+            value: args.time.to_string(),
+            reason: format!("expected a time above 0{upper}; the score of discrete data is singular at 0"),
+        }
+        .into());
+    }
+    Ok(build(family, args.time)?)
+}
+
+fn build(family: ScheduleKind, time: f64) -> gtv_theory::Result<Schedule> {
+    // Only the range between the ends is limited by them; the functions of time are not.
+    Schedule::new(family, 0.5 * time, time)
+}

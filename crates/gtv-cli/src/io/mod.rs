@@ -1,0 +1,14 @@
+//! Files in and out: arrays from npy, npz and csv, always f64 row-major; results written to a temporary name and renamed.
+
+mod array;
+mod csv_file;
+mod error;
+mod npy;
+mod write;
+
+pub use array::{Array, read_array};
+pub use error::{ReadError, WriteError};
+pub use write::{
+    Compression, Named, Sink, check_writable, write_atomic, write_bytes, write_csv, write_json, write_npy,
+    write_npz,
+};

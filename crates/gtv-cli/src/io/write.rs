@@ -1,0 +1,196 @@
+//! Writing results: to a temporary name beside the target, flushed to disk, then renamed.
+//!
+//! A reader therefore sees the old file or the new one, never a part of it; an error leaves nothing behind.
+
+use super::error::WriteError;
+use ndarray::{ArrayViewD, IxDyn};
+use ndarray_npy::{NpzWriter, WriteNpyExt};
+use serde::Serialize;
+use std::io::{self, BufWriter, Cursor, Seek, Write};
+use std::path::Path;
+
+/// What an encoder writes into.
+pub trait Sink: Write + Seek {}
+impl<T: Write + Seek> Sink for T {}
+
+/// Whether the arrays of an npz file are deflated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Raw bytes: fast, for noise that does not compress.
+    Stored,
+    /// Deflated, as `numpy.savez_compressed`.
+    Deflate,
+}
+
+/// One array of an npz file.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Lengths of its axes.
+    pub shape: &'a [usize],
+    /// Its values, row-major.
+    pub values: &'a [f64],
+}
+
+/// The folder of a path, `.` for a bare name.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A temporary file beside the target, with the mode that a plain new file would have.
+fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, WriteError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".gtv-").suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Less the umask, as for any file; tempfile's own default is private to the user.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    // The path in tempfile's message is the temporary one; ours is added by WriteError.
+    let plain = |e: io::Error| {
+        e.raw_os_error().map_or_else(|| io::Error::from(e.kind()), io::Error::from_raw_os_error)
+    };
+    builder.tempfile_in(folder(path)).map_err(|e| WriteError::new(path, "create the file", inner(e, plain)))
+}
+
+/// tempfile wraps errors to add its path; the system's code is inside.
+fn inner(error: io::Error, plain: impl Fn(io::Error) -> io::Error) -> io::Error {
+    let code = error
+        .get_ref()
+        .and_then(|e| std::error::Error::source(e))
+        .and_then(|e| e.downcast_ref::<io::Error>())
+        .and_then(io::Error::raw_os_error);
+    code.map_or_else(|| plain(error), io::Error::from_raw_os_error)
+}
+
+/// Whether the path is something else than a regular file (a device, a pipe), which a rename would replace.
+fn is_special(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
+}
+
+/// Makes sure, before long work starts, that a file can be written there.
+///
+/// # Errors
+/// [`WriteError`] when the target is a folder, or its folder is missing or cannot be written to.
+pub fn check_writable(path: &Path) -> Result<(), WriteError> {
+    if path.is_dir() {
+        return Err(WriteError::new(path, "write the file", io::ErrorKind::IsADirectory.into()));
+    }
+    if is_special(path) { Ok(()) } else { temporary(path).map(drop) }
+}
+
+/// Writes a file through `encode`, all of it or nothing.
+///
+/// # Errors
+/// [`WriteError`] naming the path, after which the path is as it was before.
+pub fn write_atomic(
+    path: &Path,
+    encode: impl FnOnce(&mut dyn Sink) -> io::Result<()>,
+) -> Result<(), WriteError> {
+    if is_special(path) {
+        let mut memory = Cursor::new(Vec::new());
+        let fail = |e| WriteError::new(path, "write to it", e);
+        encode(&mut memory).map_err(fail)?;
+        let mut device = std::fs::OpenOptions::new().write(true).open(path).map_err(fail)?;
+        return device.write_all(memory.get_ref()).and_then(|()| device.flush()).map_err(fail);
+    }
+    let mut file = temporary(path)?;
+    let fail = |e| WriteError::new(path, "write the file", e);
+    {
+        let mut buffered = BufWriter::with_capacity(1 << 16, file.as_file_mut());
+        encode(&mut buffered).map_err(fail)?;
+        buffered.flush().map_err(fail)?;
+    }
+    file.as_file().sync_all().map_err(fail)?;
+    file.persist(path).map_err(|e| WriteError::new(path, "replace the file", e.error))?;
+    // The rename itself lasts once the folder is on disk; not every system lets a folder be opened.
+    if let Ok(folder) = std::fs::File::open(folder(path)) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+/// Writes bytes.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    write_atomic(path, |sink| sink.write_all(bytes))
+}
+
+/// Writes a value as indented JSON.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<(), WriteError> {
+    write_atomic(path, |sink| {
+        serde_json::to_writer_pretty(&mut *sink, value)?;
+        sink.write_all(b"\n")
+    })
+}
+
+/// Writes a table with a header line; numbers in the shortest form that reads back the same.
+///
+/// # Shapes
+/// `values`: rows × `header.len()`, row-major.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_csv(path: &Path, header: &[&str], values: &[f64]) -> Result<(), WriteError> {
+    write_atomic(path, |sink| {
+        let mut writer = csv::Writer::from_writer(sink);
+        writer.write_record(header)?;
+        for row in values.chunks_exact(header.len().max(1)) {
+            writer.write_record(row.iter().map(f64::to_string))?;
+        }
+        writer.flush()
+    })
+}
+
+fn view<'a>(shape: &[usize], values: &'a [f64]) -> io::Result<ArrayViewD<'a, f64>> {
+    ArrayViewD::from_shape(IxDyn(shape), values).map_err(io::Error::other)
+}
+
+/// Writes one array of f64.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_npy(path: &Path, shape: &[usize], values: &[f64]) -> Result<(), WriteError> {
+    let array = view(shape, values).map_err(|e| WriteError::new(path, "encode the array", e))?;
+    write_atomic(path, |sink| {
+        array.write_npy(sink).map_err(|e| match e {
+            ndarray_npy::WriteNpyError::Io(e) => e,
+            other => io::Error::other(other),
+        })
+    })
+}
+
+/// Writes named arrays of f64; equal content gives equal bytes (no time stamps).
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_npz(path: &Path, arrays: &[Named<'_>], compression: Compression) -> Result<(), WriteError> {
+    write_atomic(path, |sink| {
+        let mut npz = match compression {
+            Compression::Stored => NpzWriter::new(sink),
+            Compression::Deflate => NpzWriter::new_compressed(sink),
+        };
+        for array in arrays {
+            npz.add_array(array.name, &view(array.shape, array.values)?).map_err(plain)?;
+        }
+        npz.finish().map_err(plain)?;
+        Ok(())
+    })
+}
+
+/// The system's error inside the npz writer's.
+fn plain(error: ndarray_npy::WriteNpzError) -> io::Error {
+    use ndarray_npy::{WriteNpyError, WriteNpzError};
+    match error {
+        WriteNpzError::Npy(WriteNpyError::Io(e)) => e,
+        WriteNpzError::Zip(zip::result::ZipError::Io(e)) => e,
+        other => io::Error::other(other),
+    }
+}
