@@ -1,0 +1,79 @@
+//! From resampled distances to {value, interval, floor}.
+//!
+//! The floor is the distance to expect between two ensembles of the same size drawn from the *same* law. Two
+//! independent resamples of one ensemble are such a pair, so f_a = mean d(a*, a**) and f_b = mean d(b*, b**) need no
+//! rescaling when a = b. For a pair with different noise (an ensemble against a level that has next to none) the
+//! variances σ_a² and σ_b² add where f_a and f_b have 2σ_a² and 2σ_b²: a distance that is quadratic in the noise
+//! (KL, JS, energy) has the floor (f_a + f_b)/2, one that is linear (W₁, sliced W₂) has ((f_a² + f_b²)/2)^½.
+//! Resampling N members gives (N − 1)/N of their variance, which is corrected.
+
+use super::bootstrap::recentred_interval;
+use super::settings::CompareSettings;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// A distance, its bootstrap interval over members, and its same-size resampling floor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The distance between the levels as sampled.
+    pub value: f64,
+    /// Lower end of the recentred percentile interval.
+    pub lo: f64,
+    /// Upper end.
+    pub hi: f64,
+    /// The distance that two ensembles of these sizes with the same law would be expected to have.
+    pub floor: f64,
+}
+
+/// How a distance depends on small noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noise {
+    Linear,
+    Quadratic,
+}
+
+/// A distance, its resampled values, and its mean between two resamples of either side.
+pub(super) struct Raw {
+    pub value: f64,
+    pub draws: Vec<f64>,
+    pub null: [f64; 2],
+}
+
+impl Raw {
+    /// Evaluates `distance` between rows of two resampled levels: row 0 is the level itself.
+    pub fn evaluate<T: Sync>(
+        a: &T,
+        b: &T,
+        rows: usize,
+        distance: impl Fn(&T, usize, &T, usize) -> f64 + Sync,
+    ) -> Self {
+        let draws = (1..rows).into_par_iter().map(|r| distance(a, r, b, r)).collect();
+        let null = |t: &T| mean_over_pairs(rows, |r, s| distance(t, r, t, s));
+        Self { value: distance(a, 0, b, 0), draws, null: [null(a), null(b)] }
+    }
+
+    /// `variance_factors`: N/(N − 1) of either side.
+    pub fn finish(
+        mut self,
+        noise: Noise,
+        variance_factors: [f64; 2],
+        settings: &CompareSettings,
+    ) -> Estimate {
+        let value = self.value.max(0.0);
+        let i = recentred_interval(value, &mut self.draws, settings.confidence, (0.0, f64::INFINITY));
+        let [a, b] = self.null;
+        let [va, vb] = variance_factors;
+        let floor = match noise {
+            Noise::Quadratic => 0.5 * (a * va + b * vb),
+            Noise::Linear => (0.5 * (a * a * va + b * b * vb)).sqrt(),
+        };
+        Estimate { value: i.value, lo: i.lo, hi: i.hi, floor: floor.max(0.0) }
+    }
+}
+
+/// Mean of f over the disjoint pairs of resamples (1, 2), (3, 4), …
+pub(super) fn mean_over_pairs(rows: usize, f: impl Fn(usize, usize) -> f64 + Sync) -> f64 {
+    let pairs = (rows - 1) / 2;
+    let values: Vec<f64> = (0..pairs).into_par_iter().map(|k| f(2 * k + 1, 2 * k + 2)).collect();
+    values.iter().sum::<f64>() / pairs as f64
+}

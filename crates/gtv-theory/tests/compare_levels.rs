@@ -1,0 +1,230 @@
+//! Levels against levels: agreement with exact distances, intervals that cover, floors that are what they say.
+
+use gtv_theory::compare::*;
+use gtv_theory::rng::{Purpose, Streams};
+use gtv_theory::{Error, PointCloud};
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+
+/// N models of `samples` points each in `dim` dimensions: normals of width ½ about a centre N(shift, spread²).
+fn ensemble(
+    level: Level,
+    members: usize,
+    samples: usize,
+    dim: usize,
+    shift: f64,
+    spread: f64,
+    seed: u64,
+) -> LevelSamples {
+    let group = |m: u64| {
+        let mut rng = Streams::new(seed).stream(Purpose::Probe, m, 0);
+        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+        let centre: Vec<f64> = (0..dim).map(|_| shift + spread * normal()).collect();
+        (0..samples * dim).map(|i| centre[i % dim] + 0.5 * normal()).collect()
+    };
+    LevelSamples::new(level, dim, (0..members as u64).map(group).collect()).unwrap()
+}
+
+fn quick() -> CompareSettings {
+    CompareSettings { bootstrap: 100, projections: 16, range: [-3.0, 3.0], ..Default::default() }
+}
+
+fn pick(pair: &PairComparison, metric: Metric) -> Estimate {
+    pair.distances.iter().find(|d| d.0 == metric).expect("the metric was asked for").1
+}
+
+fn compare(a: &LevelSamples, b: &LevelSamples, settings: &CompareSettings) -> PairComparison {
+    compare_levels(&[a, b], &[(0, 1)], settings, Streams::new(3)).unwrap().remove(0)
+}
+
+#[test]
+fn oracle_values_agree_with_exact_distances_in_one_dimension() {
+    let a = ensemble(Level::Ensemble, 12, 3000, 1, 0.2, 0.1, 1);
+    let b = ensemble(Level::PfOde, 1, 20_000, 1, 0.0, 0.0, 2);
+    let pair = compare(&a, &b, &quick());
+    assert_eq!(
+        pair.distances.iter().map(|d| d.0).collect::<Vec<_>>(),
+        [Metric::W1, Metric::Kl, Metric::Js, Metric::Energy]
+    );
+    let (x, y) = (a.groups().concat(), b.groups().concat());
+    // Cells are 1/4096 of the bulk's range (about 4); only cells where the distribution functions cross fall short,
+    // each by at most half its width times its mass in both.
+    assert!((pick(&pair, Metric::W1).value - w1(&x, &y).unwrap()).abs() < 1e-6);
+    assert!((pick(&pair, Metric::Energy).value - energy_distance(&x, &y, 1).unwrap()).abs() < 1e-6);
+    let axis = Axis::new(-3.0, 3.0, 200).unwrap();
+    let shares = |v: &[f64]| Histogram::count(&[axis], v).unwrap().shares();
+    let (p, q) = (shares(&x), shares(&y));
+    assert!((pick(&pair, Metric::Js).value - js(&p, &q).unwrap()).abs() < 1e-12);
+    let smoothed = kl(&smooth(&p, 20_000.0).unwrap(), &smooth(&q, 20_000.0).unwrap()).unwrap();
+    assert!((pick(&pair, Metric::Kl).value - smoothed).abs() < 1e-12);
+}
+
+#[test]
+fn oracle_values_agree_with_exact_distances_in_two_and_five_dimensions() {
+    for dim in [2, 5] {
+        let a = ensemble(Level::Ensemble, 10, 400, dim, 0.3, 0.2, 3);
+        let b = ensemble(Level::MeanScore, 1, 3000, dim, 0.0, 0.0, 4);
+        let pair = compare(&a, &b, &quick());
+        let (x, y) = (a.groups().concat(), b.groups().concat());
+        let exact = sliced_w2(&x, &y, dim, 16, Streams::new(3)).unwrap();
+        let sliced = pick(&pair, Metric::SlicedW2);
+        // Two widths at the very most; smooth densities spread over their cells lose a small part of one.
+        let width = 4.5 / 1024.0;
+        assert!((sliced.value - exact).abs() < 0.25 * width, "{} {exact}", sliced.value);
+        // All samples are within the 4096 that are used; only pairs of a sample with itself are treated differently:
+        // leaving them out raises E‖X − X'‖ by a share of about 1/n within each member's own block.
+        let energy = pick(&pair, Metric::Energy);
+        let exact = energy_distance(&x, &y, dim).unwrap();
+        assert!((energy.value - exact).abs() < 2.0 * (1.0 / 4000.0 + 1.0 / 3000.0) * (dim as f64).sqrt());
+        assert!(energy.lo <= energy.value && energy.value <= energy.hi && energy.lo > energy.floor);
+        assert_eq!(pair.distances.len(), if dim == 2 { 4 } else { 2 });
+    }
+}
+
+#[test]
+fn identities_a_level_is_at_distance_zero_from_itself() {
+    for dim in [1, 2] {
+        let a = ensemble(Level::Ensemble, 8, 200, dim, 0.0, 0.3, 5);
+        let twin = LevelSamples::new(Level::Theory("paper".into()), dim, a.groups().to_vec()).unwrap();
+        let settings = CompareSettings { energy_samples: 400, ..quick() };
+        for (metric, e) in compare(&a, &twin, &settings).distances {
+            // In D > 1 the energy distance leaves out self-pairs within a level but not between: slightly below 0, set to 0.
+            assert!(e.value < 1e-14 && e.lo == 0.0, "{metric:?} {e:?}");
+            assert!(e.floor > 0.0 && e.hi < 4.0 * e.floor, "{metric:?} {e:?}");
+        }
+    }
+}
+
+#[test]
+fn monte_carlo_the_floor_is_the_distance_between_equal_laws() {
+    // 60 pairs of ensembles of one law: their mean distance against the mean of the floors, k = 4 standard errors, plus
+    // 5 % (10 % for quadratic distances) that the bootstrap may be off at N = 30, being an expansion in 1/√N.
+    for dim in [1, 2] {
+        let settings = CompareSettings { energy_samples: 300, bins: Some(20), ..quick() };
+        let runs: Vec<PairComparison> = (0..60)
+            .into_par_iter()
+            .map(|run| {
+                let a = ensemble(Level::Ensemble, 30, 100, dim, 0.0, 0.4, 1000 + run);
+                let b = ensemble(Level::MeanScore, 30, 100, dim, 0.0, 0.4, 2000 + run);
+                compare(&a, &b, &settings)
+            })
+            .collect();
+        for metric in Metric::ALL.into_iter().filter(|m| m.applies(dim)) {
+            let mean = |f: &dyn Fn(Estimate) -> f64| {
+                let v: Vec<f64> = runs.iter().map(|r| f(pick(r, metric))).collect();
+                let m = v.iter().sum::<f64>() / 60.0;
+                (m, (v.iter().map(|x| (x - m).powi(2)).sum::<f64>() / 59.0 / 60.0).sqrt())
+            };
+            let ((value, value_error), (floor, floor_error)) = (mean(&|e| e.value), mean(&|e| e.floor));
+            let slack = if matches!(metric, Metric::W1 | Metric::SlicedW2) { 0.05 } else { 0.1 } * value;
+            let gap = (value - floor).abs();
+            assert!(
+                gap < 4.0 * value_error.hypot(floor_error) + slack,
+                "D = {dim} {metric:?}: distance {value} ± {value_error}, floor {floor} ± {floor_error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn convergence_floors_fall_with_the_number_of_members() {
+    let sizes = [20usize, 80, 320];
+    let floors: Vec<PairComparison> = sizes
+        .iter()
+        .map(|&n| {
+            let a = ensemble(Level::Ensemble, n, 200, 1, 0.0, 0.4, 7);
+            let b = ensemble(Level::MeanScore, n, 200, 1, 0.0, 0.4, 8);
+            compare(&a, &b, &CompareSettings { bootstrap: 400, bins: Some(30), ..quick() })
+        })
+        .collect();
+    for (metric, order) in [(Metric::W1, -0.5), (Metric::Js, -1.0), (Metric::Energy, -1.0)] {
+        let f: Vec<f64> = floors.iter().map(|p| pick(p, metric).floor.ln()).collect();
+        let slope = (f[2] - f[0]) / (320f64 / 20.0).ln();
+        // A floor is a mean over 200 pairs of resamples; the spread of the law's own estimate at N = 20 dominates: about
+        // 1/√40 of a variance on each side, so 16 % of a quadratic floor and 0.06 of its slope over ln 16.
+        assert!((slope - order).abs() < 0.18, "{metric:?}: slope {slope}, expected {order}");
+    }
+}
+
+#[test]
+fn monte_carlo_intervals_of_w1_cover() {
+    // Well separated, W₁ is the difference of means, 1; its standard error comes from N = 40 centres of spread 0.3 (and
+    // 50 samples each), so that a percentile interval covers with P(|t₃₉| < 1.960 √(39/40)) = 0.9398. k = 4.
+    let (trials, expected) = (300u64, 0.9398f64);
+    let fixed = ensemble(Level::PfOde, 1, 5000, 1, 0.0, 0.0, 9);
+    let mean = fixed.groups()[0].iter().sum::<f64>() / 5e3;
+    let settings = CompareSettings { metrics: vec![Metric::W1], bootstrap: 200, ..quick() };
+    let covered = (0..trials)
+        .into_par_iter()
+        .filter(|&trial| {
+            let a = ensemble(Level::Ensemble, 40, 50, 1, 1.0, 0.3, 10_000 + trial);
+            let e =
+                compare_levels(&[&a, &fixed], &[(0, 1)], &settings, Streams::new(trial)).unwrap().remove(0);
+            let e = pick(&e, Metric::W1);
+            e.lo <= 1.0 - mean && 1.0 - mean <= e.hi
+        })
+        .count() as f64
+        / trials as f64;
+    let error = (expected * (1.0 - expected) / trials as f64).sqrt();
+    assert!((covered - expected).abs() < 4.0 * error, "coverage {covered}, expected {expected} ± {error}");
+}
+
+#[test]
+fn identities_results_do_not_depend_on_the_number_of_threads() {
+    for dim in [1, 2, 6] {
+        let a = ensemble(Level::Ensemble, 9, 500, dim, 0.1, 0.3, 11);
+        let b = ensemble(Level::Data, 1, 2500, dim, 0.0, 0.0, 12);
+        let data = PointCloud::new((0..5 * dim).map(|i| (i as f64).sin()).collect(), dim).unwrap();
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let summary = summarize_level(&a, Some(&data), &quick(), Streams::new(3)).unwrap();
+                (compare(&a, &b, &quick()), summary)
+            })
+        };
+        assert_eq!(run(1), run(3));
+    }
+}
+
+#[test]
+fn limits_outliers_and_coinciding_samples_are_survived() {
+    let point = |level, x: f64| LevelSamples::new(level, 1, vec![vec![x; 300]]).unwrap();
+    let same = compare(&point(Level::Data, 0.5), &point(Level::PfOde, 0.5), &quick());
+    // Weights of a resample sum to 1 up to rounding.
+    assert!(same.distances.iter().all(|(_, e)| e.value == 0.0 && e.hi < 1e-14 && e.floor < 1e-14));
+    let apart = compare(&point(Level::Data, 0.5), &point(Level::PfOde, 1.5), &quick());
+    assert!((pick(&apart, Metric::W1).value - 1.0).abs() < 1e-12);
+    // A jump within a cell costs the energy distance up to half the cell's width, here twice.
+    assert!((pick(&apart, Metric::Energy).value - 2.0).abs() < 1.5 / 4096.0);
+    // One path in 3000 a million away moves W₁ by a million/3000, exactly.
+    let mut a = ensemble(Level::Ensemble, 1, 3000, 1, 0.0, 0.0, 13).groups().to_vec();
+    let plain = LevelSamples::new(Level::PfOde, 1, a.clone()).unwrap();
+    let moved = 1e6 - a[0][7];
+    a[0][7] = 1e6;
+    let far = LevelSamples::new(Level::Ensemble, 1, a).unwrap();
+    let w1 = pick(&compare(&far, &plain, &quick()), Metric::W1).value;
+    assert!((w1 - moved / 3000.0).abs() < 1e-9 * w1);
+}
+
+#[test]
+fn bad_input_is_refused() {
+    let (a, b) = (ensemble(Level::Data, 2, 5, 1, 0.0, 0.0, 1), ensemble(Level::PfOde, 2, 5, 2, 0.0, 0.0, 1));
+    let streams = Streams::new(0);
+    let settings = CompareSettings::default();
+    assert!(matches!(compare_levels(&[&a, &b], &[(0, 1)], &settings, streams), Err(Error::Shape { .. })));
+    assert!(matches!(compare_levels(&[], &[], &settings, streams), Err(Error::Empty { .. })));
+    assert!(compare_levels(&[&a], &[(0, 1)], &settings, streams).is_err());
+    let data = PointCloud::new(vec![0.0, 1.0], 2).unwrap();
+    assert!(summarize_level(&a, Some(&data), &settings, streams).is_err());
+    for bad in [
+        CompareSettings { bootstrap: 1, ..Default::default() },
+        CompareSettings { confidence: 1.5, ..Default::default() },
+        CompareSettings { range: [1.0, 1.0], ..Default::default() },
+        CompareSettings { bins: Some(0), ..Default::default() },
+        CompareSettings { projections: 0, ..Default::default() },
+        CompareSettings { near_radius: Some(-1.0), ..Default::default() },
+        CompareSettings { neighbour_work: f64::NAN, ..Default::default() },
+    ] {
+        assert!(matches!(compare_levels(&[&a], &[], &bad, streams), Err(Error::OutOfRange { .. })));
+    }
+}
