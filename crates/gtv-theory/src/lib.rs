@@ -19,6 +19,7 @@ pub mod quadrature;
 pub mod rng;
 pub mod schedule;
 pub mod score;
+pub mod triples;
 
 pub use data::{BuiltIn, PointCloud};
 pub use error::{Error, Result};

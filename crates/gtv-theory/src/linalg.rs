@@ -88,3 +88,55 @@ pub fn symmetric_eigen(name: &'static str, matrix: &[f64], n: usize) -> Result<(
     let vectors = (0..n * n).map(|i| vectors[(i / n, i % n)]).collect();
     Ok((values, vectors))
 }
+
+/// The Moore–Penrose inverse of a symmetric positive semidefinite matrix: eigenvalues below `cutoff` times the largest
+/// count as zero.
+///
+/// # Shapes
+/// `matrix`: n × n, row-major, lower triangle read.
+///
+/// # Errors
+/// [`Error::NotConverged`] when the eigendecomposition fails, which needs values that are not finite.
+pub fn pseudo_inverse(matrix: &[f64], n: usize, cutoff: f64) -> Result<Vec<f64>> {
+    let (values, vectors) = symmetric_eigen("the matrix to invert", matrix, n)?;
+    let largest = values.iter().fold(0.0f64, |m, v| m.max(*v));
+    let scaled: Vec<f64> = vectors
+        .iter()
+        .enumerate()
+        .map(|(i, v)| {
+            let value = values[i % n];
+            if value > cutoff * largest { v / value } else { 0.0 }
+        })
+        .collect();
+    let mut out = vec![0.0; n * n];
+    gemm_nt(n, n, n, &scaled, &vectors, &mut out);
+    Ok(out)
+}
+
+/// A lower-triangular L with L Lᵀ = M for a symmetric positive *semi*definite M (row-major, lower triangle read).
+///
+/// Covariances are often singular to rounding. Cholesky is tried first as it stands, then with the smallest multiple
+/// of the largest diagonal entry (from 1e-14 up) that makes it succeed: a relative change of the standard deviations
+/// of at most its square root, in directions that carry none.
+pub fn cholesky_semidefinite(matrix: &[f64], n: usize) -> Vec<f64> {
+    let largest = (0..n).fold(0.0f64, |m, i| m.max(matrix[i * n + i]));
+    if largest <= 0.0 {
+        return vec![0.0; n * n];
+    }
+    if n == 1 {
+        return vec![matrix[0].sqrt()];
+    }
+    let mut shifted = matrix.to_vec();
+    let mut jitter = 0.0;
+    loop {
+        let view = MatRef::from_row_major_slice(&shifted, n, n);
+        if let Ok(factor) = faer::linalg::solvers::Llt::new(view, faer::Side::Lower) {
+            let lower = factor.L();
+            return (0..n * n).map(|k| if k % n <= k / n { lower[(k / n, k % n)] } else { 0.0 }).collect();
+        }
+        jitter = if jitter == 0.0 { 1e-14 } else { 10.0 * jitter };
+        for i in 0..n {
+            shifted[i * n + i] = matrix[i * n + i] + jitter * largest;
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::features::Features;
 use crate::quadrature::Nodes;
 
 /// Features evaluated (or evaluable) on a set of nodes.
-pub(super) trait Design: Sync {
+pub(super) trait Design: Send + Sync {
     /// Σ_q v_q φ_q φ_qᵀ, F × F symmetric. `values`: Q.
     fn gram(&self, values: &[f64]) -> Vec<f64>;
 
@@ -28,7 +28,7 @@ pub(super) trait Design: Sync {
 ///
 /// # Errors
 /// When a dense design of these features would not fit in memory.
-pub(super) fn design<'a>(features: &'a Features, nodes: &'a Nodes) -> Result<Box<dyn Design + 'a>> {
+pub(super) fn design(features: &Features, nodes: &Nodes) -> Result<Box<dyn Design>> {
     match features {
         Features::Separable(separable) if !nodes.blocks().is_empty() => {
             Ok(Box::new(TensorDesign::new(separable, nodes)))

@@ -1,10 +1,20 @@
 //! Linear-in-features models (Prop. 5.1): the law of the ridge estimate's score over its training draws.
+//!
+//! [`LinearStatistics`] puts the training problem on quadrature nodes; a [`Closure`] turns it into a [`LinearLaw`].
 
 mod dense;
 mod design;
 mod field;
+mod finite_p;
+mod law;
+mod leading;
+mod paper;
+mod shot_noise;
 mod spec;
+mod statistics;
 mod tensor;
 
 pub use field::LinearField;
+pub use law::{LinearLaw, PredictionMoments};
 pub use spec::LinearSpec;
+pub use statistics::{Closure, LinearStatistics};

@@ -10,15 +10,37 @@ use crate::quadrature::{Nodes, TensorBlock};
 use rayon::prelude::*;
 use std::ops::Range;
 
-pub(super) struct TensorDesign<'a> {
-    features: &'a Separable,
-    nodes: &'a Nodes,
+/// The factors of one (time, data point) block.
+struct Block {
+    /// Nodes on each axis.
+    lens: Vec<usize>,
+    /// f_i(x) on each axis, n × n_f.
+    values: Vec<Vec<f64>>,
+    /// f_i(x) f_j(x), i ≤ j, on each axis, n × pairs.
+    pairs: Vec<Vec<f64>>,
+    /// The block's nodes.
+    range: Range<usize>,
+}
+
+impl Block {
+    fn values(&self) -> &[Vec<f64>] {
+        &self.values
+    }
+
+    fn pairs(&self) -> &[Vec<f64>] {
+        &self.pairs
+    }
+}
+
+pub(super) struct TensorDesign {
+    features: Separable,
+    times: Vec<f64>,
     /// g_k(t), one row for each time.
     time_values: Vec<f64>,
     /// g_k(t) g_l(t) for k ≤ l, one row for each time.
     time_pairs: Vec<f64>,
-    /// The blocks of each time, and the index of its first node.
-    spans: Vec<(Range<usize>, usize)>,
+    /// The blocks of each time.
+    blocks: Vec<Vec<Block>>,
 }
 
 fn pair_count(n: usize) -> usize {
@@ -100,77 +122,60 @@ fn expand(factors: &[Vec<f64>], lens: &[usize], coefficients: &[f64], outputs: u
     }
 }
 
-impl<'a> TensorDesign<'a> {
+impl TensorDesign {
     /// # Panics
     /// When the nodes have no tensor structure.
-    pub(super) fn new(features: &'a Separable, nodes: &'a Nodes) -> Self {
+    pub(super) fn new(features: &Separable, nodes: &Nodes) -> Self {
         assert!(!nodes.blocks().is_empty(), "a tensor design needs tensor nodes");
-        let time_values = axis_values(features.time(), nodes.times());
-        let time_pairs = axis_pairs(features.time(), nodes.times());
-        let mut spans: Vec<(Range<usize>, usize)> = Vec::with_capacity(nodes.times().len());
-        let mut first_node = 0;
-        for (b, block) in nodes.blocks().iter().enumerate() {
-            if block.time_index == spans.len() {
-                spans.push((b..b, first_node));
-            }
-            spans[block.time_index].0.end = b + 1;
-            first_node += Self::block_len(block);
+        let times = nodes.times().to_vec();
+        let time_values = axis_values(features.time(), &times);
+        let time_pairs = axis_pairs(features.time(), &times);
+        let starts: Vec<(&TensorBlock, usize)> = nodes
+            .blocks()
+            .iter()
+            .scan(0, |start, block| {
+                let first = *start;
+                *start += block.axes.iter().map(Vec::len).product::<usize>();
+                Some((block, first))
+            })
+            .collect();
+        let blocks = starts
+            .par_chunk_by(|a, b| a.0.time_index == b.0.time_index)
+            .map(|group| group.iter().map(|(block, first)| Self::factorise(features, block, *first)).collect())
+            .collect();
+        Self { features: features.clone(), times, time_values, time_pairs, blocks }
+    }
+
+    fn factorise(features: &Separable, block: &TensorBlock, first: usize) -> Block {
+        let axes = || features.space().iter().zip(&block.axes);
+        let lens: Vec<usize> = block.axes.iter().map(Vec::len).collect();
+        let range = first..first + lens.iter().product::<usize>();
+        Block {
+            values: axes().map(|(basis, axis)| axis_values(basis, axis)).collect(),
+            pairs: axes().map(|(basis, axis)| axis_pairs(basis, axis)).collect(),
+            lens,
+            range,
         }
-        Self { features, nodes, time_values, time_pairs, spans }
     }
 
-    fn block_len(block: &TensorBlock) -> usize {
-        block.axes.iter().map(Vec::len).product()
-    }
-
-    /// Each block of one time with the range of its nodes.
-    fn blocks_of(&self, time: usize) -> impl Iterator<Item = (&TensorBlock, Range<usize>)> {
-        let (blocks, first) = &self.spans[time];
-        self.nodes.blocks()[blocks.clone()].iter().scan(*first, |start, block| {
-            let range = *start..*start + Self::block_len(block);
-            *start = range.end;
-            Some((block, range))
-        })
-    }
-
-    fn factors(
-        &self,
-        block: &TensorBlock,
-        of: impl Fn(&AxisBasis, &[f64]) -> Vec<f64>,
-    ) -> (Vec<Vec<f64>>, Vec<usize>) {
-        let factors =
-            self.features.space().iter().zip(&block.axes).map(|(basis, axis)| of(basis, axis)).collect();
-        (factors, block.axes.iter().map(Vec::len).collect())
-    }
-
-    /// Per-time sums over nodes: Σ_blocks contract(factors, values), one row for each time.
-    fn reduce(
-        &self,
-        values: &[f64],
-        outputs: usize,
-        of: impl Fn(&AxisBasis, &[f64]) -> Vec<f64> + Sync,
-    ) -> Vec<Vec<f64>> {
-        (0..self.spans.len())
-            .into_par_iter()
-            .map(|time| {
-                let mut sum: Vec<f64> = Vec::new();
-                for (block, range) in self.blocks_of(time) {
-                    let (factors, lens) = self.factors(block, &of);
-                    let part = contract(
-                        &factors,
-                        &lens,
-                        &values[range.start * outputs..range.end * outputs],
-                        outputs,
-                    );
-                    if sum.is_empty() {
-                        sum = part;
-                    } else {
-                        sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
-                    }
+    /// Per-time sums over nodes, one row for each time.
+    fn reduce(&self, values: &[f64], outputs: usize, of: fn(&Block) -> &[Vec<f64>]) -> Vec<f64> {
+        let rows: Vec<Vec<f64>> = self
+            .blocks
+            .par_iter()
+            .map(|blocks| {
+                let part = |block: &Block| {
+                    let values = &values[block.range.start * outputs..block.range.end * outputs];
+                    contract(of(block), &block.lens, values, outputs)
+                };
+                let mut sum = part(&blocks[0]);
+                for block in &blocks[1..] {
+                    sum.iter_mut().zip(part(block)).for_each(|(s, p)| *s += p);
                 }
                 sum
             })
-            .collect()
+            .collect();
+        rows.concat()
     }
 
     /// Values on all nodes from per-time spatial coefficients.
@@ -178,18 +183,15 @@ impl<'a> TensorDesign<'a> {
         &self,
         outputs: usize,
         coefficients: impl Fn(usize) -> Vec<f64> + Sync,
-        of: impl Fn(&AxisBasis, &[f64]) -> Vec<f64> + Sync,
+        of: fn(&Block) -> &[Vec<f64>],
     ) -> Vec<f64> {
-        let parts: Vec<Vec<f64>> = (0..self.spans.len())
-            .into_par_iter()
-            .map(|time| {
+        let parts: Vec<Vec<f64>> = self
+            .blocks
+            .par_iter()
+            .enumerate()
+            .map(|(time, blocks)| {
                 let coefficients = coefficients(time);
-                self.blocks_of(time)
-                    .flat_map(|(block, _)| {
-                        let (factors, lens) = self.factors(block, &of);
-                        expand(&factors, &lens, &coefficients, outputs)
-                    })
-                    .collect()
+                blocks.iter().flat_map(|block| expand(of(block), &block.lens, &coefficients, outputs)).collect()
             })
             .collect();
         parts.concat()
@@ -224,10 +226,10 @@ impl<'a> TensorDesign<'a> {
     }
 }
 
-impl Design for TensorDesign<'_> {
+impl Design for TensorDesign {
     fn gram(&self, values: &[f64]) -> Vec<f64> {
-        let spatial = self.reduce(values, 1, axis_pairs).concat();
-        let times = self.spans.len();
+        let spatial = self.reduce(values, 1, Block::pairs);
+        let times = self.times.len();
         let (time_pairs, space_pairs) = (self.time_pairs.len() / times, spatial.len() / times);
         let mut packed = vec![0.0; time_pairs * space_pairs];
         gemm_tn(time_pairs, space_pairs, times, &self.time_pairs, &spatial, &mut packed);
@@ -238,8 +240,8 @@ impl Design for TensorDesign<'_> {
     }
 
     fn project(&self, values: &[f64], outputs: usize) -> Vec<f64> {
-        let spatial = self.reduce(values, outputs, axis_values).concat();
-        let (times, n_time) = (self.spans.len(), self.features.time().len());
+        let spatial = self.reduce(values, outputs, Block::values);
+        let (times, n_time) = (self.times.len(), self.features.time().len());
         let width = spatial.len() / times;
         // (time feature) × (space feature × output), then the time index moves inside.
         let mut by_time = vec![0.0; n_time * width];
@@ -259,14 +261,14 @@ impl Design for TensorDesign<'_> {
         let n_space = self.features.space_len();
         let coefficients = |time: usize| {
             let mut spatial = vec![0.0; n_space * outputs];
-            self.features.at_time(weights, outputs, self.nodes.times()[time], &mut spatial);
+            self.features.at_time(weights, outputs, self.times[time], &mut spatial);
             spatial
         };
-        self.spread(outputs, coefficients, axis_values)
+        self.spread(outputs, coefficients, Block::values)
     }
 
     fn quadratic(&self, matrix: &[f64]) -> Vec<f64> {
-        let times = self.spans.len();
+        let times = self.times.len();
         let time_pairs = self.time_pairs.len() / times;
         let space_pairs: usize = self.features.space().iter().map(|b| pair_count(b.len())).product();
         let f_len = self.features.len();
@@ -274,7 +276,7 @@ impl Design for TensorDesign<'_> {
         self.for_each_entry(|i, j, time, space| packed[time * space_pairs + space] += matrix[i * f_len + j]);
         let mut by_time = vec![0.0; times * space_pairs];
         gemm_nn(times, space_pairs, time_pairs, &self.time_pairs, &packed, &mut by_time);
-        self.spread(1, |time| by_time[time * space_pairs..(time + 1) * space_pairs].to_vec(), axis_pairs)
+        self.spread(1, |time| by_time[time * space_pairs..(time + 1) * space_pairs].to_vec(), Block::pairs)
     }
 }
 
