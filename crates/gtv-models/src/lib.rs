@@ -3,12 +3,11 @@
 //! A model here is a [`gtv_theory::ScoreField`] learned from a finite random training set; an ensemble is many of
 //! them, each on its own draw.
 
-pub mod dsm;
 pub mod ensemble;
 pub mod error;
 pub mod linear;
 
-pub use dsm::{DsmSampler, Triples};
 pub use ensemble::{EnsembleOptions, LinearEnsemble};
 pub use error::{Error, Result};
+pub use gtv_theory::training::{DsmSampler, Triples};
 pub use linear::LinearTrainer;

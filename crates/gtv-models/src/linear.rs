@@ -4,7 +4,7 @@
 //! its score is ŝ = a_t y + b_t x. With Ψ = √(w/P) φ row by row and P < F, the same Ŵ comes from the smaller
 //! system Ψᵀ(ΨΨᵀ + γI)⁻¹ √(w/P) y.
 
-use crate::dsm::{DsmSampler, Triples};
+use gtv_theory::training::{DsmSampler, Triples};
 use crate::error::{Error, Result};
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;

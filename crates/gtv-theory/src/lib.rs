@@ -19,7 +19,7 @@ pub mod quadrature;
 pub mod rng;
 pub mod schedule;
 pub mod score;
-pub mod triples;
+pub mod training;
 
 pub use data::{BuiltIn, PointCloud};
 pub use error::{Error, Result};

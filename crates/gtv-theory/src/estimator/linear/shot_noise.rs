@@ -6,14 +6,13 @@
 
 use super::law::{Covariance, LinearLaw};
 use super::{LinearSpec, LinearStatistics, finite_p};
-use crate::data::PointCloud;
 use crate::error::Result;
 use crate::features::Features;
 use crate::linalg::{self, gemm_nn, gemm_tn};
 use crate::rng::ChaCha8Rng;
 use crate::schedule::Schedule;
 use crate::score::{ExactScore, ScoreField};
-use crate::triples::TrainingLaw;
+use crate::training::DsmSampler;
 use rand_distr::{Distribution, Poisson, StandardNormal};
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ pub(super) struct ShotNoise {
     features: Arc<Features>,
     schedule: Schedule,
     exact: Arc<ExactScore>,
-    law: TrainingLaw,
+    sampler: DsmSampler,
     inverse: Vec<f64>,
     /// S_ij for i ≤ j.
     blocks: Vec<Vec<f64>>,
@@ -41,7 +40,7 @@ pub(super) fn law(statistics: &LinearStatistics) -> Result<LinearLaw> {
         features: statistics.features.clone(),
         schedule: statistics.schedule,
         exact: statistics.exact.clone(),
-        law: TrainingLaw::new(statistics.cloud.clone(), statistics.schedule),
+        sampler: DsmSampler::new(statistics.cloud.clone(), statistics.schedule),
         inverse: solved.system.inverse().to_vec(),
         blocks: solved.blocks.clone(),
         offset,
@@ -60,7 +59,7 @@ impl ShotNoise {
             // Only a non-positive or absurdly large mean fails, and `LinearSpec::validate` has excluded the former.
             Err(_) => self.spec.samples,
         };
-        let triples = self.law.draw(count, rng);
+        let triples = self.sampler.draw_from(rng, count);
         let mut phi = vec![0.0; count * f_len];
         self.features.fill(&triples.x, &triples.t, &mut phi);
         let leverage = quadratic_rows(&phi, &self.inverse, f_len);
@@ -74,7 +73,7 @@ impl ShotNoise {
         for n in 0..count {
             let t = triples.t[n];
             let x = &triples.x[n * dim..(n + 1) * dim];
-            let x0 = self.law.cloud().point(triples.point[n] as usize);
+            let x0 = &triples.x0[n * dim..(n + 1) * dim];
             let mix = self.spec.target_mix;
             if mix > 0.0 {
                 self.exact.denoiser_into(x, t, &mut clean);

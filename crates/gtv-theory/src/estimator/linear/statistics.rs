@@ -78,7 +78,7 @@ impl LinearStatistics {
         }
         let nodes = Nodes::new(cloud, schedule, quadrature, streams)?;
         let design: Arc<dyn Design> = design(&spec.features, &nodes)?.into();
-        let exact = Arc::new(ExactScore::new(cloud.clone(), *schedule)?);
+        let exact = Arc::new(ExactScore::new(cloud.clone(), *schedule));
         let weight = nodes.t.iter().map(|&t| spec.target_weight(schedule, t)).collect();
         let mut target: Vec<f64> = nodes.point.iter().flat_map(|&m| cloud.point(m as usize)).copied().collect();
         if spec.target_mix > 0.0 {

@@ -1,9 +1,10 @@
 //! Training triples of denoising score matching: t ~ U(ε, T), x0 ~ p_data, x = α_t x0 + σ_t n, n ~ N(0, I).
 
-use gtv_theory::error::{Error, Result};
-use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::{PointCloud, Schedule};
-use rand::RngExt;
+use crate::data::PointCloud;
+use crate::error::{Error, Result};
+use crate::rng::{Purpose, Streams};
+use crate::schedule::Schedule;
+use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 
 /// P training triples (x0, t, x).
@@ -95,9 +96,13 @@ impl DsmSampler {
         if count == 0 {
             return Err(Error::Empty { name: "the training set (samples)" });
         }
+        Ok(self.draw_from(&mut streams.stream(Purpose::Training, member, 0), count))
+    }
+
+    /// `count` triples from a given generator.
+    pub fn draw_from(&self, rng: &mut impl Rng, count: usize) -> Triples {
         let dim = self.cloud.dim();
         let (start, length) = (self.schedule.t_min(), self.schedule.t_max() - self.schedule.t_min());
-        let mut rng = streams.stream(Purpose::Training, member, 0);
         let mut out = Triples {
             x0: Vec::with_capacity(count * dim),
             t: Vec::with_capacity(count),
@@ -113,12 +118,12 @@ impl DsmSampler {
                 out.t.push(t);
                 out.x0.extend_from_slice(x0);
                 out.x.extend(x0.iter().map(|v| {
-                    let n: f64 = StandardNormal.sample(&mut rng);
+                    let n: f64 = StandardNormal.sample(rng);
                     signal * v + std * n
                 }));
             }
         }
-        Ok(out)
+        out
     }
 }
 
