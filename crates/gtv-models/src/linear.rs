@@ -4,7 +4,6 @@
 //! its score is ŝ = a_t y + b_t x. With Ψ = √(w/P) φ row by row and P < F, the same Ŵ comes from the smaller
 //! system Ψᵀ(ΨΨᵀ + γI)⁻¹ √(w/P) y.
 
-use gtv_theory::training::{DsmSampler, Triples};
 use crate::error::{Error, Result};
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
@@ -13,6 +12,7 @@ use faer::{Accum, Conj, MatMut, MatRef, Par};
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::estimator::{LinearField, LinearSpec};
 use gtv_theory::rng::Streams;
+use gtv_theory::training::{DsmSampler, Triples};
 use gtv_theory::{Features, ScoreField};
 use std::sync::Arc;
 

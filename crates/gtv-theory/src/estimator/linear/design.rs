@@ -65,10 +65,10 @@ mod tests {
         };
         let values = wave(q_len, 0.37);
         let mut gram = vec![0.0; f_len * f_len];
-        for q in 0..q_len {
+        for (q, value) in values.iter().enumerate() {
             for i in 0..f_len {
                 for j in 0..f_len {
-                    gram[i * f_len + j] += values[q] * phi(q, i) * phi(q, j);
+                    gram[i * f_len + j] += value * phi(q, i) * phi(q, j);
                 }
             }
         }

@@ -312,7 +312,9 @@ impl LinearLaw {
                 let mut image = vec![0.0; n * f_len];
                 for i in 0..dim {
                     gemm_nn(n, f_len, f_len, phi, &blocks[block_index(dim, i, i)], &mut image);
-                    for (k, (row, image)) in phi.chunks_exact(f_len).zip(image.chunks_exact(f_len)).enumerate() {
+                    for (k, (row, image)) in
+                        phi.chunks_exact(f_len).zip(image.chunks_exact(f_len)).enumerate()
+                    {
                         variance[k * dim + i] = row.iter().zip(image).map(|(a, b)| a * b).sum();
                     }
                 }

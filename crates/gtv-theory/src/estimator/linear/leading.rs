@@ -9,7 +9,8 @@ use crate::error::Result;
 pub(super) fn law(statistics: &LinearStatistics) -> Result<LinearLaw> {
     let second_moment = statistics.design.gram(&statistics.weighted(|q| statistics.weight[q]));
     let system = RidgeSystem::new(second_moment, statistics.spec.ridge)?;
-    let moment = statistics.design.project(&statistics.weighted_target(|q| statistics.weight[q]), statistics.dim());
+    let moment =
+        statistics.design.project(&statistics.weighted_target(|q| statistics.weight[q]), statistics.dim());
     let mean = system.solve(&moment);
     let mut influence = statistics.residual(&mean);
     let dim = statistics.dim();

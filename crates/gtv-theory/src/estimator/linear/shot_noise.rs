@@ -46,7 +46,8 @@ pub(super) fn law(statistics: &LinearStatistics) -> Result<LinearLaw> {
         offset,
     };
     let covariance = Covariance::from_blocks(solved.blocks);
-    Ok(LinearLaw::new(statistics, super::Closure::ShotNoise, solved.mean, covariance).with_shot_noise(shot_noise))
+    Ok(LinearLaw::new(statistics, super::Closure::ShotNoise, solved.mean, covariance)
+        .with_shot_noise(shot_noise))
 }
 
 impl ShotNoise {
@@ -63,7 +64,8 @@ impl ShotNoise {
         let mut phi = vec![0.0; count * f_len];
         self.features.fill(&triples.x, &triples.t, &mut phi);
         let leverage = quadratic_rows(&phi, &self.inverse, f_len);
-        let forms: Vec<Vec<f64>> = self.blocks.iter().map(|block| quadratic_rows(&phi, block, f_len)).collect();
+        let forms: Vec<Vec<f64>> =
+            self.blocks.iter().map(|block| quadratic_rows(&phi, block, f_len)).collect();
         let mut predicted = vec![0.0; count * dim];
         gemm_nn(count, dim, f_len, &phi, mean, &mut predicted);
 

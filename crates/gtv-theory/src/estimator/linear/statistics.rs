@@ -80,7 +80,8 @@ impl LinearStatistics {
         let design: Arc<dyn Design> = design(&spec.features, &nodes)?.into();
         let exact = Arc::new(ExactScore::new(cloud.clone(), *schedule));
         let weight = nodes.t.iter().map(|&t| spec.target_weight(schedule, t)).collect();
-        let mut target: Vec<f64> = nodes.point.iter().flat_map(|&m| cloud.point(m as usize)).copied().collect();
+        let mut target: Vec<f64> =
+            nodes.point.iter().flat_map(|&m| cloud.point(m as usize)).copied().collect();
         if spec.target_mix > 0.0 {
             let mean = posterior_mean(&exact, &nodes);
             for (y, m) in target.iter_mut().zip(mean) {
@@ -157,7 +158,8 @@ impl LinearStatistics {
             .zip(mean)
             .enumerate()
             .map(|(i, (x0, m))| {
-                let (on_x0, _) = self.spec.prediction.target_coefficients(&self.schedule, self.nodes.t[i / dim]);
+                let (on_x0, _) =
+                    self.spec.prediction.target_coefficients(&self.schedule, self.nodes.t[i / dim]);
                 mix * on_x0 * (x0 - m)
             })
             .collect()

@@ -141,7 +141,9 @@ impl TensorDesign {
             .collect();
         let blocks = starts
             .par_chunk_by(|a, b| a.0.time_index == b.0.time_index)
-            .map(|group| group.iter().map(|(block, first)| Self::factorise(features, block, *first)).collect())
+            .map(|group| {
+                group.iter().map(|(block, first)| Self::factorise(features, block, *first)).collect()
+            })
             .collect();
         Self { features: features.clone(), times, time_values, time_pairs, blocks }
     }
@@ -191,7 +193,10 @@ impl TensorDesign {
             .enumerate()
             .map(|(time, blocks)| {
                 let coefficients = coefficients(time);
-                blocks.iter().flat_map(|block| expand(of(block), &block.lens, &coefficients, outputs)).collect()
+                blocks
+                    .iter()
+                    .flat_map(|block| expand(of(block), &block.lens, &coefficients, outputs))
+                    .collect()
             })
             .collect();
         parts.concat()
