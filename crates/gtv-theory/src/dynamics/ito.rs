@@ -1,7 +1,9 @@
 //! Steps of Itô stochastic differential equations dz = a(s, z) ds + B(s, z) dW.
 //!
 //! Itô, not Stratonovich: B is taken at the start of the step, and the difference is physical here, since the noise of a
-//! learned score depends on the state. Steps may go down in s; dW then still has variance |ds|.
+//! learned score depends on the state. Steps may go down in s; dW then still has variance |ds|. A step is a
+//! function of the state and of dW, which the caller draws, so that two methods can be driven by the same path.
+//! Source: Kloeden, Platen, "Numerical Solution of Stochastic Differential Equations", chapters 10, 11 and 15.
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -21,44 +23,42 @@ pub trait ItoSde {
     fn apply_noise(&mut self, s: f64, z: &[f64], dw: &[f64], out: &mut [f64]);
 }
 
-/// A method that advances an Itô equation.
-pub trait ItoStepper {
-    /// One step of size h (of either sign), in place.
+/// Marks equations whose noise is diagonal, B = diag(b_i) with b_i a function of s and z_i alone; those in one dimension
+/// all are. The methods of higher order need it, as they leave out the iterated integrals of different noises.
+pub trait DiagonalNoise: ItoSde {}
+
+/// Fills dw ~ N(0, |h| I).
+pub fn draw_increments<R: Rng + ?Sized>(rng: &mut R, h: f64, dw: &mut [f64]) {
+    let scale = h.abs().sqrt();
+    for dw in dw {
+        let normal: f64 = StandardNormal.sample(rng);
+        *dw = scale * normal;
+    }
+}
+
+/// A method that advances Itô equations of kind S.
+pub trait ItoStepper<S: ItoSde + ?Sized> {
+    /// One step of size h (of either sign) with the Brownian increment dw ~ N(0, |h| I), in place.
     ///
     /// # Shapes
-    /// `z`: at most as many values as `work` was made for.
-    fn step<S: ItoSde + ?Sized, R: Rng + ?Sized>(
-        &self,
-        sde: &mut S,
-        s: f64,
-        h: f64,
-        z: &mut [f64],
-        rng: &mut R,
-        work: &mut ItoWorkspace,
-    );
+    /// `z`, `dw`: equally many values, at most as many as `work` was made for.
+    fn step(&self, sde: &mut S, s: f64, h: f64, dw: &[f64], z: &mut [f64], work: &mut ItoWorkspace);
 }
 
 /// Scratch arrays for steps on up to a fixed number of values.
 #[derive(Debug, Clone)]
 pub struct ItoWorkspace {
-    drift: Vec<f64>,
-    noise: Vec<f64>,
-    increment: Vec<f64>,
+    slots: [Vec<f64>; 6],
 }
 
 impl ItoWorkspace {
     /// Room for `len` values.
     pub fn new(len: usize) -> Self {
-        Self { drift: vec![0.0; len], noise: vec![0.0; len], increment: vec![0.0; len] }
+        Self { slots: std::array::from_fn(|_| vec![0.0; len]) }
     }
 
-    /// Fills dw ~ N(0, |h| I).
-    fn draw<R: Rng + ?Sized>(&mut self, n: usize, h: f64, rng: &mut R) {
-        let scale = h.abs().sqrt();
-        for dw in &mut self.increment[..n] {
-            let normal: f64 = StandardNormal.sample(rng);
-            *dw = scale * normal;
-        }
+    fn slices(&mut self, n: usize) -> [&mut [f64]; 6] {
+        self.slots.each_mut().map(|slot| &mut slot[..n])
     }
 }
 
@@ -66,23 +66,66 @@ impl ItoWorkspace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EulerMaruyama;
 
-impl ItoStepper for EulerMaruyama {
-    fn step<S: ItoSde + ?Sized, R: Rng + ?Sized>(
-        &self,
-        sde: &mut S,
-        s: f64,
-        h: f64,
-        z: &mut [f64],
-        rng: &mut R,
-        work: &mut ItoWorkspace,
-    ) {
-        let n = z.len();
-        work.draw(n, h, rng);
-        let (drift, noise) = (&mut work.drift[..n], &mut work.noise[..n]);
-        sde.drift(s, z, drift);
-        sde.apply_noise(s, z, &work.increment[..n], noise);
-        for ((z, a), b) in z.iter_mut().zip(&*drift).zip(&*noise) {
-            *z += h * a + b;
+impl<S: ItoSde + ?Sized> ItoStepper<S> for EulerMaruyama {
+    fn step(&self, sde: &mut S, s: f64, h: f64, dw: &[f64], z: &mut [f64], work: &mut ItoWorkspace) {
+        let [a, b_dw, ..] = work.slices(z.len());
+        sde.drift(s, z, a);
+        sde.apply_noise(s, z, dw, b_dw);
+        for i in 0..z.len() {
+            z[i] += h * a[i] + b_dw[i];
+        }
+    }
+}
+
+/// z ← z + h a + b dW + (b(z + b√h) − b)(dW² − h)/(2√h): strong order 1 for diagonal noise, without derivatives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Milstein;
+
+impl<S: DiagonalNoise + ?Sized> ItoStepper<S> for Milstein {
+    fn step(&self, sde: &mut S, s: f64, h: f64, dw: &[f64], z: &mut [f64], work: &mut ItoWorkspace) {
+        let (h_abs, root) = (h.abs(), h.abs().sqrt());
+        let [a, b, shifted, b_shifted, ones, _] = work.slices(z.len());
+        ones.fill(1.0);
+        sde.drift(s, z, a);
+        sde.apply_noise(s, z, ones, b);
+        for i in 0..z.len() {
+            shifted[i] = z[i] + root * b[i];
+        }
+        sde.apply_noise(s, shifted, ones, b_shifted);
+        for i in 0..z.len() {
+            let correction = (b_shifted[i] - b[i]) * (dw[i] * dw[i] - h_abs) / (2.0 * root);
+            z[i] += h * a[i] + b[i] * dw[i] + correction;
+        }
+    }
+}
+
+/// Platen's explicit scheme of weak order 2 for diagonal noise: with z̄ = z + h a + b dW and z± = z + h a ± b√h,
+/// z ← z + h (a + ā)/2 + (b₊ + b₋ + 2b) dW/4 + (b₊ − b₋)(dW² − h)/(4√h), bars and signs at s + h.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WeakOrderTwo;
+
+impl<S: DiagonalNoise + ?Sized> ItoStepper<S> for WeakOrderTwo {
+    fn step(&self, sde: &mut S, s: f64, h: f64, dw: &[f64], z: &mut [f64], work: &mut ItoWorkspace) {
+        let (h_abs, root) = (h.abs(), h.abs().sqrt());
+        let [a, b, support, first, second, ones] = work.slices(z.len());
+        ones.fill(1.0);
+        sde.drift(s, z, a);
+        sde.apply_noise(s, z, ones, b);
+        for (out, sign) in [(&mut *first, 1.0), (&mut *second, -1.0)] {
+            for i in 0..z.len() {
+                support[i] = z[i] + h * a[i] + sign * root * b[i];
+            }
+            sde.apply_noise(s + h, support, ones, out);
+        }
+        for i in 0..z.len() {
+            support[i] = z[i] + h * a[i] + b[i] * dw[i];
+            let (plus, minus) = (first[i], second[i]);
+            let mixed = (plus - minus) * (dw[i] * dw[i] - h_abs) / (4.0 * root);
+            z[i] += 0.5 * h * a[i] + 0.25 * (plus + minus + 2.0 * b[i]) * dw[i] + mixed;
+        }
+        sde.drift(s + h, support, a);
+        for i in 0..z.len() {
+            z[i] += 0.5 * h * a[i];
         }
     }
 }

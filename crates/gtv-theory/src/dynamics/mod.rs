@@ -5,6 +5,8 @@
 
 mod adaptive;
 mod driver;
+mod effective;
+mod fokker_planck;
 mod ito;
 mod lookup;
 mod pf_ode;
@@ -16,7 +18,11 @@ mod tests;
 
 pub use adaptive::{Adaptive, AdaptiveRun, Stop};
 pub use driver::{CHUNK, Progress, Samples, Tally, run_paths, unobserved};
-pub use ito::{EulerMaruyama, ItoSde, ItoStepper, ItoWorkspace};
+pub use effective::{NaiveNoise, NaivePaths, NaiveSde};
+pub use fokker_planck::{Density1d, FokkerPlanck};
+pub use ito::{
+    DiagonalNoise, EulerMaruyama, ItoSde, ItoStepper, ItoWorkspace, Milstein, WeakOrderTwo, draw_increments,
+};
 pub use lookup::{Lookup, LookupGrid};
 pub use pf_ode::{PfOde, PfWorkspace};
 pub use reverse_sde::ReverseSde;

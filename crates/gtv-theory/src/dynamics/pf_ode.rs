@@ -6,9 +6,9 @@
 
 use super::adaptive::{Adaptive, Stop};
 use super::driver::{CHUNK, Progress, Samples, Tally, count_diverged, run_paths};
-use super::sampling::{Form, Integrator, Sampling};
+use super::sampling::{Form, Integrator, Sampling, start_centre};
 use super::steppers::{Ode, Stages};
-use crate::error::{Result, check_finite, check_len};
+use crate::error::Result;
 use crate::rng::Streams;
 use crate::schedule::Schedule;
 use crate::score::ScoreField;
@@ -64,11 +64,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
     /// # Errors
     /// A `mean` that has not D finite values.
     pub fn starting_around(mut self, mean: &[f64]) -> Result<Self> {
-        check_len("the starting mean", self.field.dim(), mean.len())?;
-        check_finite("the starting mean", mean, mean.len())?;
-        let schedule = self.field.schedule();
-        let signal = schedule.signal(schedule.t_max());
-        self.centre = mean.iter().map(|m| signal * m).collect();
+        self.centre = start_centre(self.field.schedule(), self.field.dim(), mean)?;
         Ok(self)
     }
 

@@ -5,9 +5,9 @@
 //! with a = α/α', b² = σ² − a² σ'², x' = (a σ'²/σ²) x + (α' b²/σ²) m + (b σ'/σ) n, primes at the step's end.
 
 use super::driver::{CHUNK, Progress, Samples, Tally, count_diverged, run_paths};
-use super::ito::{EulerMaruyama, ItoSde, ItoStepper, ItoWorkspace};
-use super::sampling::{Form, Integrator, Sampling};
-use crate::error::{Error, Result, check_finite, check_len};
+use super::ito::{EulerMaruyama, ItoSde, ItoStepper, ItoWorkspace, draw_increments};
+use super::sampling::{Form, Sampling, start_centre};
+use crate::error::Result;
 use crate::rng::{ChaCha8Rng, Purpose, Streams};
 use crate::score::ScoreField;
 use rand_distr::{Distribution, StandardNormal};
@@ -25,15 +25,9 @@ impl<'a, F: ScoreField + ?Sized> ReverseSde<'a, F> {
     /// A sampler that starts from N(0, σ_T² I).
     ///
     /// # Errors
-    /// As [`Sampling::times`]; [`Error::Unsupported`] for an integrator other than Euler's.
+    /// As [`Sampling::euler_times`].
     pub fn new(field: &'a F, settings: &Sampling) -> Result<Self> {
-        if settings.integrator != Integrator::Euler {
-            return Err(Error::Unsupported {
-                what: "an ODE integrator for the reverse SDE",
-                reason: "its noise limits it to Euler-Maruyama steps; use integrator = \"euler\"",
-            });
-        }
-        let times = settings.times(field.schedule())?;
+        let times = settings.euler_times(field.schedule())?;
         Ok(Self { field, form: settings.form, times, centre: vec![0.0; field.dim()] })
     }
 
@@ -42,11 +36,7 @@ impl<'a, F: ScoreField + ?Sized> ReverseSde<'a, F> {
     /// # Errors
     /// A `mean` that has not D finite values.
     pub fn starting_around(mut self, mean: &[f64]) -> Result<Self> {
-        check_len("the starting mean", self.field.dim(), mean.len())?;
-        check_finite("the starting mean", mean, mean.len())?;
-        let schedule = self.field.schedule();
-        let signal = schedule.signal(schedule.t_max());
-        self.centre = mean.iter().map(|m| signal * m).collect();
+        self.centre = start_centre(self.field.schedule(), self.field.dim(), mean)?;
         Ok(self)
     }
 
@@ -61,8 +51,9 @@ impl<'a, F: ScoreField + ?Sized> ReverseSde<'a, F> {
             for times in self.times.windows(2) {
                 match self.form {
                     Form::Time => {
-                        let h = times[1] - times[0];
-                        EulerMaruyama.step(&mut Reverse(self.field), times[0], h, x, &mut rng, &mut work.0);
+                        let (h, dw) = (times[1] - times[0], &mut work.1[..x.len()]);
+                        draw_increments(&mut rng, h, dw);
+                        EulerMaruyama.step(&mut Reverse(self.field), times[0], h, dw, x, &mut work.0);
                     }
                     Form::Denoiser => self.ancestral_step(times[0], times[1], x, &mut rng, &mut work.1),
                 }

@@ -1,7 +1,7 @@
 //! Settings of sampling: which method, how many steps, on which grid, in which coordinates.
 
 use super::steppers::{DOPRI5, EULER, HEUN, RK4, Tableau};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_finite, check_len};
 use crate::schedule::{Schedule, TimeGrid};
 use serde::{Deserialize, Serialize};
 
@@ -113,4 +113,26 @@ impl Sampling {
         }
         schedule.grid(self.grid, self.steps)
     }
+
+    /// [`Sampling::times`] for a stochastic equation, whose noise only Euler's steps are made for.
+    ///
+    /// # Errors
+    /// As [`Sampling::times`]; [`Error::Unsupported`] for an integrator other than Euler's.
+    pub fn euler_times(&self, schedule: &Schedule) -> Result<Vec<f64>> {
+        if self.integrator != Integrator::Euler {
+            return Err(Error::Unsupported {
+                what: "an ODE integrator for a stochastic equation",
+                reason: "its noise limits it to Euler-Maruyama steps; use integrator = \"euler\"",
+            });
+        }
+        self.times(schedule)
+    }
+}
+
+/// α_T times the mean around which paths start.
+pub(super) fn start_centre(schedule: &Schedule, dim: usize, mean: &[f64]) -> Result<Vec<f64>> {
+    check_len("the starting mean", dim, mean.len())?;
+    check_finite("the starting mean", mean, dim)?;
+    let signal = schedule.signal(schedule.t_max());
+    Ok(mean.iter().map(|m| signal * m).collect())
 }

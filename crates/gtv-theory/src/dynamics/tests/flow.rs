@@ -1,6 +1,6 @@
 //! The probability-flow ODE.
 
-use super::problems::{Gaussian, Points, all_schedules, distance, fitted_order};
+use super::problems::{Gaussian, all_schedules, distance, fitted_order, points};
 use crate::dynamics::{Form, Integrator, PfOde, Sampling, Tally, unobserved};
 use crate::error::Error;
 use crate::rng::Streams;
@@ -46,7 +46,7 @@ fn convergence_orders_in_both_forms() {
 #[test]
 fn identities_euler_time_steps_are_the_papers() {
     let schedule = Schedule::paper(0.01).unwrap();
-    let field = Points { schedule, points: vec![-1.0, 0.0, 1.0] };
+    let field = points(schedule, &[-1.0, 0.0, 1.0]);
     let mut x = START.to_vec();
     let mut s = vec![0.0; x.len()];
     for t in schedule.grid(TimeGrid::Uniform, 30).unwrap().windows(2) {
@@ -61,7 +61,7 @@ fn identities_euler_time_steps_are_the_papers() {
 #[test]
 fn identities_euler_denoiser_steps_are_ddim() {
     for schedule in all_schedules(0.01, 0.99) {
-        let field = Points { schedule, points: vec![-1.0, 0.0, 1.0] };
+        let field = points(schedule, &[-1.0, 0.0, 1.0]);
         let mut x = START.to_vec();
         let mut m = vec![0.0; x.len()];
         for t in schedule.grid(TimeGrid::LogSnr, 12).unwrap().windows(2) {
@@ -84,7 +84,7 @@ fn limits_one_datum_is_reached_exactly() {
     // M = 1: x_ε = αμ + (σ_ε/σ_T)(x_T − α_T μ), also from α = 0 and down to σ = 1e-6.
     for kind in [ScheduleKind::Flow, ScheduleKind::Sqrt, ScheduleKind::VpCosine { offset: 0.008 }] {
         let schedule = Schedule::new(kind, 1e-6, 1.0).unwrap();
-        let field = Points { schedule, points: vec![0.7] };
+        let field = points(schedule, &[0.7]);
         let (start, end) = (schedule.t_max(), schedule.t_min());
         let ratio = schedule.noise_std(end) / schedule.noise_std(start);
         let exact = START.map(|x| schedule.signal(end) * 0.7 + ratio * (x - schedule.signal(start) * 0.7));
@@ -122,7 +122,7 @@ fn convergence_adaptive_honours_its_tolerance() {
 
 #[test]
 fn identities_adaptive_paths_do_not_see_each_other() {
-    let field = Points { schedule: Schedule::paper(1e-4).unwrap(), points: vec![-1.0, 0.0, 1.0] };
+    let field = points(Schedule::paper(1e-4).unwrap(), &[-1.0, 0.0, 1.0]);
     let settings = Sampling { integrator: Integrator::Dopri5, ..Sampling::default() };
     let together = flow(&field, settings, &START);
     let alone: Vec<f64> = START.iter().flat_map(|x| flow(&field, settings, &[*x])).collect();
@@ -134,7 +134,7 @@ fn limits_without_variance_the_flow_memorizes() {
     // V = 0 and three points: all but the few paths that start between basins end within 3 σ_ε of a datum, and the
     // three basins have equal mass by symmetry of ±1 (4 standard errors).
     let schedule = Schedule::paper(1e-3).unwrap();
-    let field = Points { schedule, points: vec![-1.0, 0.0, 1.0] };
+    let field = points(schedule, &[-1.0, 0.0, 1.0]);
     let settings = Sampling {
         integrator: Integrator::Rk4,
         form: Form::Denoiser,
@@ -158,7 +158,7 @@ fn limits_without_variance_the_flow_memorizes() {
 
 #[test]
 fn identities_results_do_not_depend_on_threads() {
-    let field = Points { schedule: Schedule::paper(0.01).unwrap(), points: vec![-1.0, 0.3, 1.0] };
+    let field = points(Schedule::paper(0.01).unwrap(), &[-1.0, 0.3, 1.0]);
     let ode = PfOde::new(&field, &Sampling::default()).unwrap().starting_around(&[0.1]).unwrap();
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -1,6 +1,9 @@
 //! Claims about the integrators, tested on problems with known answers.
 
 mod flow;
+mod fokker_planck;
+mod ito;
 mod problems;
 mod reverse;
 mod steps;
+mod white_noise;

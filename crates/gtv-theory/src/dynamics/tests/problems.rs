@@ -1,7 +1,8 @@
 //! Test problems that carry their exact answers.
 
+use crate::data::PointCloud;
 use crate::schedule::{Schedule, ScheduleKind};
-use crate::score::ScoreField;
+use crate::score::{ExactScore, ScoreField};
 
 /// Data N(μ, c² I): p(x|t) = N(αμ, v I), v = α²c² + σ², s = −(x − αμ)/v, m = μ + (αc²/v)(x − αμ).
 ///
@@ -55,42 +56,9 @@ impl ScoreField for Gaussian {
     }
 }
 
-/// Equally likely points on a line, by plain summation around the nearest one.
-pub struct Points {
-    pub schedule: Schedule,
-    pub points: Vec<f64>,
-}
-
-impl ScoreField for Points {
-    fn dim(&self) -> usize {
-        1
-    }
-
-    fn schedule(&self) -> &Schedule {
-        &self.schedule
-    }
-
-    fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
-        self.denoiser_into(x, t, out);
-        for (o, x) in out.iter_mut().zip(x) {
-            *o = (self.schedule.signal(t) * *o - x) / self.schedule.noise_var(t);
-        }
-    }
-
-    fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
-        let (signal, var) = (self.schedule.signal(t), self.schedule.noise_var(t));
-        for (o, x) in out.iter_mut().zip(x) {
-            let energy = |p: f64| (x - signal * p).powi(2) / (2.0 * var);
-            let least = self.points.iter().map(|p| energy(*p)).fold(f64::INFINITY, f64::min);
-            let (mut total, mut sum) = (0.0, 0.0);
-            for p in &self.points {
-                let w = (least - energy(*p)).exp();
-                total += w;
-                sum += w * p;
-            }
-            *o = sum / total;
-        }
-    }
+/// The exact score of equally likely points on a line.
+pub fn points(schedule: Schedule, points: &[f64]) -> ExactScore {
+    ExactScore::new(PointCloud::new(points.to_vec(), 1).unwrap(), schedule)
 }
 
 /// Every kind of schedule over a range where all of them are regular.

@@ -1,6 +1,6 @@
 //! The reverse SDE.
 
-use super::problems::{Gaussian, Points, fitted_order};
+use super::problems::{Gaussian, fitted_order, points};
 use crate::dynamics::{Form, Integrator, PfOde, ReverseSde, Sampling, unobserved};
 use crate::rng::Streams;
 use crate::schedule::{Schedule, ScheduleKind, TimeGrid};
@@ -91,7 +91,7 @@ fn monte_carlo_flow_and_sde_have_the_gaussians_moments() {
 fn limits_one_datum_gives_the_bridge() {
     // M = 1: the ancestral steps are exact, so that x_ε ~ N(αμ, σ_ε²) after three steps from α = 0.
     let schedule = Schedule::new(ScheduleKind::Flow, 1e-3, 1.0).unwrap();
-    let field = Points { schedule, points: vec![0.7] };
+    let field = points(schedule, &[0.7]);
     let settings = Sampling { form: Form::Denoiser, steps: 3, ..Sampling::default() };
     let n = 40_000;
     let samples = ReverseSde::new(&field, &settings).unwrap().sample(n, Streams::new(4), 0, &unobserved);
