@@ -63,7 +63,7 @@ fn weak_error(method: &impl ItoStepper<Geometric>, steps: usize, direction: f64)
     let (rate, noise) = (1.1, 0.5);
     let mut sde = Geometric { rate, noise, steady: false };
     let mut work = ItoWorkspace::new(1);
-    let nodes = [0.0, 1.3556261799742659, 2.8569700138728056];
+    let nodes = [0.0, 1.355626179974266, 2.8569700138728056];
     let weights = [8.0 / 15.0, 0.22207592200561266, 0.011257411327720691];
     let (start, h) = (if direction > 0.0 { 0.0 } else { 1.0 }, direction / steps as f64);
     let mut moment = 1.0;

@@ -25,7 +25,7 @@ fn log_snr(steps: usize, form: Form) -> Sampling {
 fn golden_three_points_lose_their_boundary_and_middle() {
     // ε = 0.03. Gap: mass within 0.2 of ±0.5. Middle datum: mass nearest to it, |x| < 0.5. THEORY.md states gaps 0.039,
     // 0.0017, 0.0001, 0.0000 and middles 0.33, 0.27, 0.15, 0.08, measured on paths. Expected here: the solver's own values
-    // at 8000 cells and 4000 steps, extrapolated; tolerance: the second-order remainder of this coarser extrapolation.
+    // at 8000 cells and 4000 steps, extrapolated; tolerance: half of what the extrapolation from these coarser grids moves.
     let schedule = Schedule::paper(0.03).unwrap();
     let masses = |cells: usize, load: f64| {
         let solver = FokkerPlanck { range: [-4.5, 4.5], cells, steps: cells / 2, ..FokkerPlanck::default() };
@@ -37,9 +37,9 @@ fn golden_three_points_lose_their_boundary_and_middle() {
     {
         let (coarse, fine) = (masses(450, load), masses(900, load));
         let [found_gap, found_middle] = [0, 1].map(|i| 2.0 * fine[i] - coarse[i]);
-        println!("{load} {found_gap} {found_middle} {coarse:?} {fine:?}");
-        assert!((found_gap / gap - 1.0).abs() < 0.1, "κ = {load}: gap {found_gap}");
-        assert!((found_middle - middle).abs() < 5e-4, "κ = {load}: middle {found_middle}");
+        let moved = (fine[0] - coarse[0]).abs();
+        assert!((found_gap - gap).abs() < 0.5 * moved, "κ = {load}: gap {found_gap}, moved by {moved}");
+        assert!((found_middle - middle).abs() < 2e-4, "κ = {load}: middle {found_middle}");
     }
 }
 
