@@ -47,7 +47,7 @@ impl Density1d {
     /// A normal density's cell probabilities, restricted to the range and normalised.
     ///
     /// # Errors
-    /// As [`FokkerPlanck::new`]; [`Error::OutOfRange`] for a standard deviation that is not positive.
+    /// As [`FokkerPlanck::validate`]; [`Error::OutOfRange`] for a standard deviation that is not positive.
     pub fn normal(solver: &FokkerPlanck, mean: f64, std: f64) -> Result<Self> {
         solver.validate()?;
         if !(std.is_finite() && std > 0.0) {
