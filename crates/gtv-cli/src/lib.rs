@@ -12,6 +12,7 @@ pub mod interrupt;
 pub mod io;
 pub mod memory;
 pub mod progress;
+pub mod plot;
 pub mod record;
 pub mod run_dir;
 pub mod warnings;

@@ -1,0 +1,360 @@
+//! Axes of a panel: from data to the page, ticks, labels, legends and colour bars.
+
+use anyhow::Result;
+use plotters::prelude::DrawingBackend;
+use plotters::style::text_anchor::{HPos, VPos};
+
+use super::canvas::{Color, Page, Rect, Text};
+use super::style::{GRID, INK, LevelStyle, SOFT, colored, faded};
+
+/// Em of tick labels, in points.
+pub const SMALL: f64 = 10.5;
+/// Em of axis labels and legends, in points.
+pub const NORMAL: f64 = 12.0;
+
+/// A text that starts at its point, vertically centred.
+pub const LEFT: Text =
+    Text { size: NORMAL, color: INK, h: HPos::Left, v: VPos::Center, bold: false, upright: false };
+/// A text centred on its point.
+pub const CENTER: Text = Text { h: HPos::Center, ..LEFT };
+/// A text that ends at its point, vertically centred.
+pub const RIGHT: Text = Text { h: HPos::Right, ..LEFT };
+
+/// One direction of a panel.
+#[derive(Debug, Clone)]
+pub struct Axis {
+    /// Lower end.
+    pub lo: f64,
+    /// Upper end.
+    pub hi: f64,
+    /// Logarithmic, base 10.
+    pub log: bool,
+    /// Label with units; empty for none.
+    pub label: String,
+    /// Whether the ticks have numbers.
+    pub numbered: bool,
+    /// The largest number of ticks.
+    pub ticks: usize,
+}
+
+impl Axis {
+    /// A linear axis over `[lo, hi]`, widened if it is empty or not finite.
+    pub fn linear(lo: f64, hi: f64, label: &str) -> Self {
+        let (lo, hi) = if lo.is_finite() && hi.is_finite() { (lo, hi) } else { (0.0, 1.0) };
+        let (lo, hi) = if hi > lo { (lo, hi) } else { (lo - 0.5, lo + 0.5) };
+        Self { lo, hi, log: false, label: label.into(), numbered: true, ticks: 7 }
+    }
+
+    /// A logarithmic axis over `[lo, hi]`, both positive.
+    pub fn log(lo: f64, hi: f64, label: &str) -> Self {
+        let fine = lo > 0.0 && hi > lo && hi.is_finite();
+        let (lo, hi) = if fine { (lo, hi) } else { (1e-3, 1.0) };
+        Self { log: true, ..Self::linear(lo, hi, label) }
+    }
+
+    /// Without numbers and label, as inside a grid of panels.
+    pub fn bare(self) -> Self {
+        Self { numbered: false, label: String::new(), ..self }
+    }
+
+    /// Position of a value, 0 at `lo` and 1 at `hi`.
+    pub fn unit(&self, v: f64) -> f64 {
+        if self.log {
+            (v / self.lo).ln() / (self.hi / self.lo).ln()
+        } else {
+            (v - self.lo) / (self.hi - self.lo)
+        }
+    }
+
+    /// Ticks with their texts.
+    pub fn marks(&self) -> Vec<(f64, String)> {
+        if self.log { log_marks(self.lo, self.hi) } else { linear_marks(self.lo, self.hi, self.ticks) }
+    }
+}
+
+fn linear_marks(lo: f64, hi: f64, most: usize) -> Vec<(f64, String)> {
+    let rough = (hi - lo) / most.max(2) as f64;
+    let decade = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|m| m * decade).find(|s| *s >= rough * 0.999);
+    let step = step.unwrap_or(10.0 * decade);
+    let biggest = lo.abs().max(hi.abs());
+    let (first, last) = ((lo / step - 1e-9).ceil() as i64, (hi / step + 1e-9).floor() as i64);
+    let exponent = biggest.log10().floor();
+    let scientific = !(-3.0..5.0).contains(&exponent);
+    let unit = if scientific { 10f64.powf(exponent) } else { 1.0 };
+    let decimals = decimals_of(step / unit);
+    (first..=last)
+        .map(|i| {
+            let v = i as f64 * step;
+            let digits = format!("{:.decimals$}", v / unit);
+            let power = superscript(exponent as i32);
+            let text = if scientific && i != 0 { format!("{digits}·10{power}") } else { digits };
+            (v, minus(&text))
+        })
+        .collect()
+}
+
+/// Decimals that show a step exactly.
+fn decimals_of(step: f64) -> usize {
+    (0..=6).find(|&d| (step * 10f64.powi(d) - (step * 10f64.powi(d)).round()).abs() < 1e-6).unwrap_or(6)
+        as usize
+}
+
+fn log_marks(lo: f64, hi: f64) -> Vec<(f64, String)> {
+    let (first, last) = (lo.log10().floor() as i32, hi.log10().ceil() as i32);
+    let few = hi / lo < 300.0;
+    let factors: &[i32] = if few { &[1, 2, 5] } else { &[1] };
+    let inside = |v: f64| v >= lo * (1.0 - 1e-9) && v <= hi * (1.0 + 1e-9);
+    (first..=last)
+        .flat_map(|e| factors.iter().map(move |&f| (f, e)))
+        .filter_map(|(f, e)| {
+            let v = f64::from(f) * 10f64.powi(e);
+            let plain = (-3..=3).contains(&e);
+            let text = match (plain, f) {
+                (true, _) => format!("{:.*}", (-e).max(0) as usize, v),
+                (false, 1) => format!("10{}", superscript(e)),
+                (false, _) => format!("{f}·10{}", superscript(e)),
+            };
+            inside(v).then_some((v, text))
+        })
+        .collect()
+}
+
+/// An integer in superscript digits.
+pub fn superscript(n: i32) -> String {
+    let digit = |c: char| match c {
+        '-' => '⁻',
+        c => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][c as usize - '0' as usize],
+    };
+    n.to_string().chars().map(digit).collect()
+}
+
+/// Hyphens of numbers as minus signs.
+pub fn minus(text: &str) -> String {
+    text.replace('-', "−")
+}
+
+/// A plotting area with its two axes.
+pub struct Panel<'p, 'a, B: DrawingBackend> {
+    page: &'p Page<'a, B>,
+    /// Where data are drawn.
+    pub rect: Rect,
+    /// The horizontal axis.
+    pub x: Axis,
+    /// The vertical axis.
+    pub y: Axis,
+}
+
+impl<'p, 'a, B: DrawingBackend> Panel<'p, 'a, B> {
+    /// A panel over a rectangle; ticks and labels go outside it.
+    pub fn new(page: &'p Page<'a, B>, rect: Rect, x: Axis, y: Axis) -> Self {
+        Self { page, rect, x, y }
+    }
+
+    /// Where a data point is on the page.
+    pub fn at(&self, x: f64, y: f64) -> (f64, f64) {
+        let Rect { x0, y1, .. } = self.rect;
+        (x0 + self.x.unit(x) * self.rect.width(), y1 - self.y.unit(y) * self.rect.height())
+    }
+
+    /// Grid lines at the ticks of the vertical axis.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub fn grid_y(&self) -> Result<()> {
+        for (v, _) in self.y.marks() {
+            let (_, y) = self.at(self.x.lo, v);
+            self.page.line(&[(self.rect.x0, y), (self.rect.x1, y)], GRID, 0.75)?;
+        }
+        Ok(())
+    }
+
+    /// Grid lines at the ticks of the horizontal axis.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub fn grid_x(&self) -> Result<()> {
+        for (v, _) in self.x.marks() {
+            let (x, _) = self.at(v, self.y.lo);
+            self.page.line(&[(x, self.rect.y0), (x, self.rect.y1)], GRID, 0.75)?;
+        }
+        Ok(())
+    }
+
+    /// The horizontal axis: line, ticks, numbers, label.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub fn axis_x(&self) -> Result<()> {
+        let Rect { x0, x1, y1, .. } = self.rect;
+        self.page.line(&[(x0, y1), (x1, y1)], INK, 0.9)?;
+        for (v, text) in self.x.marks() {
+            let (x, _) = self.at(v, self.y.lo);
+            self.page.line(&[(x, y1), (x, y1 + 4.0)], INK, 0.9)?;
+            if self.x.numbered {
+                self.page.text((x, y1 + 12.0), &text, Text { size: SMALL, ..CENTER })?;
+            }
+        }
+        self.page.text((0.5 * (x0 + x1), y1 + 29.0), &self.x.label, CENTER)
+    }
+
+    /// The vertical axis: line, ticks, numbers, label.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub fn axis_y(&self) -> Result<()> {
+        let Rect { x0, y0, y1, .. } = self.rect;
+        self.page.line(&[(x0, y0), (x0, y1)], INK, 0.9)?;
+        let mut widest: f64 = 0.0;
+        for (v, text) in self.y.marks() {
+            let (_, y) = self.at(self.x.lo, v);
+            self.page.line(&[(x0 - 4.0, y), (x0, y)], INK, 0.9)?;
+            if self.y.numbered {
+                widest = widest.max(self.page.text_width(&text, SMALL, false));
+                self.page.text((x0 - 7.0, y), &text, Text { size: SMALL, ..RIGHT })?;
+            }
+        }
+        let x = x0 - 7.0 - widest - 13.0;
+        let style = Text { h: HPos::Center, upright: true, ..LEFT };
+        self.page.text((x, 0.5 * (y0 + y1)), &self.y.label, style)
+    }
+
+    /// A curve; what leaves the panel is cut at its edge.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub fn curve(&self, x: &[f64], y: &[f64], style: LevelStyle) -> Result<()> {
+        for run in runs_inside(x, y, (self.y.lo, self.y.hi)) {
+            let points: Vec<_> = run.iter().map(|&(x, y)| self.at(x, y)).collect();
+            match style.dash {
+                None => self.page.line(&points, style.color, style.width)?,
+                Some(dash) => self.page.dashed(&points, style.color, style.width, dash)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The area between two curves, cut at the panel's edge.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub fn band(&self, x: &[f64], lo: &[f64], hi: &[f64], color: Color) -> Result<()> {
+        let inside = |v: f64| v.clamp(self.y.lo, self.y.hi);
+        let finite = |i: usize| x[i].is_finite() && lo[i].is_finite() && hi[i].is_finite();
+        let kept: Vec<usize> = (0..x.len().min(lo.len()).min(hi.len())).filter(|&i| finite(i)).collect();
+        let upper = kept.iter().map(|&i| self.at(x[i], inside(hi[i])));
+        let lower = kept.iter().rev().map(|&i| self.at(x[i], inside(lo[i])));
+        self.page.fill(&upper.chain(lower).collect::<Vec<_>>(), color)
+    }
+}
+
+/// The pieces of a polyline with y inside a range, cut exactly at its ends; values that are not finite break it.
+fn runs_inside(x: &[f64], y: &[f64], (lo, hi): (f64, f64)) -> Vec<Vec<(f64, f64)>> {
+    let mut runs: Vec<Vec<(f64, f64)>> = vec![Vec::new()];
+    let points: Vec<(f64, f64)> = x.iter().copied().zip(y.iter().copied()).collect();
+    for pair in points.windows(2) {
+        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+        let finite = [x0, y0, x1, y1].iter().all(|v| v.is_finite());
+        let outside = (y0 < lo && y1 < lo) || (y0 > hi && y1 > hi);
+        if !finite || outside {
+            runs.push(Vec::new());
+            continue;
+        }
+        let cut = |y_cut: f64| (x0 + (x1 - x0) * (y_cut - y0) / (y1 - y0), y_cut);
+        let end = |x: f64, y: f64| {
+            if y < lo {
+                cut(lo)
+            } else if y > hi {
+                cut(hi)
+            } else {
+                (x, y)
+            }
+        };
+        let (from, to) = (end(x0, y0), end(x1, y1));
+        if let Some(run) = runs.last_mut() {
+            if run.is_empty() {
+                run.push(from);
+            }
+            run.push(to);
+        }
+        if (y1 < lo) || (y1 > hi) {
+            runs.push(Vec::new());
+        }
+    }
+    runs.retain(|run| run.len() > 1);
+    runs
+}
+
+/// One entry of a legend.
+pub struct Entry {
+    /// Text.
+    pub label: String,
+    /// Line.
+    pub style: LevelStyle,
+    /// Whether a band goes with the line.
+    pub band: bool,
+}
+
+/// Draws entries in rows from the top left of `rect`, as many a row as fit; returns the height used.
+///
+/// # Errors
+/// If the backend fails.
+pub fn legend<B: DrawingBackend>(page: &Page<B>, rect: Rect, entries: &[Entry]) -> Result<f64> {
+    for (entry, (x, y)) in
+        entries.iter().zip(legend_places(rect, entries, |t| page.text_width(t, NORMAL, false)))
+    {
+        if entry.band {
+            let swatch = Rect { x0: x, y0: y - 5.0, x1: x + 26.0, y1: y + 5.0 };
+            page.block(swatch, faded(entry.style.color, 0.28))?;
+        }
+        let stroke = [(x, y), (x + 26.0, y)];
+        match entry.style.dash {
+            None => page.line(&stroke, entry.style.color, entry.style.width)?,
+            Some(dash) => page.dashed(&stroke, entry.style.color, entry.style.width, dash)?,
+        }
+        page.text((x + 31.0, y), &entry.label, LEFT)?;
+    }
+    Ok(legend_places(rect, entries, |t| page.text_width(t, NORMAL, false))
+        .last()
+        .map_or(0.0, |p| p.1 + 10.0 - rect.y0))
+}
+
+fn legend_places(rect: Rect, entries: &[Entry], width: impl Fn(&str) -> f64) -> Vec<(f64, f64)> {
+    let (mut x, mut y) = (rect.x0, rect.y0 + 8.0);
+    let mut places = Vec::new();
+    for entry in entries {
+        let wide = 31.0 + width(&entry.label);
+        if x > rect.x0 && x + wide > rect.x1 {
+            (x, y) = (rect.x0, y + 18.0);
+        }
+        places.push((x, y));
+        x += wide + 20.0;
+    }
+    places
+}
+
+/// A vertical colour bar with its scale and label, right of the panels.
+///
+/// # Errors
+/// If the backend fails.
+pub fn color_bar<B: DrawingBackend>(
+    page: &Page<B>,
+    rect: Rect,
+    (lo, hi): (f64, f64),
+    label: &str,
+) -> Result<()> {
+    let steps = 128;
+    let values = (0..steps).rev().map(|i| (f64::from(i) + 0.5) / f64::from(steps));
+    page.image(rect, &colored(values, 1, steps as usize, (0.0, 1.0)))?;
+    page.frame(rect, SOFT, 0.6)?;
+    let axis = Axis { ticks: 6, ..Axis::linear(lo, hi, "") };
+    let mut widest: f64 = 0.0;
+    for (v, text) in axis.marks() {
+        let y = rect.y1 - axis.unit(v) * rect.height();
+        page.line(&[(rect.x1, y), (rect.x1 + 4.0, y)], INK, 0.9)?;
+        page.text((rect.x1 + 7.0, y), &text, Text { size: SMALL, ..LEFT })?;
+        widest = widest.max(page.text_width(&text, SMALL, false));
+    }
+    let at = (rect.x1 + 7.0 + widest + 13.0, 0.5 * (rect.y0 + rect.y1));
+    page.text(at, label, Text { upright: true, ..CENTER })
+}

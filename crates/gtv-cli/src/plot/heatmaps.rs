@@ -1,0 +1,154 @@
+//! Grids of heatmaps with data points over them: maps over the plane or over (x, t), one colour scale or one a panel.
+
+use anyhow::Result;
+use plotters::prelude::DrawingBackend;
+
+use super::axes::{Axis, CENTER, Panel, SMALL, color_bar};
+use super::canvas::{Figure, Page, Rect, Text};
+use super::style::{SOFT, colored, rgb};
+
+/// One map.
+#[derive(Debug, Clone, Default)]
+pub struct HeatPanel {
+    /// Title; empty for none.
+    pub title: String,
+    /// Values, `nx` × `ny`, x first (row-major, y fastest).
+    pub values: Vec<f64>,
+    /// Cells along x.
+    pub nx: usize,
+    /// Cells along y.
+    pub ny: usize,
+    /// Range of x.
+    pub x: (f64, f64),
+    /// Range of y.
+    pub y: (f64, f64),
+    /// Points drawn over the map.
+    pub points: Vec<[f64; 2]>,
+}
+
+/// A grid of maps, row by row.
+#[derive(Debug, Clone, Default)]
+pub struct Heatmaps {
+    /// The maps.
+    pub panels: Vec<HeatPanel>,
+    /// Maps a row.
+    pub columns: usize,
+    /// Label of the horizontal axes, with unit.
+    pub x_label: String,
+    /// Label of the vertical axes, with unit.
+    pub y_label: String,
+    /// What colour stands for, with unit.
+    pub value_label: String,
+    /// The range of the shared colour scale; from the values where it is not given.
+    pub range: Option<(f64, f64)>,
+    /// Whether x and y have the same unit, so that panels are drawn to scale.
+    pub square: bool,
+    /// What the figure shows, for readers who cannot see it.
+    pub alt: String,
+}
+
+const LEFT_SPACE: f64 = 62.0;
+const RIGHT_SPACE: f64 = 96.0;
+const BOTTOM_SPACE: f64 = 48.0;
+const TITLE: f64 = 30.0;
+const GAP: f64 = 14.0;
+
+impl HeatPanel {
+    fn is_drawable(&self) -> bool {
+        self.nx > 0 && self.ny > 0 && self.values.len() == self.nx * self.ny
+    }
+
+    fn paint<B: DrawingBackend>(&self, page: &Page<B>, panel: &Panel<B>, range: (f64, f64)) -> Result<()> {
+        let rect = panel.rect;
+        if self.is_drawable() {
+            let rows =
+                (0..self.ny).rev().flat_map(|j| (0..self.nx).map(move |i| self.values[i * self.ny + j]));
+            page.image(rect, &colored(rows, self.nx, self.ny, range))?;
+        } else {
+            page.text((0.5 * (rect.x0 + rect.x1), 0.5 * (rect.y0 + rect.y1)), "no values", CENTER)?;
+        }
+        page.frame(rect, SOFT, 0.6)?;
+        let inside =
+            |p: &&[f64; 2]| (self.x.0..=self.x.1).contains(&p[0]) && (self.y.0..=self.y.1).contains(&p[1]);
+        for p in self.points.iter().filter(inside) {
+            let at = panel.at(p[0], p[1]);
+            page.disc(at, 4.2, rgb(255, 255, 255))?;
+            page.disc(at, 3.0, rgb(213, 94, 0))?;
+        }
+        let title = Text { bold: true, ..CENTER };
+        page.text((0.5 * (rect.x0 + rect.x1), rect.y0 - 12.0), &self.title, title)
+    }
+}
+
+impl Heatmaps {
+    fn shape(&self) -> (usize, usize) {
+        let columns = self.columns.clamp(1, self.panels.len().max(1));
+        (self.panels.len().div_ceil(columns).max(1), columns)
+    }
+
+    fn cell(&self) -> (f64, f64) {
+        let (_, columns) = self.shape();
+        let width = match columns {
+            1 => 420.0,
+            2 => 320.0,
+            3 => 230.0,
+            _ => 165.0,
+        };
+        let drawn = self.panels.first().map_or(1.0, |p| (p.y.1 - p.y.0) / (p.x.1 - p.x.0));
+        let ratio = if self.square && drawn.is_finite() && drawn > 0.0 { drawn.clamp(0.3, 2.0) } else { 0.8 };
+        (width, width * ratio)
+    }
+
+    /// The range of the colour scale: as given, or from 0 (or the least value) to the largest.
+    fn scale(&self) -> (f64, f64) {
+        if let Some(range) = self.range {
+            return range;
+        }
+        let values = self.panels.iter().flat_map(|p| &p.values).copied().filter(|v| v.is_finite());
+        let (lo, hi) = values.fold((0.0_f64, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
+        if hi > lo { (lo, hi) } else { (lo, lo + 1.0) }
+    }
+}
+
+impl Figure for Heatmaps {
+    fn alt(&self) -> String {
+        self.alt.clone()
+    }
+
+    fn size(&self) -> (f64, f64) {
+        let ((rows, columns), (w, h)) = (self.shape(), self.cell());
+        let (rows, columns) = (rows as f64, columns as f64);
+        let width = LEFT_SPACE + columns * w + (columns - 1.0) * GAP + RIGHT_SPACE;
+        (width, rows * (h + TITLE) + BOTTOM_SPACE)
+    }
+
+    fn paint<B: DrawingBackend>(&self, page: &Page<B>) -> Result<()> {
+        let ((rows, columns), (w, h)) = (self.shape(), self.cell());
+        let range = self.scale();
+        for (i, map) in self.panels.iter().enumerate() {
+            let (row, column) = (i / columns, i % columns);
+            let (x0, y0) = (LEFT_SPACE + column as f64 * (w + GAP), TITLE + row as f64 * (h + TITLE));
+            let rect = Rect { x0, y0, x1: x0 + w, y1: y0 + h };
+            let axis = |(lo, hi), label: &str, shown| {
+                let ticks = if w < 200.0 { 4 } else { 6 };
+                let axis = Axis { ticks, ..Axis::linear(lo, hi, label) };
+                if shown { axis } else { axis.bare() }
+            };
+            let x = axis(map.x, &self.x_label, i + columns >= self.panels.len());
+            let y = axis(map.y, &self.y_label, column == 0);
+            let panel = Panel::new(page, rect, x, y);
+            map.paint(page, &panel, range)?;
+            panel.axis_x()?;
+            panel.axis_y()?;
+        }
+        let (width, _) = self.size();
+        let x0 = width - RIGHT_SPACE + 16.0;
+        let tall = (rows as f64 * (h + TITLE) - TITLE).min(340.0);
+        let bar = Rect { x0, y0: TITLE, x1: x0 + 14.0, y1: TITLE + tall };
+        if self.panels.is_empty() {
+            let note = Text { size: SMALL, ..CENTER };
+            return page.text((0.5 * width, TITLE + 0.5 * h), "no maps were saved", note);
+        }
+        color_bar(page, bar, range, &self.value_label)
+    }
+}

@@ -1,0 +1,193 @@
+//! Colours and names: a level, a closure or a metric looks the same and is called the same in every figure and table.
+//!
+//! Colours: Okabe & Ito's set, which stays distinct under colour-blindness and in grey print; maps: viridis.
+
+use plotters::style::RGBAColor;
+
+use super::canvas::{Color, Pixels};
+
+/// An opaque colour.
+pub const fn rgb(r: u8, g: u8, b: u8) -> Color {
+    RGBAColor(r, g, b, 1.0)
+}
+
+/// The same ink, thinner.
+pub const fn faded(color: Color, opacity: f64) -> Color {
+    RGBAColor(color.0, color.1, color.2, opacity)
+}
+
+/// Text and axes.
+pub const INK: Color = rgb(34, 34, 34);
+/// Secondary text and axes.
+pub const SOFT: Color = rgb(96, 96, 96);
+/// Lines of a grid.
+pub const GRID: Color = rgb(226, 226, 226);
+/// The experiment: a trained ensemble, in every figure.
+pub const EXPERIMENT: Color = rgb(213, 94, 0);
+/// The theory at its best closure, in every figure.
+pub const THEORY: Color = rgb(0, 114, 178);
+
+/// How the line of a level is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct LevelStyle {
+    /// Ink.
+    pub color: Color,
+    /// Thickness in points.
+    pub width: f64,
+    /// Lengths of ink and gap in points; none for a full line.
+    pub dash: Option<(f64, f64)>,
+}
+
+/// The line of a level.
+pub fn level_style(level: &str) -> LevelStyle {
+    let full = |color, width| LevelStyle { color, width, dash: None };
+    let dashed = |color, on, off| LevelStyle { color, width: 1.5, dash: Some((on, off)) };
+    match level {
+        "data" => dashed(rgb(140, 140, 140), 5.0, 2.0),
+        "pf_ode" => full(rgb(70, 70, 70), 1.1),
+        "mean_score" => dashed(rgb(230, 159, 0), 7.0, 2.5),
+        "ensemble" => full(EXPERIMENT, 2.0),
+        "gaussian_empirical" => dashed(rgb(204, 121, 167), 2.0, 2.5),
+        "theory_finite-p" => full(THEORY, 1.7),
+        "theory_shot-noise" => dashed(rgb(86, 180, 233), 9.0, 2.0),
+        "theory_leading" => dashed(rgb(0, 158, 115), 4.0, 2.0),
+        "theory_paper" => dashed(rgb(148, 103, 189), 1.8, 1.8),
+        _ => dashed(SOFT, 3.0, 1.5),
+    }
+}
+
+/// The order in which levels are listed: from the data to the ensemble, each step adding one effect.
+pub fn level_rank(level: &str) -> usize {
+    match level {
+        "data" => 0,
+        "pf_ode" => 1,
+        "mean_score" => 2,
+        "theory_paper" => 3,
+        "theory_leading" => 4,
+        "theory_finite-p" => 5,
+        "theory_shot-noise" => 6,
+        "gaussian_empirical" => 8,
+        "ensemble" => 9,
+        _ => 7,
+    }
+}
+
+/// Level names in the order of [`level_rank`].
+pub fn ranked<'a>(levels: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut levels: Vec<&str> = levels.into_iter().collect();
+    levels.sort_by_key(|&l| (level_rank(l), l));
+    levels.dedup();
+    levels
+}
+
+/// The closure of a theory level.
+pub fn closure(level: &str) -> Option<&str> {
+    level.strip_prefix("theory_")
+}
+
+/// What a level is called in figures and tables.
+pub fn level_label(level: &str) -> String {
+    match level {
+        "data" => "data, smoothed to ε".into(),
+        "pf_ode" => "PF-ODE, true score".into(),
+        "mean_score" => "PF-ODE, mean score".into(),
+        "ensemble" => "trained ensemble".into(),
+        "gaussian_empirical" => "Gaussian, ensemble's moments".into(),
+        other => closure(other).map_or_else(|| other.replace('_', " "), |c| format!("theory: {c}")),
+    }
+}
+
+/// What a metric is called, with its unit.
+pub fn metric_label(metric: &str) -> String {
+    match metric {
+        "w1" => "W₁ (units of x)".into(),
+        "w2" => "W₂ (units of x)".into(),
+        "sliced_w1" => "sliced W₁ (units of x)".into(),
+        "sliced_w2" => "sliced W₂ (units of x)".into(),
+        "kl" => "KL divergence (nats)".into(),
+        "js" => "JS divergence (nats)".into(),
+        "energy" => "energy distance".into(),
+        "mmd" => "MMD".into(),
+        other => other.replace('_', " "),
+    }
+}
+
+/// A metric's name without its unit.
+pub fn metric_name(metric: &str) -> String {
+    let label = metric_label(metric);
+    label.split(" (").next().unwrap_or(&label).to_owned()
+}
+
+/// The metric that leads the report: the first of these that a record has.
+pub fn main_metric(metrics: &[String]) -> Option<&str> {
+    ["w1", "sliced_w2", "sliced_w1", "w2", "energy", "js", "kl"]
+        .into_iter()
+        .find(|m| metrics.iter().any(|have| have == m))
+        .or(metrics.first().map(String::as_str))
+}
+
+/// Every eighth colour of matplotlib's viridis (CC0), perceptually uniform.
+const VIRIDIS: [[u8; 3]; 33] = [
+    [68, 1, 84],
+    [71, 13, 96],
+    [72, 24, 106],
+    [72, 35, 116],
+    [71, 45, 123],
+    [69, 55, 129],
+    [66, 64, 134],
+    [62, 73, 137],
+    [59, 82, 139],
+    [55, 91, 141],
+    [51, 99, 141],
+    [47, 107, 142],
+    [44, 114, 142],
+    [41, 122, 142],
+    [38, 130, 142],
+    [35, 137, 142],
+    [33, 145, 140],
+    [31, 152, 139],
+    [31, 160, 136],
+    [34, 167, 133],
+    [40, 174, 128],
+    [50, 182, 122],
+    [63, 188, 115],
+    [78, 195, 107],
+    [94, 201, 98],
+    [112, 207, 87],
+    [132, 212, 75],
+    [152, 216, 62],
+    [173, 220, 48],
+    [194, 223, 35],
+    [216, 226, 25],
+    [236, 229, 27],
+    [253, 231, 37],
+];
+
+/// Where a colour map is undefined.
+const UNDEFINED: [u8; 3] = [200, 200, 200];
+
+/// Viridis at `u` in [0, 1] (clamped); light grey for NaN.
+pub fn viridis(u: f64) -> [u8; 3] {
+    if u.is_nan() {
+        return UNDEFINED;
+    }
+    let position = u.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f64;
+    let i = (position as usize).min(VIRIDIS.len() - 2);
+    let f = position - i as f64;
+    std::array::from_fn(|c| {
+        let (a, b) = (f64::from(VIRIDIS[i][c]), f64::from(VIRIDIS[i + 1][c]));
+        (a + (b - a) * f).round() as u8
+    })
+}
+
+/// Values in `range` as colours, rows from the top of the picture.
+pub fn colored(
+    values: impl Iterator<Item = f64>,
+    width: usize,
+    height: usize,
+    (lo, hi): (f64, f64),
+) -> Pixels {
+    let span = if hi > lo { hi - lo } else { 1.0 };
+    let rgb = values.flat_map(|v| viridis((v - lo) / span)).collect();
+    Pixels { width, height, rgb }
+}
