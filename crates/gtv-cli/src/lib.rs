@@ -11,9 +11,10 @@ pub mod failure;
 pub mod interrupt;
 pub mod io;
 pub mod memory;
-pub mod progress;
 pub mod plot;
+pub mod progress;
 pub mod record;
+pub mod report;
 pub mod run_dir;
 pub mod warnings;
 

@@ -18,7 +18,7 @@ pub const SCHEMA: u32 = 1;
 pub type Distances = BTreeMap<String, BTreeMap<String, BTreeMap<String, Estimate>>>;
 
 /// The numbers of one comparison of theory with a trained ensemble.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Version of this layout, [`SCHEMA`].
     pub schema: u32,
@@ -36,6 +36,9 @@ pub struct Record {
     /// D, the dimension of x.
     #[serde(default)]
     pub dimension: usize,
+    /// Coverage that every interval aims at.
+    #[serde(default = "default_confidence")]
+    pub confidence: f64,
     /// Height and width, where a data point is an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_shape: Option<[usize; 2]>,
@@ -161,21 +164,55 @@ pub struct LevelSummary {
     /// Share of samples whose nearest datum is three times nearer than the second nearest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memorized_fraction: Option<Interval>,
-    /// Median distance to the nearest datum, in units of x.
-    #[serde(default, with = "optional_number")]
-    pub nearest_distance: Option<f64>,
-    /// Share of samples near each datum, in the order of the data.
-    #[serde(default)]
-    pub mass_near: Vec<f64>,
+    /// Mean distance to the nearest datum, in units of x.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest_distance: Option<Interval>,
+    /// Distance from a datum within which a sample counts as near it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_radius: Option<f64>,
+    /// Share of samples near each datum, in the order of the data; empty where there are too many data to list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mass_near: Vec<Interval>,
     /// Share of samples near no datum.
-    #[serde(default, with = "optional_number")]
-    pub gap_mass: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_mass: Option<Interval>,
+    /// tr Cov x0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_variance: Option<Interval>,
     /// Mean of x0, D values.
     #[serde(default)]
     pub mean: Vec<f64>,
     /// Covariance of x0, D × D row-major; empty where D is too large to be worth saving.
     #[serde(default)]
     pub covariance: Vec<f64>,
+}
+
+fn default_confidence() -> f64 {
+    0.95
+}
+
+impl Default for Record {
+    /// An empty record of this program's version.
+    fn default() -> Self {
+        Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: 0,
+            device: "cpu".to_owned(),
+            command: Vec::new(),
+            config: serde_json::Value::Null,
+            dimension: 0,
+            confidence: default_confidence(),
+            image_shape: None,
+            distances: BTreeMap::new(),
+            kernel: BTreeMap::new(),
+            gaussianity: None,
+            levels: BTreeMap::new(),
+            quadrature: BTreeMap::new(),
+            timing: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 impl Record {
@@ -227,7 +264,8 @@ impl Record {
 ///
 /// Names: `x_edges`, `y_edges`; `<level>_density` (bins, or bins × bins with x first); `<level>_q25`, `<level>_q75`;
 /// `probe_x` (n × D), `probe_t` (n), `<source>_mean`, `<source>_var` at the probes; in one dimension `map_x`,
-/// `map_t` and `<source>_var_map` (times × positions); for images `samples_<level>` and `nearest_<level>` (k × D).
+/// `map_t` and `<source>_var_map` (times × positions); for images `samples_<level>` and `nearest_<level>` (k × D); `data`
+/// (M × D), where it is small. A source is `ensemble` or `theory_<closure>`; a variance is the trace over outputs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Arrays(BTreeMap<String, ArrayD<f64>>);
 
@@ -381,7 +419,14 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
 fn write_atomically(path: &Path, fill: impl FnOnce(BufWriter<&File>) -> Result<()>) -> Result<()> {
     let write = || -> Result<()> {
         let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let temporary = tempfile::NamedTempFile::new_in(dir)?;
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Less the umask, as for any new file; tempfile's default is private to the user.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let temporary = builder.tempfile_in(dir)?;
         fill(BufWriter::new(temporary.as_file()))?;
         temporary.persist(path)?;
         Ok(())
@@ -399,21 +444,5 @@ mod number {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
         Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
-    }
-}
-
-/// As [`number`], for a value that may be absent.
-mod optional_number {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(v) if v.is_finite() => serializer.serialize_some(v),
-            _ => serializer.serialize_none(),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-        Option::deserialize(deserializer)
     }
 }

@@ -2,16 +2,10 @@
 
 use std::path::Path;
 
-use gtv_cli::record::{Arrays, Estimate, Interval, LevelSummary, Record, SCHEMA, Saved};
+use gtv_cli::record::{Arrays, Estimate, Interval, LevelSummary, Record, Saved};
 
 fn saved() -> Saved {
-    let mut record = Record {
-        schema: SCHEMA,
-        version: "0.1.0".into(),
-        seed: 7,
-        device: "cpu".into(),
-        ..Record::default()
-    };
+    let mut record = Record { seed: 7, ..Record::default() };
     record.config = serde_json::json!({"model": {"samples": 256}});
     record.dimension = 1;
     let estimate = Estimate { value: 0.1 + 0.2, lo: 1e-300, hi: f64::NAN, floor: 0.002 };
@@ -22,7 +16,7 @@ fn saved() -> Saved {
         "ensemble".into(),
         LevelSummary {
             memorized_fraction: Some(interval),
-            gap_mass: Some(0.25),
+            gap_mass: Some(interval),
             mean: vec![0.5],
             ..LevelSummary::default()
         },

@@ -10,6 +10,7 @@ mod images;
 mod scatter;
 pub mod style;
 
+pub use axes::superscript;
 pub use canvas::{Figure, Page};
 pub use densities::{Curve, Densities, DensityPanel};
 pub use distances::{DistancePlot, MetricPanel, Row};

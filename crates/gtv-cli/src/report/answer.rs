@@ -1,0 +1,189 @@
+//! The answer in words, derived from the numbers by fixed rules, so that it says no more than they do.
+//!
+//! Two distances are called different only where their intervals are disjoint; a distance is called above its floor
+//! only where its whole interval is.
+
+use super::number::{bracket, estimate, plain};
+use crate::plot::style::{closure, level_rank, main_metric, metric_name, ranked};
+use crate::record::{Estimate, Record};
+
+/// Below this a distance in the variance or the mean is called accurate.
+const ACCURATE: f64 = 0.1;
+
+/// The sentences of the answer, most important first; a record without distances gets one that says so.
+pub fn answer(record: &Record) -> Vec<String> {
+    let metrics = record.metrics();
+    let Some(metric) = main_metric(&metrics) else {
+        return vec!["No distances were saved, so this record answers nothing about distributions.".into()];
+    };
+    let view = View { record, metric, name: metric_name(metric) };
+    let mut said = Vec::new();
+    match view.closest() {
+        None => said.push("No theory level was compared with the ensemble.".into()),
+        Some((closure, theory)) => {
+            said.push(view.headline(closure, theory));
+            said.extend(view.variance(closure, theory));
+            said.push(view.remainder(closure, theory));
+        }
+    }
+    said.extend(view.kernel());
+    said.extend(view.lost());
+    said
+}
+
+/// The level name of the closure whose distance to the ensemble is least.
+pub fn closest_theory(record: &Record) -> Option<String> {
+    let metrics = record.metrics();
+    let metric = main_metric(&metrics)?;
+    let view = View { record, metric, name: String::new() };
+    view.closest().map(|(closure, _)| format!("theory_{closure}"))
+}
+
+/// Levels of the attribution from the data to the ensemble, each adding one effect.
+pub fn chain(record: &Record) -> Vec<String> {
+    let theory = closest_theory(record);
+    let known = |level: &str| {
+        record.distances.contains_key(level) || record.distances.values().any(|to| to.contains_key(level))
+    };
+    let fixed = ["data", "pf_ode", "mean_score"].into_iter().map(str::to_owned);
+    fixed.chain(theory).chain(["ensemble".to_owned()]).filter(|l| known(l)).collect()
+}
+
+/// What the step between two neighbours of the chain adds.
+pub fn effect(to: &str) -> &'static str {
+    match to {
+        "pf_ode" => "integration error of the sampler, and its start from pure noise",
+        "mean_score" => "bias: the models' mean score differs from the true score",
+        "ensemble" => "the closure's error: what the assumed law of the fluctuations misses",
+        _ => "variance: scores fluctuate from model to model",
+    }
+}
+
+struct View<'a> {
+    record: &'a Record,
+    metric: &'a str,
+    name: String,
+}
+
+fn above(a: &Estimate, b: &Estimate) -> bool {
+    a.lo > b.hi
+}
+
+impl View<'_> {
+    fn to_ensemble(&self, level: &str) -> Option<&Estimate> {
+        self.record.distance(level, "ensemble", self.metric).filter(|e| e.value.is_finite())
+    }
+
+    fn closest(&self) -> Option<(&str, &Estimate)> {
+        let distances = &self.record.distances;
+        let levels = ranked(
+            distances
+                .iter()
+                .flat_map(|(a, to)| std::iter::once(a.as_str()).chain(to.keys().map(String::as_str))),
+        );
+        let theories = levels.into_iter().filter_map(|l| Some((closure(l)?, self.to_ensemble(l)?)));
+        theories.min_by(|a, b| a.1.value.total_cmp(&b.1.value).then(level_rank(a.0).cmp(&level_rank(b.0))))
+    }
+
+    fn headline(&self, closure: &str, theory: &Estimate) -> String {
+        let others = [("mean_score", "the mean score alone"), ("pf_ode", "the true score")];
+        let others: Vec<String> = others
+            .iter()
+            .filter_map(|(level, what)| Some(format!("{what} at {}", estimate(self.to_ensemble(level)?))))
+            .collect();
+        let others = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
+        format!(
+            "The theory ({closure}) predicts an average learned distribution at {} = {} from the trained \
+             ensemble's{others}.",
+            self.name,
+            estimate(theory)
+        )
+    }
+
+    fn variance(&self, closure: &str, theory: &Estimate) -> Option<String> {
+        let mean = self.to_ensemble("mean_score")?;
+        Some(if above(mean, theory) {
+            let share = 100.0 * (1.0 - theory.value / mean.value);
+            format!(
+                "The predicted variance between models closes {share:.0} % of the distance that the mean score leaves."
+            )
+        } else if above(theory, mean) {
+            format!(
+                "Adding the predicted variance takes the prediction further from the ensemble than the mean score alone: \
+                 the {closure} closure fails here."
+            )
+        } else {
+            "The intervals of the theory and of the mean score alone overlap, so this comparison does not show that the \
+             predicted variance improves the prediction."
+                .into()
+        })
+    }
+
+    fn remainder(&self, closure: &str, theory: &Estimate) -> String {
+        let floor = plain(theory.floor);
+        if theory.floor.is_nan() {
+            return "No resampling floor was saved, so how much of this distance is noise is unknown.".into();
+        }
+        if theory.lo <= theory.floor {
+            return format!(
+                "That is within the resampling floor ({floor}): at this sample size the theory and the ensemble cannot \
+                 be told apart."
+            );
+        }
+        let excess = format!(
+            "The remainder exceeds the resampling floor ({floor}) by {} {}",
+            plain(theory.value - theory.floor),
+            bracket(theory.lo - theory.floor, theory.hi - theory.floor)
+        );
+        let Some(own) = self.to_ensemble("gaussian_empirical") else { return format!("{excess}.") };
+        let own_text = estimate(own);
+        if closure == "shot-noise" && above(own, theory) {
+            format!(
+                "{excess}; a Gaussian law with the ensemble's own mean and covariance is further away ({own_text}), so \
+                 fluctuations beyond the second cumulant matter and this closure captures part of them."
+            )
+        } else if above(theory, own) {
+            format!(
+                "{excess}; it is dominated by the predicted mean and covariance, since a Gaussian law with the ensemble's \
+                 own is closer ({own_text})."
+            )
+        } else if own.lo > own.floor {
+            format!(
+                "{excess}; a Gaussian law with the ensemble's own mean and covariance is no closer ({own_text}), so the \
+                 remainder is dominated by what a Gaussian closure leaves out, not by the predicted mean and covariance."
+            )
+        } else {
+            format!(
+                "{excess}; a Gaussian law with the ensemble's own mean and covariance is at {own_text}, not clearly \
+                 closer nor further, so the remainder is not attributed."
+            )
+        }
+    }
+
+    /// The learned statistics themselves, for the closest closure.
+    fn kernel(&self) -> Option<String> {
+        let (closure, _) = self.closest()?;
+        let k = self.record.kernel.get(closure)?;
+        let accurate = (k.variance_ratio - 1.0).abs() <= ACCURATE && k.mean_error <= ACCURATE;
+        let verdict = if accurate { "are predicted accurately" } else { "are not predicted accurately" };
+        Some(format!(
+            "The mean and the variance of the learned prediction itself {verdict}: relative error of the mean {}, \
+             predicted over measured variance {}, correlation of the two variance maps {}.",
+            plain(k.mean_error),
+            plain(k.variance_ratio),
+            plain(k.correlation)
+        ))
+    }
+
+    fn lost(&self) -> Option<String> {
+        let lost: Vec<String> = self
+            .record
+            .levels
+            .iter()
+            .filter(|(_, l)| l.diverged > 0)
+            .map(|(name, l)| format!("{} of {} ({name})", l.diverged, l.diverged + l.samples))
+            .collect();
+        (!lost.is_empty())
+            .then(|| format!("Paths that diverged are left out of every number above: {}.", lost.join(", ")))
+    }
+}

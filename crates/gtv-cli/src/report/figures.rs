@@ -1,0 +1,325 @@
+//! Which figures a record gives, built from its arrays and numbers.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::answer::{chain, closest_theory};
+use crate::plot::style::{level_label, main_metric, metric_label, metric_name, ranked};
+use crate::plot::{
+    Curve, Densities, DensityPanel, DistancePlot, Figure, HeatPanel, Heatmaps, ImageGrid, ImageRow,
+    MetricPanel, Row, Scatter, ScatterPanel,
+};
+use crate::record::{Arrays, Record, Saved};
+
+/// A figure that has been drawn.
+pub struct Drawn {
+    /// File stem, and its key in the report.
+    pub name: &'static str,
+    /// What it shows and how to read it.
+    pub caption: String,
+    /// The text of the SVG.
+    pub svg: String,
+}
+
+/// Draws every figure the record has the numbers for; each is `<folder>/<name>.svg` and `.png`.
+///
+/// # Errors
+/// If a figure cannot be drawn or written.
+pub fn draw_all(saved: &Saved, folder: &Path) -> Result<Vec<Drawn>> {
+    let mut drawn = Vec::new();
+    let mut add = |name: &'static str, caption: String, figure: &dyn Drawable| -> Result<()> {
+        let svg = figure.save(&folder.join(name)).with_context(|| format!("figure {name}"))?;
+        drawn.push(Drawn { name, caption, svg });
+        Ok(())
+    };
+    let (record, arrays) = (&saved.record, &saved.arrays);
+    if let Some((figure, caption)) = densities(record, arrays) {
+        add("density", caption, &figure)?;
+    }
+    if let Some((figure, caption)) = closures(arrays) {
+        add("closures", caption, &figure)?;
+    }
+    if let Some((figure, caption)) = planes(arrays) {
+        add("density", caption, &figure)?;
+    }
+    if let Some((figure, caption)) = distances(record) {
+        add("distances", caption, &figure)?;
+    }
+    if let Some((figure, caption)) = attribution(record) {
+        add("attribution", caption, &figure)?;
+    }
+    if let Some((figure, caption)) = variances(arrays) {
+        add("variance_scatter", caption, &figure)?;
+    }
+    if let Some((figure, caption)) = variance_maps(arrays) {
+        add("variance_maps", caption, &figure)?;
+    }
+    if let Some((figure, caption)) = images(record, arrays) {
+        add("images", caption, &figure)?;
+    }
+    Ok(drawn)
+}
+
+/// A figure behind a pointer.
+trait Drawable {
+    fn save(&self, stem: &Path) -> Result<String>;
+}
+
+impl<F: Figure> Drawable for F {
+    fn save(&self, stem: &Path) -> Result<String> {
+        self.draw(stem)?;
+        self.svg()
+    }
+}
+
+type Made<F> = Option<(F, String)>;
+
+/// Levels that have an array `<level><suffix>`, in reading order.
+fn levels_with<'a>(arrays: &'a Arrays, suffix: &str) -> Vec<&'a str> {
+    ranked(arrays.names().filter_map(|n| n.strip_suffix(suffix)))
+}
+
+fn centres(edges: &[f64]) -> Vec<f64> {
+    edges.windows(2).map(|e| 0.5 * (e[0] + e[1])).collect()
+}
+
+fn curve(arrays: &Arrays, level: &str, bins: usize, band: bool) -> Option<Curve> {
+    let density = arrays.vector(&format!("{level}_density")).filter(|d| d.len() == bins)?;
+    let quartile = |q: &str| arrays.vector(&format!("{level}_{q}")).filter(|d| d.len() == bins);
+    let band = if band { quartile("q25").zip(quartile("q75")) } else { None };
+    Some(Curve { level: level.to_owned(), density, band })
+}
+
+fn data_points(arrays: &Arrays) -> Vec<Vec<f64>> {
+    let rows = arrays.matrix("data").map(|m| m.rows().into_iter().map(|r| r.to_vec()).collect::<Vec<_>>());
+    rows.or_else(|| arrays.vector("data").map(|v| v.into_iter().map(|x| vec![x]).collect()))
+        .unwrap_or_default()
+}
+
+fn densities(record: &Record, arrays: &Arrays) -> Made<Densities> {
+    let x = centres(&arrays.vector("x_edges")?);
+    let levels = levels_with(arrays, "_density");
+    // Behind the others, so that its band hides nothing; the legend keeps this order.
+    let main = closest_theory(record);
+    let fields: Vec<&str> = levels.iter().copied().filter(|l| *l == "ensemble").collect();
+    let others = levels.iter().copied().filter(|l| *l != "ensemble");
+    let shown = |l: &&str| !l.starts_with("theory_") || main.as_deref().is_none_or(|m| m == *l);
+    let order = others.filter(shown).filter(|l| *l != "gaussian_empirical").chain(fields);
+    let curves: Vec<Curve> = order.filter_map(|l| curve(arrays, l, x.len(), l == "ensemble")).collect();
+    if curves.is_empty() {
+        return None;
+    }
+    let data = data_points(arrays).into_iter().map(|p| p[0]).collect();
+    let caption = "Average density of x₀ at each level. Triangles on the axis mark the data; the band holds the middle \
+                   half of the trained models at each x₀. Peaks of the data or the PF-ODE that would flatten the rest \
+                   are cut, with their height written above."
+        .into();
+    let alt =
+        "Densities of the data, the exact PF-ODE, the mean score, the theory and the trained ensemble".into();
+    Some((
+        Densities { panels: vec![DensityPanel { title: String::new(), x, curves, data }], columns: 1, alt },
+        caption,
+    ))
+}
+
+fn closures(arrays: &Arrays) -> Made<Densities> {
+    let x = centres(&arrays.vector("x_edges")?);
+    let ensemble = curve(arrays, "ensemble", x.len(), true)?;
+    let data: Vec<f64> = data_points(arrays).into_iter().map(|p| p[0]).collect();
+    let levels = levels_with(arrays, "_density");
+    let predictions = levels.into_iter().filter(|l| l.starts_with("theory_") || *l == "gaussian_empirical");
+    let panels: Vec<DensityPanel> = predictions
+        .filter_map(|level| {
+            let curves = vec![ensemble.clone(), curve(arrays, level, x.len(), true)?];
+            Some(DensityPanel { title: level_label(level), x: x.clone(), curves, data: data.clone() })
+        })
+        .collect();
+    if panels.is_empty() {
+        return None;
+    }
+    let caption = "Each closure against the trained ensemble. Bands: quartiles between models, predicted and measured. \
+                   The Gaussian with the ensemble's own moments is the best any closure of second order could do."
+        .into();
+    let columns = if panels.len() == 4 { 2 } else { panels.len().min(3) };
+    Some((
+        Densities { panels, columns, alt: "Densities of each closure and of the ensemble".into() },
+        caption,
+    ))
+}
+
+fn planes(arrays: &Arrays) -> Made<Heatmaps> {
+    let (xe, ye) = (arrays.vector("x_edges")?, arrays.vector("y_edges")?);
+    let range = |e: &[f64]| Some((*e.first()?, *e.last()?));
+    let (x, y) = (range(&xe)?, range(&ye)?);
+    let (nx, ny) = (xe.len() - 1, ye.len() - 1);
+    let points: Vec<[f64; 2]> =
+        data_points(arrays).iter().filter(|p| p.len() == 2).map(|p| [p[0], p[1]]).collect();
+    let panel = |level: &str| {
+        let density = arrays.matrix(&format!("{level}_density")).filter(|m| m.dim() == (nx, ny))?;
+        let values = density.iter().copied().collect();
+        Some(HeatPanel { title: level_label(level), values, nx, ny, x, y, points: points.clone() })
+    };
+    let levels = levels_with(arrays, "_density");
+    let panels: Vec<HeatPanel> = levels.iter().filter_map(|l| panel(l)).collect();
+    let peak = |spiky: bool| {
+        let of = levels.iter().zip(&panels).filter(|(l, _)| matches!(**l, "data" | "pf_ode") == spiky);
+        of.flat_map(|(_, p)| &p.values).copied().filter(|v| v.is_finite()).fold(0.0, f64::max)
+    };
+    let top = if peak(false) > 0.0 { peak(false) } else { peak(true) };
+    let cut = if peak(true) > top {
+        " The data and the PF-ODE exceed the scale, which the others set."
+    } else {
+        ""
+    };
+    if panels.is_empty() {
+        return None;
+    }
+    let maps = Heatmaps {
+        panels,
+        columns: 3,
+        x_label: "first coordinate of x₀".into(),
+        y_label: "second coordinate of x₀".into(),
+        value_label: "density (1/units of x²)".into(),
+        range: Some((0.0, if top > 0.0 { top } else { 1.0 })),
+        square: true,
+        alt: "Heatmaps of the density of each level on one colour scale".into(),
+    };
+    Some((maps, format!("Average density of x₀ at each level, on one colour scale; dots: the data.{cut}")))
+}
+
+fn metric_panel(record: &Record, metric: &str, pairs: &[(String, String, String)]) -> Option<MetricPanel> {
+    let row = |(a, b, label): &(String, String, String)| {
+        let estimate = *record.distance(a, b, metric)?;
+        let level = if b == "ensemble" { a.clone() } else { b.clone() };
+        Some(Row { label: label.clone(), level, estimate })
+    };
+    let rows: Vec<Row> = pairs.iter().filter_map(row).collect();
+    (!rows.is_empty()).then(|| MetricPanel { label: metric_label(metric), rows })
+}
+
+fn distances(record: &Record) -> Made<DistancePlot> {
+    let all =
+        record.distances.iter().flat_map(|(a, to)| std::iter::once(a).chain(to.keys())).map(String::as_str);
+    let to_ensemble: Vec<_> = ranked(all)
+        .into_iter()
+        .filter(|l| *l != "ensemble")
+        .map(|l| (l.to_owned(), "ensemble".to_owned(), level_label(l)))
+        .collect();
+    let mut metrics = record.metrics();
+    if let Some(main) = main_metric(&metrics).map(str::to_owned) {
+        metrics.sort_by_key(|m| (*m != main, m.clone()));
+    }
+    let panels: Vec<MetricPanel> =
+        metrics.iter().filter_map(|m| metric_panel(record, m, &to_ensemble)).collect();
+    let caption = "Distance of each level to the trained ensemble. A level whose interval reaches its floor cannot be told \
+                   from the ensemble at this sample size."
+        .into();
+    let alt = "Distances of each level to the trained ensemble, with intervals and floors".into();
+    (!panels.is_empty()).then_some((DistancePlot { panels, alt }, caption))
+}
+
+fn attribution(record: &Record) -> Made<DistancePlot> {
+    let levels = chain(record);
+    let pairs: Vec<_> = levels
+        .windows(2)
+        .map(|w| {
+            let label = format!("{} → {}", short(&w[0]), short(&w[1]));
+            (w[0].clone(), w[1].clone(), label)
+        })
+        .collect();
+    let metrics = record.metrics();
+    let metric = main_metric(&metrics)?;
+    let panels: Vec<MetricPanel> = metric_panel(record, metric, &pairs).into_iter().collect();
+    if panels.first().is_none_or(|p| p.rows.len() < 2) {
+        return None;
+    }
+    let caption = format!(
+        "The same distance ({}) between neighbours on the way from the data to the ensemble: each step adds one effect. \
+         Steps do not add up, since distances obey only the triangle inequality.",
+        metric_name(metric)
+    );
+    Some((DistancePlot { panels, alt: "Distances between neighbouring levels".into() }, caption))
+}
+
+fn short(level: &str) -> String {
+    match level {
+        "data" => "data".into(),
+        "pf_ode" => "PF-ODE".into(),
+        "mean_score" => "mean score".into(),
+        "ensemble" => "ensemble".into(),
+        other => level_label(other),
+    }
+}
+
+fn variances(arrays: &Arrays) -> Made<Scatter> {
+    let ensemble = arrays.get("ensemble_var")?;
+    let panel = |level: &str| {
+        let theory = arrays.get(&format!("{level}_var")).filter(|a| a.len() == ensemble.len())?;
+        Some(ScatterPanel {
+            level: level.to_owned(),
+            pairs: ensemble.iter().copied().zip(theory.iter().copied()).collect(),
+        })
+    };
+    let levels = levels_with(arrays, "_var");
+    let panels: Vec<ScatterPanel> =
+        levels.into_iter().filter(|l| l.starts_with("theory_")).filter_map(panel).collect();
+    let scatter = Scatter {
+        panels,
+        x_label: "ensemble: tr Var y".into(),
+        y_label: "theory: tr Var y".into(),
+        alt: "Predicted against measured variance of the learned prediction".into(),
+    };
+    let caption = "Variance between models of the learned prediction y(x, t) at probe points: predicted against measured. A \
+                   theory that is right lies on the dashed line."
+        .into();
+    (!scatter.panels.is_empty()).then_some((scatter, caption))
+}
+
+fn variance_maps(arrays: &Arrays) -> Made<Heatmaps> {
+    let (x, t) = (arrays.vector("map_x")?, arrays.vector("map_t")?);
+    let range = |v: &[f64]| Some((*v.first()?, *v.last()?));
+    let (xr, tr) = (range(&x)?, range(&t)?);
+    let panel = |source: &str| {
+        let map = arrays.matrix(&format!("{source}_var_map")).filter(|m| m.dim() == (t.len(), x.len()))?;
+        let values = map.t().iter().copied().collect();
+        let title = level_label(source);
+        Some(HeatPanel { title, values, nx: x.len(), ny: t.len(), x: xr, y: tr, points: Vec::new() })
+    };
+    let panels: Vec<HeatPanel> =
+        levels_with(arrays, "_var_map").iter().rev().filter_map(|l| panel(l)).collect();
+    if panels.is_empty() {
+        return None;
+    }
+    let maps = Heatmaps {
+        columns: if panels.len() == 4 { 2 } else { panels.len().min(3) },
+        panels,
+        x_label: "x".into(),
+        y_label: "time t".into(),
+        value_label: "tr Var y (units of y²)".into(),
+        range: None,
+        square: false,
+        alt: "Maps over x and t of the variance of the learned prediction, measured and predicted".into(),
+    };
+    let caption = "Variance between models of the learned prediction y(x, t), measured and predicted, on one colour scale.";
+    Some((maps, caption.into()))
+}
+
+fn images(record: &Record, arrays: &Arrays) -> Made<ImageGrid> {
+    let shape = record.image_shape?;
+    let levels = ranked(arrays.names().filter_map(|n| n.strip_prefix("samples_")));
+    let flat = |name: String| arrays.get(&name).map(|a| a.iter().copied().collect::<Vec<f64>>());
+    let row = |level: &str| {
+        Some(ImageRow {
+            level: level.to_owned(),
+            samples: flat(format!("samples_{level}"))?,
+            nearest: flat(format!("nearest_{level}")).unwrap_or_default(),
+        })
+    };
+    let rows: Vec<ImageRow> = levels.into_iter().filter_map(row).collect();
+    let caption = "Samples of each level, in no selected order, and below each the datum nearest to it. A copy of its nearest \
+                   datum is memorized; a different image is not."
+        .into();
+    let alt = "Images sampled at each level with their nearest data".into();
+    (!rows.is_empty()).then_some((ImageGrid { rows, shape, alt }, caption))
+}

@@ -1,0 +1,27 @@
+//! From a saved comparison to `report.html`, its figures, and the short table that ends `gtv-cli compare`.
+
+mod answer;
+mod figures;
+mod html;
+pub mod number;
+mod tables;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::record::{Saved, write_text};
+
+pub use answer::answer;
+pub use tables::terminal_table;
+
+/// Draws every figure into `dir/figures` and writes `dir/report.html`, from the record alone.
+///
+/// # Errors
+/// If a figure cannot be drawn or a file cannot be written.
+pub fn render(saved: &Saved, dir: &Path) -> Result<()> {
+    let folder = dir.join("figures");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let figures = figures::draw_all(saved, &folder)?;
+    write_text(&dir.join("report.html"), &html::page(saved, &figures)?)
+}

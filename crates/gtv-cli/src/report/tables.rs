@@ -1,0 +1,263 @@
+//! The tables of a report as rows of text, and the short table for the terminal.
+
+use serde::Serialize;
+
+use super::answer::{chain, effect};
+use super::number::{bracket, count, duration, estimate, interval, plain};
+use crate::plot::style::{level_label, main_metric, metric_label, metric_name, ranked};
+use crate::record::{Estimate, Interval, Record};
+
+/// One level's row.
+#[derive(Serialize)]
+pub struct LevelRow {
+    name: String,
+    key: String,
+    meaning: &'static str,
+    models: String,
+    samples: String,
+    diverged: String,
+    memorized: String,
+    nearest: String,
+    gap: String,
+    variance: String,
+}
+
+/// A distance, with its interval and floor.
+#[derive(Serialize)]
+pub struct Cell {
+    value: String,
+    bracket: String,
+    floor: String,
+}
+
+/// The distances between two levels, one cell a metric.
+#[derive(Serialize)]
+pub struct DistanceRow {
+    from: String,
+    to: String,
+    effect: &'static str,
+    cells: Vec<Option<Cell>>,
+}
+
+/// A titled list of cells.
+#[derive(Serialize)]
+pub struct Line {
+    name: String,
+    cells: Vec<String>,
+}
+
+fn meaning(level: &str) -> &'static str {
+    match level {
+        "data" => "the data with the forward noise that is left at t = ε: p(x | ε)",
+        "pf_ode" => "probability-flow ODE with the true score, integrated as the ensemble is",
+        "mean_score" => "PF-ODE with the average learned score: adds bias",
+        "theory_paper" => "effective dynamics; V in the unbiased, expressive limit (paper, Prop. 5.1–5.2)",
+        "theory_leading" => {
+            "effective dynamics; mean and V to leading order in 1/P, residuals instead of label noise"
+        }
+        "theory_finite-p" => "effective dynamics; mean and V with self-consistent leverage at finite P",
+        "theory_shot-noise" => "as finite-p, with every cumulant to first order in one sample's influence",
+        "gaussian_empirical" => {
+            "Gaussian fields with the ensemble's own mean and covariance: isolates the closure"
+        }
+        "ensemble" => "the trained models, averaged",
+        _ => "effective dynamics of this closure",
+    }
+}
+
+fn some_interval(i: &Option<Interval>) -> String {
+    i.as_ref().map_or_else(|| "–".into(), interval)
+}
+
+/// The table of levels.
+pub fn levels(record: &Record) -> Vec<LevelRow> {
+    let row = |key: &str| {
+        let l = &record.levels[key];
+        LevelRow {
+            name: level_label(key),
+            key: key.to_owned(),
+            meaning: meaning(key),
+            models: count(l.models),
+            samples: count(l.samples),
+            diverged: count(l.diverged),
+            memorized: some_interval(&l.memorized_fraction),
+            nearest: some_interval(&l.nearest_distance),
+            gap: some_interval(&l.gap_mass),
+            variance: some_interval(&l.total_variance),
+        }
+    };
+    ranked(record.levels.keys().map(String::as_str)).into_iter().map(row).collect()
+}
+
+/// Metrics in the order of their columns, the leading one first.
+pub fn metrics(record: &Record) -> Vec<String> {
+    let mut metrics = record.metrics();
+    if let Some(main) = main_metric(&metrics).map(str::to_owned) {
+        metrics.sort_by_key(|m| (*m != main, m.clone()));
+    }
+    metrics
+}
+
+/// Labels of the metrics, with units.
+pub fn metric_labels(record: &Record) -> Vec<String> {
+    metrics(record).iter().map(|m| metric_label(m)).collect()
+}
+
+fn cell(e: &Estimate) -> Cell {
+    Cell { value: plain(e.value), bracket: bracket(e.lo, e.hi), floor: plain(e.floor) }
+}
+
+/// Every pair of levels with a distance.
+pub fn distances(record: &Record) -> Vec<DistanceRow> {
+    let metrics = metrics(record);
+    let mut rows = Vec::new();
+    for a in ranked(record.distances.keys().map(String::as_str)) {
+        for b in ranked(record.distances[a].keys().map(String::as_str)) {
+            let cells = metrics.iter().map(|m| record.distances[a][b].get(m).map(cell)).collect();
+            rows.push(DistanceRow { from: level_label(a), to: level_label(b), effect: "", cells });
+        }
+    }
+    rows
+}
+
+/// Neighbours on the way from the data to the ensemble.
+pub fn attribution(record: &Record) -> Vec<DistanceRow> {
+    let metrics = metrics(record);
+    let row = |w: &[String]| {
+        let cells: Vec<_> = metrics.iter().map(|m| record.distance(&w[0], &w[1], m).map(cell)).collect();
+        let any = cells.iter().any(Option::is_some);
+        any.then(|| DistanceRow {
+            from: level_label(&w[0]),
+            to: level_label(&w[1]),
+            effect: effect(&w[1]),
+            cells,
+        })
+    };
+    chain(record).windows(2).filter_map(row).collect()
+}
+
+/// Theory against ensemble at the level of the prediction, by closure.
+pub fn kernel(record: &Record) -> Vec<Line> {
+    let with_error = |value: f64, se: Option<f64>| match se {
+        Some(se) => format!("{} ± {}", plain(value), super::number::significant(se, 2)),
+        None => plain(value),
+    };
+    let row = |(name, k): (&String, &crate::record::KernelNumbers)| Line {
+        name: name.clone(),
+        cells: vec![
+            plain(k.mean_error),
+            k.mean_error_floor.map_or_else(|| "–".into(), plain),
+            with_error(k.variance_ratio, k.variance_ratio_se),
+            plain(k.correlation),
+        ],
+    };
+    let order = ["paper", "leading", "finite-p", "shot-noise"];
+    let mut closures: Vec<_> = record.kernel.iter().collect();
+    closures.sort_by_key(|(name, _)| order.iter().position(|o| o == name).unwrap_or(order.len()));
+    closures.into_iter().map(row).collect()
+}
+
+/// Skewness and kurtosis over probes.
+pub fn gaussianity(record: &Record) -> Vec<Line> {
+    let Some(g) = &record.gaussianity else { return Vec::new() };
+    let row = |name: &str, c: &crate::record::Cumulant| Line {
+        name: name.to_owned(),
+        cells: vec![
+            plain(c.mean),
+            plain(c.median_abs),
+            plain(c.max_abs),
+            plain(c.standard_error),
+            format!("{} %", plain(100.0 * c.share_beyond_two_se)),
+        ],
+    };
+    vec![row("skewness", &g.skewness), row("excess kurtosis", &g.excess_kurtosis)]
+}
+
+/// Most data whose masses are listed one by one.
+const LISTED: usize = 8;
+
+/// Number of columns of [`masses`].
+pub fn listed_data(record: &Record) -> usize {
+    record.levels.values().map(|l| l.mass_near.len()).max().unwrap_or(0).min(LISTED)
+}
+
+/// Share of samples near each of the first data, and near none, by level.
+pub fn masses(record: &Record) -> Vec<Line> {
+    let columns = listed_data(record);
+    let row = |key: &str| {
+        let l = &record.levels[key];
+        let near = (0..columns).map(|i| l.mass_near.get(i).map_or_else(|| "–".into(), interval));
+        (!l.mass_near.is_empty()).then(|| Line { name: level_label(key), cells: near.collect() })
+    };
+    ranked(record.levels.keys().map(String::as_str)).into_iter().filter_map(row).collect()
+}
+
+/// Mean and covariance of x0, where the dimension allows it.
+pub fn moments(record: &Record) -> Vec<Line> {
+    let list = |v: &[f64]| v.iter().map(|x| plain(*x)).collect::<Vec<_>>().join(", ");
+    let row = |key: &str| {
+        let l = &record.levels[key];
+        let d = l.mean.len();
+        let rows: Vec<String> = l.covariance.chunks(d.max(1)).map(list).collect();
+        ((1..=3).contains(&d))
+            .then(|| Line { name: level_label(key), cells: vec![list(&l.mean), rows.join("; ")] })
+    };
+    ranked(record.levels.keys().map(String::as_str)).into_iter().filter_map(row).collect()
+}
+
+/// Seconds by stage, longest first.
+pub fn timing(record: &Record) -> Vec<Line> {
+    let mut stages: Vec<_> = record.timing.iter().collect();
+    stages.sort_by(|a, b| b.1.total_cmp(a.1));
+    stages
+        .into_iter()
+        .map(|(name, s)| Line { name: name.replace('_', " "), cells: vec![duration(*s)] })
+        .collect()
+}
+
+/// The table that ends `gtv-cli compare`: each level's distance to the ensemble, then the closures' numbers.
+pub fn terminal_table(record: &Record) -> String {
+    let metrics = metrics(record);
+    let Some(metric) = metrics.first() else { return "no distances were computed\n".into() };
+    let mut rows = vec![[
+        "level".into(),
+        format!("{} to ensemble", metric_name(metric)),
+        "floor".into(),
+        "memorized".into(),
+    ]];
+    let all =
+        record.distances.iter().flat_map(|(a, to)| std::iter::once(a).chain(to.keys())).map(String::as_str);
+    for level in ranked(all.chain(record.levels.keys().map(String::as_str))) {
+        let e = record.distance(level, "ensemble", metric);
+        let memorized = record.levels.get(level).and_then(|l| l.memorized_fraction.as_ref());
+        rows.push([
+            level.to_owned(),
+            e.map_or_else(|| "–".into(), estimate),
+            e.map_or_else(|| "–".into(), |e| plain(e.floor)),
+            memorized.map_or_else(|| "–".into(), interval),
+        ]);
+    }
+    let mut text = aligned(&rows);
+    if !record.kernel.is_empty() {
+        let mut rows =
+            vec![["closure".into(), "mean error".into(), "variance ratio".into(), "correlation".into()]];
+        for line in kernel(record) {
+            let [mean, _, ratio, correlation] = <[String; 4]>::try_from(line.cells).unwrap_or_default();
+            rows.push([line.name, mean, ratio, correlation]);
+        }
+        text += "\n";
+        text += &aligned(&rows);
+    }
+    text
+}
+
+fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] =
+        std::array::from_fn(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0));
+    let line = |row: &[String; N]| {
+        let padded =
+            row.iter().zip(widths).map(|(text, w)| format!("{text}{}", " ".repeat(w - text.chars().count())));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
