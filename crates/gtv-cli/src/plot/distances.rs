@@ -56,7 +56,7 @@ impl MetricPanel {
         let drawn: Vec<f64> = drawn.filter(|v| v.is_finite()).collect();
         let hi = drawn.iter().copied().fold(0.0, f64::max);
         let least = drawn.iter().copied().filter(|&v| v > 0.0).fold(f64::INFINITY, f64::min);
-        let values_positive = self.rows.iter().all(|r| !(r.estimate.value <= 0.0));
+        let values_positive = self.rows.iter().all(|r| r.estimate.value.is_nan() || r.estimate.value > 0.0);
         if values_positive && least.is_finite() && hi / least > 8.0 {
             Axis::log((0.8 * least).max(1e-5 * hi), 1.25 * hi, &self.label)
         } else {

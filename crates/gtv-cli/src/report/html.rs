@@ -84,7 +84,7 @@ fn setting(record: &Record) -> Vec<(String, String)> {
     let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut add = |name: &str, value: Option<String>| rows.extend(value.map(|v| (name.to_owned(), v)));
-    let dimension = (record.dimension > 0).then(|| format!(", D = {}", record.dimension)).unwrap_or_default();
+    let dimension = if record.dimension > 0 { format!(", D = {}", record.dimension) } else { String::new() };
     add("Data", at("/data/kind").map(|v| text(v) + &dimension));
     add("Model", at("/model/kind").map(text));
     add("Prediction", at("/model/prediction").map(text));
