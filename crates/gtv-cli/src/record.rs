@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::BufReader;
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::Context;
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
-use ndarray_npy::{NpzReader, NpzWriter};
+use ndarray_npy::NpzReader;
 use serde::{Deserialize, Serialize};
+
+use crate::io::{Compression, Named, ReadError, WriteError, write_bytes, write_npz};
 
 /// The version of `summary.json` this program writes; it reads every version up to it.
 pub const SCHEMA: u32 = 1;
@@ -235,7 +237,7 @@ impl Record {
     ///
     /// # Errors
     /// Never for a record built by this program.
-    pub fn to_json(&self) -> Result<String> {
+    pub fn to_json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
@@ -243,20 +245,18 @@ impl Record {
     ///
     /// # Errors
     /// If the text is not JSON, lacks a field, or comes from a newer program.
-    pub fn from_json(text: &str, path: &Path) -> Result<Self> {
+    pub fn from_json(text: &str, path: &Path) -> Result<Self, ReadError> {
+        let refuse = |reason: String| ReadError::Format { path: path.to_owned(), reason };
         let value: serde_json::Value = serde_json::from_str(text)
-            .with_context(|| format!("{} is not valid JSON; it may be damaged", path.display()))?;
-        let schema = value.get("schema").and_then(serde_json::Value::as_u64);
-        match schema {
-            None => bail!("{} has no `schema`: it is not a record of gtv-cli compare", path.display()),
-            Some(s) if s > u64::from(SCHEMA) => bail!(
-                "{} has schema {s}, this gtv-cli reads up to {SCHEMA}; use the version that wrote it or a newer one",
-                path.display()
-            ),
-            Some(_) => {}
+            .map_err(|e| refuse(format!("not valid JSON ({e}); make the run again")))?;
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            None => Err(refuse("no `schema`: expected the record of gtv-cli compare".into())),
+            Some(s) if s > u64::from(SCHEMA) => Err(refuse(format!(
+                "schema {s}, but this gtv-cli reads up to {SCHEMA}; use the version that wrote it or a newer one"
+            ))),
+            Some(_) => serde_json::from_value(value)
+                .map_err(|e| refuse(format!("not the fields of a record ({e}); make the run again"))),
         }
-        serde_json::from_value(value)
-            .with_context(|| format!("{} does not have the fields of a record", path.display()))
     }
 }
 
@@ -284,7 +284,7 @@ impl Arrays {
         name: impl Into<String>,
         shape: &[usize],
         values: Vec<f64>,
-    ) -> Result<()> {
+    ) -> anyhow::Result<()> {
         let name = name.into();
         let found = values.len();
         let array = ArrayD::from_shape_vec(IxDyn(shape), values)
@@ -318,30 +318,34 @@ impl Arrays {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        write_atomically(path, |file| {
-            let mut npz = NpzWriter::new_compressed(file);
-            for (name, array) in &self.0 {
-                npz.add_array(name.as_str(), array)?;
-            }
-            npz.finish()?;
-            Ok(())
-        })
+    pub fn write(&self, path: &Path) -> Result<(), WriteError> {
+        let standard: Vec<_> =
+            self.0.iter().map(|(name, a)| (name, a.shape(), a.as_standard_layout())).collect();
+        let named: Vec<Named<'_>> = standard
+            .iter()
+            .map(|(name, shape, a)| Named {
+                name: name.as_str(),
+                shape,
+                values: a.as_slice().unwrap_or_default(),
+            })
+            .collect();
+        write_npz(path, &named, Compression::Deflate)
     }
 
     /// Reads an npz file of float64 arrays.
     ///
     /// # Errors
     /// If the file is missing, damaged, or holds another element type.
-    pub fn read(path: &Path) -> Result<Self> {
-        let damaged = || format!("{} is not a readable npz file", path.display());
-        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let mut npz = NpzReader::new(BufReader::new(file)).with_context(damaged)?;
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let damaged = |reason: String| ReadError::Format { path: path.to_owned(), reason };
+        let file = File::open(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+        let open = |e| damaged(format!("not a readable npz file ({e}); make the run again"));
+        let mut npz = NpzReader::new(BufReader::new(file)).map_err(open)?;
         let mut arrays = BTreeMap::new();
-        for name in npz.names().with_context(damaged)? {
-            let array: ArrayD<f64> = npz
-                .by_name(&name)
-                .with_context(|| format!("{}: array {name} is not float64", path.display()))?;
+        for name in npz.names().map_err(open)? {
+            let array: ArrayD<f64> = npz.by_name(&name).map_err(|e| {
+                damaged(format!("array {name} is not readable as float64 ({e}); make the run again"))
+            })?;
             arrays.insert(name.trim_end_matches(".npy").to_owned(), array);
         }
         Ok(Self(arrays))
@@ -360,78 +364,42 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Writes `summary.json`, `arrays.npz` and `config.toml` into an existing directory.
+    /// Writes `summary.json` and `arrays.npz` into a run's folder, whose `config.toml` is there from its start.
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn write(&self, dir: &Path) -> Result<()> {
-        write_text(&dir.join("config.toml"), &self.config_toml)?;
+    pub fn write(&self, dir: &Path) -> anyhow::Result<()> {
         self.arrays.write(&dir.join("arrays.npz"))?;
-        write_text(&dir.join("summary.json"), &self.record.to_json()?)
+        Ok(write_bytes(&dir.join("summary.json"), self.record.to_json()?.as_bytes())?)
     }
 
-    /// Reads what [`Saved::write`] wrote.
+    /// Reads the record in a run's folder.
     ///
     /// # Errors
     /// If the directory or one of its files is missing or damaged.
-    pub fn read(dir: &Path) -> Result<Self> {
-        ensure!(
-            dir.is_dir(),
-            "{} is not a directory: expected the output of `gtv-cli compare`",
-            dir.display()
-        );
-        let text = |name: &str| -> Result<(String, PathBuf)> {
-            let path = dir.join(name);
-            let text = std::fs::read_to_string(&path).with_context(|| {
-                format!(
-                    "cannot read {}: a report needs summary.json, arrays.npz and config.toml, \
-                     which `gtv-cli compare CONFIG --out {}` writes",
-                    path.display(),
-                    dir.display()
-                )
-            })?;
-            Ok((text, path))
+    pub fn read(dir: &Path) -> anyhow::Result<Self> {
+        let missing = || {
+            format!(
+                "no complete record in {}: a report needs the summary.json, arrays.npz and config.toml that \
+                 `gtv-cli compare CONFIG --out DIR` writes",
+                dir.display()
+            )
         };
-        let (summary, path) = text("summary.json")?;
-        let record = Record::from_json(&summary, &path)?;
-        let (config_toml, _) = text("config.toml")?;
-        let arrays = Arrays::read(&dir.join("arrays.npz"))?;
+        let text = |name: &str| {
+            let path = dir.join(name);
+            std::fs::read_to_string(&path)
+                .map_err(|source| ReadError::Io { path, source })
+                .with_context(missing)
+        };
+        let record = Record::from_json(&text("summary.json")?, &dir.join("summary.json"))?;
+        let config_toml = text("config.toml")?;
+        let path = dir.join("arrays.npz");
+        let arrays = match Arrays::read(&path) {
+            Err(e @ ReadError::Io { .. }) => return Err(e).with_context(missing),
+            other => other?,
+        };
         Ok(Self { record, arrays, config_toml })
     }
-}
-
-/// Writes a text file under a temporary name in the same directory, then renames it.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_text(path: &Path, text: &str) -> Result<()> {
-    write_bytes(path, text.as_bytes())
-}
-
-/// Writes a file under a temporary name in the same directory, then renames it.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_atomically(path, |mut file| Ok(file.write_all(bytes)?))
-}
-
-fn write_atomically(path: &Path, fill: impl FnOnce(BufWriter<&File>) -> Result<()>) -> Result<()> {
-    let write = || -> Result<()> {
-        let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // Less the umask, as for any new file; tempfile's default is private to the user.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let temporary = builder.tempfile_in(dir)?;
-        fill(BufWriter::new(temporary.as_file()))?;
-        temporary.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// JSON has no NaN: a number that is not finite is written as null and read as NaN.

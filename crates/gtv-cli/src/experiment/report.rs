@@ -1,13 +1,17 @@
-//! `gtv-cli report`.
+//! `gtv-cli report`: figures and page once more, from a run's saved records alone.
 
 use crate::args::ReportArgs;
 use crate::context::Context;
-use crate::failure::UsageError;
+use crate::record::Saved;
+use crate::report::{render, terminal_table};
 
 /// Runs the command.
 ///
 /// # Errors
-/// [`UsageError::Missing`].
-pub fn run(_args: ReportArgs, _ctx: &Context) -> anyhow::Result<()> {
-    Err(UsageError::Missing { what: "gtv-cli report".to_owned(), advice: "use gtv-cli score" }.into())
+/// A folder without a complete record, or one that cannot be written to.
+pub fn run(args: ReportArgs, ctx: &Context) -> anyhow::Result<()> {
+    let saved = Saved::read(&args.dir)?;
+    render(&saved, &args.dir)?;
+    ctx.say(&terminal_table(&saved.record))?;
+    ctx.say(&format!("wrote {}", args.dir.join("report.html").display()))
 }

@@ -16,7 +16,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontStyle, register_font};
 
-use crate::record::write_bytes;
+use crate::io::write_bytes;
 
 /// Device units a point, in each direction.
 const FINE: u32 = 4;
@@ -50,7 +50,7 @@ pub trait Figure {
     /// If a file cannot be written.
     fn draw(&self, stem: &Path) -> Result<()> {
         write_bytes(&stem.with_extension("svg"), self.svg()?.as_bytes())?;
-        write_bytes(&stem.with_extension("png"), &self.png()?)
+        Ok(write_bytes(&stem.with_extension("png"), &self.png()?)?)
     }
 
     /// The text of the SVG file.

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::record::{Saved, write_text};
+use crate::io::write_bytes;
+use crate::record::Saved;
 
 pub use answer::answer;
 pub use tables::terminal_table;
@@ -23,5 +24,5 @@ pub fn render(saved: &Saved, dir: &Path) -> Result<()> {
     let folder = dir.join("figures");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let figures = figures::draw_all(saved, &folder)?;
-    write_text(&dir.join("report.html"), &html::page(saved, &figures)?)
+    Ok(write_bytes(&dir.join("report.html"), html::page(saved, &figures)?.as_bytes())?)
 }
