@@ -54,6 +54,12 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// Where a run goes when `--out` does not say: `runs/` and the config's name.
+    pub fn default_path(config: Option<&Path>) -> PathBuf {
+        let name = config.and_then(Path::file_stem).unwrap_or("train".as_ref());
+        Path::new("runs").join(name)
+    }
+
     /// Creates the folder, or takes over an empty one or that of an earlier run, and writes `config.toml` into it.
     ///
     /// # Errors

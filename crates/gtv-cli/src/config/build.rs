@@ -56,6 +56,9 @@ impl Loaded {
             DataConfig::File(file) => {
                 self.finite("data.scale", file.scale)?;
                 self.finite("data.offset", file.offset)?;
+                if file.scale == 0.0 {
+                    return Err(self.value("data.scale", "is 0, which would make all points one").into());
+                }
                 if file.limit == Some(0) {
                     return Err(self.value("data.limit", "is 0, expected at least 1").into());
                 }
@@ -124,8 +127,8 @@ impl Loaded {
     }
 
     /// Says which key gtv-theory refuses, from the name in its error.
-    fn refused(&self, section: &str, source: Error) -> ConfigError {
-        let name = match &source {
+    fn refused(&self, section: &str, cause: Error) -> ConfigError {
+        let name = match &cause {
             Error::OutOfRange { name, .. } | Error::Shape { name, .. } | Error::NotFinite { name, .. } => {
                 *name
             }
@@ -140,7 +143,7 @@ impl Loaded {
         } else {
             format!("{section}.{last}")
         };
-        ConfigError::Theory { place: self.place(&key), key, source }
+        ConfigError::Theory { place: self.place(&key), key, cause }
     }
 
     fn check_counts(&self) -> Result<(), ConfigError> {

@@ -125,7 +125,7 @@ pub fn file_cloud(
     let (total, dim) = points.rows()?;
     let at_fault = |path: &Path| {
         let path = path.to_owned();
-        move |source| ReadError::Values { path, source }
+        move |cause| ReadError::Values { path, cause }
     };
     // Weights are checked whole, before a limit cuts them.
     let weights = match weights {

@@ -94,14 +94,14 @@ pub enum ConfigError {
         reason: String,
     },
     /// A value that gtv-theory refuses.
-    #[error("{place}: `{key}`: {source}")]
+    #[error("{place}: `{key}`: {cause}")]
     Theory {
         /// Where.
         place: Place,
         /// The key or section, dotted.
         key: String,
         /// The reason.
-        source: gtv_theory::Error,
+        cause: gtv_theory::Error,
     },
 }
 

@@ -104,7 +104,7 @@ impl Loaded {
             None => String::new(),
             Some(path) => {
                 let bytes =
-                    std::fs::read(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+                    std::fs::read(path).map_err(|cause| ReadError::Io { path: path.to_owned(), cause })?;
                 String::from_utf8(bytes).map_err(|_| ReadError::Format {
                     path: path.to_owned(),
                     reason: "not a text file in UTF-8; expected a config in TOML".to_owned(),

@@ -5,7 +5,7 @@ use crate::config::{Duplicates, ScheduleConfig, ScheduleName, file_cloud};
 use crate::context::Context;
 use crate::failure::UsageError;
 use crate::io::{Array, Compression, Named, ReadError, check_writable, read_array, write_npz};
-use gtv_theory::score::{CovKind, ExactScore};
+use gtv_theory::score::{CovKind, Evaluation, ExactScore};
 use gtv_theory::{Schedule, ScheduleKind};
 use std::path::Path;
 
@@ -39,8 +39,7 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
     )?;
     check_writable(&args.out)?;
 
-    let found = ExactScore::new(cloud, schedule).evaluate(&queries.values, args.time, kind)?;
-    ctx.interrupt.check()?;
+    let found = evaluate(&ExactScore::new(cloud, schedule), &queries.values, args.time, kind, ctx)?;
     let outputs = [&found.score, &found.log_density, &found.posterior_mean, &found.proxy_score_cov];
     if outputs.iter().any(|values| values.iter().any(|v| !v.is_finite())) {
         return Err(UsageError::Argument {
@@ -67,6 +66,37 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
     write_npz(&args.out, &arrays, Compression::Stored)?;
     let names: Vec<&str> = arrays.iter().map(|a| a.name).collect();
     ctx.say(&format!("{}: {count} queries in {dim} dimensions: {}", args.out.display(), names.join(", ")))
+}
+
+/// The score of all queries, a batch at a time so that Ctrl-C is heard.
+fn evaluate(
+    field: &ExactScore,
+    queries: &[f64],
+    time: f64,
+    kind: CovKind,
+    ctx: &Context,
+) -> anyhow::Result<Evaluation> {
+    /// Multiplications (queries × points × dimensions) in a batch, of the order of a second.
+    const BATCH_WORK: usize = 1 << 29;
+    let cloud = field.cloud();
+    let dim = cloud.dim();
+    let batch = (BATCH_WORK / (cloud.len() * dim)).next_multiple_of(64).max(64);
+    let progress = ctx.progress("score", (queries.len() / dim) as u64);
+    let mut batches = queries.chunks(batch * dim);
+    let mut all = field.evaluate(batches.next().unwrap_or_default(), time, kind)?;
+    progress.advance(all.len() as u64);
+    for x in batches {
+        ctx.interrupt.check()?;
+        let part = field.evaluate(x, time, kind)?;
+        progress.advance(part.len() as u64);
+        all.score.extend(part.score);
+        all.log_density.extend(part.log_density);
+        all.posterior_mean.extend(part.posterior_mean);
+        all.posterior_cov.extend(part.posterior_cov);
+        all.proxy_score_cov.extend(part.proxy_score_cov);
+    }
+    ctx.interrupt.check()?;
+    Ok(all)
 }
 
 /// Reads an array argument: a file, or `FILE.npz:NAME` for one array of an archive.

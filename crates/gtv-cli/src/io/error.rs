@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum ReadError {
     /// The system refuses to open or read it.
-    #[error("{}: {}", .path.display(), describe(.source))]
+    #[error("{}: {}", .path.display(), describe(.cause))]
     Io {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The name's ending is not one of the known formats.
     #[error("{}: expected a file that ends in {expected}", .path.display())]
@@ -94,30 +94,30 @@ pub enum ReadError {
         expected: String,
     },
     /// The values are well-formed but make no data set (duplicates, weights that are no probabilities).
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {cause}", .path.display())]
     Values {
         /// The file.
         path: PathBuf,
         /// What is wrong with them.
-        source: gtv_theory::Error,
+        cause: gtv_theory::Error,
     },
 }
 
 /// A result could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: cannot {action}: {}", .path.display(), describe(.source))]
+#[error("{}: cannot {action}: {}", .path.display(), describe(.cause))]
 pub struct WriteError {
     /// The file or folder.
     pub path: PathBuf,
     /// What was being done to it.
     pub action: &'static str,
     /// The system's reason.
-    pub source: io::Error,
+    pub cause: io::Error,
 }
 
 impl ReadError {
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+    pub(super) fn io(path: &Path, cause: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), cause }
     }
 
     pub(super) fn format(path: &Path, reason: impl Into<String>) -> Self {
@@ -127,8 +127,8 @@ impl ReadError {
 
 impl WriteError {
     /// A failed action on a path.
-    pub fn new(path: &Path, action: &'static str, source: io::Error) -> Self {
-        Self { path: path.to_owned(), action, source }
+    pub fn new(path: &Path, action: &'static str, cause: io::Error) -> Self {
+        Self { path: path.to_owned(), action, cause }
     }
 }
 

@@ -99,9 +99,9 @@ pub fn write_atomic(
     let mut file = temporary(path)?;
     let fail = |e| WriteError::new(path, "write the file", e);
     {
-        let mut buffered = BufWriter::with_capacity(1 << 16, file.as_file_mut());
-        encode(&mut buffered).map_err(fail)?;
-        buffered.flush().map_err(fail)?;
+        let mut latch = Latch::new(BufWriter::with_capacity(1 << 16, file.as_file_mut()));
+        let encoded = encode(&mut latch);
+        latch.finish().and(encoded).map_err(fail)?;
     }
     file.as_file().sync_all().map_err(fail)?;
     file.persist(path).map_err(|e| WriteError::new(path, "replace the file", e.error))?;
@@ -110,6 +110,62 @@ pub fn write_atomic(
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+/// A sink that keeps the first error and swallows what follows.
+///
+/// Archive writers finish themselves when they are dropped and would print their own message about a full disk.
+struct Latch<W> {
+    inner: W,
+    failed: Option<io::Error>,
+    position: u64,
+    end: u64,
+}
+
+impl<W: Write + Seek> Latch<W> {
+    fn new(inner: W) -> Self {
+        Self { inner, failed: None, position: 0, end: 0 }
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => self.inner.flush(),
+        }
+    }
+}
+
+impl<W: Write> Write for Latch<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failed.is_none() {
+            self.failed = self.inner.write_all(bytes).err();
+        }
+        self.position += bytes.len() as u64;
+        self.end = self.end.max(self.position);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.failed.is_none() {
+            self.failed = self.inner.flush().err();
+        }
+        Ok(())
+    }
+}
+
+impl<W: Seek> Seek for Latch<W> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            io::SeekFrom::Start(n) => Some(n),
+            io::SeekFrom::End(by) => self.end.checked_add_signed(by),
+            io::SeekFrom::Current(by) => self.position.checked_add_signed(by),
+        };
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        if self.failed.is_none() {
+            self.failed = self.inner.seek(io::SeekFrom::Start(self.position)).err();
+        }
+        Ok(self.position)
+    }
 }
 
 /// Writes bytes.

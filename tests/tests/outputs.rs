@@ -1,0 +1,125 @@
+//! Results that cannot be written: unwritable places, full disks, interrupts. Nothing is left half-written.
+
+use gtv_tests::Bench;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+fn bench() -> Bench {
+    Bench::new(env!("CARGO_BIN_EXE_gtv-cli-under-test")).with_line()
+}
+
+fn score(out: &str) -> String {
+    format!("score --data p.npy --at q.npy --schedule vp-linear --time 0.1 --out {out}")
+}
+
+#[test]
+fn places_that_cannot_be_written_are_named() {
+    let bench = bench();
+    bench.file("plain", "x");
+    std::fs::create_dir(bench.path("folder.npz")).unwrap();
+    let before = bench.listing();
+    bench.line(&score("missing/o.npz")).refused(1, &["missing/o.npz", "no such file or folder"]);
+    bench.line(&score("plain/o.npz")).refused(1, &["plain/o.npz", "a file, not a folder"]);
+    bench.line(&score("folder.npz")).refused(1, &["folder.npz", "folder"]);
+    if Path::new("/proc/self").exists() {
+        bench.line(&score("/proc/o.npz")).refused(1, &["/proc/o.npz", "cannot create"]);
+    }
+    assert_eq!(bench.listing(), before);
+}
+
+#[test]
+fn an_existing_result_is_replaced_whole_with_ordinary_permissions() {
+    let bench = bench();
+    bench.file("o.npz", "an older result");
+    bench.line(&score("o.npz")).done();
+    assert!(std::fs::read(bench.path("o.npz")).unwrap().starts_with(b"PK"));
+    assert_eq!(bench.listing(), ["o.npz", "p.npy", "q.npy"]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        bench.file("plain", "");
+        let mode = |name: &str| std::fs::metadata(bench.path(name)).unwrap().permissions().mode();
+        bench.line(&score("new.npz")).done();
+        assert_eq!(mode("new.npz"), mode("plain"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_is_written_to_and_not_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let bench = bench();
+    bench.line(&score("/dev/full")).refused(1, &["/dev/full", "the disk is full"]);
+    bench.line(&score("/dev/null")).done();
+    for device in ["/dev/full", "/dev/null"] {
+        assert!(std::fs::metadata(device).unwrap().file_type().is_char_device());
+    }
+}
+
+/// A file system of 64 KiB, where the user may mount one.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    fn mount(at: &'a Path) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(at).stderr(Stdio::null());
+        mount.status().is_ok_and(|s| s.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).status();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_the_old_result_and_nothing_else() {
+    let bench = bench();
+    let folder = bench.path("disk");
+    std::fs::create_dir(&folder).unwrap();
+    let Some(disk) = SmallDisk::mount(&folder) else {
+        eprintln!("skipped: mounting a small file system needs root");
+        return;
+    };
+    bench.line(&score("disk/o.npz")).done();
+    let old = std::fs::read(folder.join("o.npz")).unwrap();
+    let queries: Vec<f64> = (0..20_000).map(|i| f64::from(i) * 1e-4).collect();
+    bench.npy("q.npy", &[20_000], &queries);
+    bench.line(&score("disk/o.npz")).refused(1, &["disk/o.npz", "the disk is full", "free some space"]);
+    assert!(std::fs::read(folder.join("o.npz")).unwrap() == old);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "a temporary file is left");
+    drop(disk);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_interrupt_stops_between_units_of_work() {
+    let bench = bench();
+    let (points, queries, dim) = (20_000, 60_000, 32);
+    let wave = |n: usize, step: f64| (0..n * dim).map(|i| (i as f64 * step).sin()).collect::<Vec<f64>>();
+    bench.npy("p.npy", &[points, dim], &wave(points, 0.618));
+    bench.npy("q.npy", &[queries, dim], &wave(queries, 0.414));
+    let mut child = Command::new(bench.program())
+        .args(score("o.npz").split(' '))
+        .args(["--cov", "trace"])
+        .current_dir(bench.folder())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(child.try_wait().unwrap().is_none(), "the work is long enough to be interrupted");
+    let start = Instant::now();
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    child.wait().unwrap();
+    let waited = start.elapsed();
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("press Ctrl-C again") && stderr.contains("error: interrupted"), "{stderr}");
+    assert!(waited < Duration::from_secs(30), "stopped after {waited:?}");
+    assert_eq!(bench.listing(), ["p.npy", "q.npy"]);
+}
