@@ -33,18 +33,7 @@ impl PointCloud {
     /// As [`PointCloud::new`]; [`Error::Weights`] for a negative weight or a sum off one by more than 1e-9.
     pub fn with_weights(points: Vec<f64>, dim: usize, weights: Vec<f64>) -> Result<Self> {
         let len = Self::check_points(&points, dim)?;
-        check_len("weights", len, weights.len())?;
-        if let Some((i, w)) = weights.iter().enumerate().find(|(_, w)| !(**w >= 0.0 && w.is_finite())) {
-            return Err(Error::Weights {
-                reason: format!("weight {i} is {w}; weights must be finite and at least 0"),
-            });
-        }
-        let total: f64 = weights.iter().sum();
-        if (total - 1.0).abs() > 1e-9 {
-            return Err(Error::Weights {
-                reason: format!("they sum to {total}, expected 1; divide them by their sum"),
-            });
-        }
+        check_weights(&weights, len)?;
         Ok(Self { points, dim, weights })
     }
 
@@ -119,6 +108,23 @@ impl PointCloud {
         }
         mean
     }
+}
+
+/// Checks that `weights` is a probability vector of the given length.
+pub(crate) fn check_weights(weights: &[f64], len: usize) -> Result<()> {
+    check_len("weights", len, weights.len())?;
+    if let Some((i, w)) = weights.iter().enumerate().find(|(_, w)| !(**w >= 0.0 && w.is_finite())) {
+        return Err(Error::Weights {
+            reason: format!("weight {i} is {w}; weights must be finite and at least 0"),
+        });
+    }
+    let total: f64 = weights.iter().sum();
+    if (total - 1.0).abs() > 1e-9 {
+        return Err(Error::Weights {
+            reason: format!("they sum to {total}, expected 1; divide them by their sum"),
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

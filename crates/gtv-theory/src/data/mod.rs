@@ -7,4 +7,5 @@ mod shapes;
 
 pub use builtin::{BuiltIn, Placement};
 pub use cloud::PointCloud;
+pub(crate) use cloud::check_weights;
 pub use mixture::{ComponentCov, GaussianMixture, MixtureComponent};

@@ -7,6 +7,7 @@
 use super::evaluation::CovKind;
 use super::lanes::{LANES, dot, exp_nonpositive, max_of, sum_of};
 use crate::data::PointCloud;
+use crate::schedule::Schedule;
 
 /// Points a block: two such f64 arrays are 1 KiB of stack.
 const BLOCK: usize = 64;
@@ -27,6 +28,12 @@ pub(super) struct Columns {
 pub(super) struct Noise {
     pub signal: f64,
     pub half_precision: f64,
+}
+
+impl Noise {
+    pub(super) fn at(schedule: &Schedule, t: f64) -> Self {
+        Self { signal: schedule.signal(t), half_precision: 0.5 / schedule.noise_var(t) }
+    }
 }
 
 /// Unnormalised log-sum-exp of one query: log Σ e^l = max + ln(sum).
@@ -58,22 +65,7 @@ impl Columns {
     /// # Shapes
     /// `x`, `mean`: n × D.
     pub(super) fn means(&self, noise: Noise, x: &[f64], mean: &mut [f64]) {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || match self.dim {
-                // A literal dimension lets the compiler unroll the loops over coordinates.
-                1 => self.means_of(1, noise, x, mean),
-                2 => self.means_of(2, noise, x, mean),
-                dim => self.means_of(dim, noise, x, mean),
-            },
-        );
-    }
-
-    #[inline(always)]
-    fn means_of(&self, dim: usize, noise: Noise, x: &[f64], mean: &mut [f64]) {
-        for (x, mean) in x.chunks_exact(dim).zip(mean.chunks_exact_mut(dim)) {
-            self.mean(dim, noise, x, mean);
-        }
+        pulp::Arch::new().dispatch(Means { columns: self, noise, x, mean });
     }
 
     /// m, Σ e^l and, when asked, Γ of a batch.
@@ -89,23 +81,7 @@ impl Columns {
         log_sum: &mut [f64],
         cov: &mut [f64],
     ) {
-        let dim = self.dim;
-        let values = kind.values(dim);
-        let mut deviations = vec![0.0; if kind == CovKind::None { 0 } else { dim * BLOCK }];
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (i, (x, mean)) in x.chunks_exact(dim).zip(mean.chunks_exact_mut(dim)).enumerate() {
-                    let partition = self.mean(dim, noise, x, mean);
-                    log_sum[i] = partition.max + partition.sum.ln();
-                    if kind != CovKind::None {
-                        self.recentre(noise, x, partition, mean);
-                        let cov = &mut cov[i * values..(i + 1) * values];
-                        self.cov(noise, x, partition, mean, &mut deviations, cov);
-                    }
-                }
-            },
-        );
+        pulp::Arch::new().dispatch(Moments { columns: self, noise, kind, x, mean, log_sum, cov });
     }
 
     #[inline(always)]
@@ -126,18 +102,14 @@ impl Columns {
         logits.fill(0.0);
         for (d, x) in x.iter().enumerate().take(dim) {
             let column = self.column(d, start, len);
-            for (l, c) in logits.chunks_exact_mut(LANES).zip(column.chunks_exact(LANES)) {
-                for j in 0..LANES {
-                    let difference = x - noise.signal * c[j];
-                    l[j] += difference * difference;
-                }
+            for (l, c) in logits.iter_mut().zip(column) {
+                let difference = x - noise.signal * c;
+                *l += difference * difference;
             }
         }
         let log_weights = &self.log_weights[start..start + len];
-        for (l, w) in logits.chunks_exact_mut(LANES).zip(log_weights.chunks_exact(LANES)) {
-            for j in 0..LANES {
-                l[j] = w[j] - noise.half_precision * l[j];
-            }
+        for (l, w) in logits.iter_mut().zip(log_weights) {
+            *l = w - noise.half_precision * *l;
         }
     }
 
@@ -252,12 +224,74 @@ impl Columns {
     }
 }
 
+/// [`Columns::means`] as an operation that `pulp` compiles once for each instruction set. (A closure would not do:
+/// the call through its `FnOnce` shim is not inlined, and then nothing is vectorised.)
+struct Means<'a> {
+    columns: &'a Columns,
+    noise: Noise,
+    x: &'a [f64],
+    mean: &'a mut [f64],
+}
+
+impl Means<'_> {
+    #[inline(always)]
+    fn run(self, dim: usize) {
+        for (x, mean) in self.x.chunks_exact(dim).zip(self.mean.chunks_exact_mut(dim)) {
+            self.columns.mean(dim, self.noise, x, mean);
+        }
+    }
+}
+
+impl pulp::NullaryFnOnce for Means<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        // A literal dimension lets the compiler unroll the loops over coordinates.
+        match self.columns.dim {
+            1 => self.run(1),
+            2 => self.run(2),
+            dim => self.run(dim),
+        }
+    }
+}
+
+/// [`Columns::moments`], likewise.
+struct Moments<'a> {
+    columns: &'a Columns,
+    noise: Noise,
+    kind: CovKind,
+    x: &'a [f64],
+    mean: &'a mut [f64],
+    log_sum: &'a mut [f64],
+    cov: &'a mut [f64],
+}
+
+impl pulp::NullaryFnOnce for Moments<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { columns, noise, kind, x, mean, log_sum, cov } = self;
+        let dim = columns.dim;
+        let values = kind.values(dim);
+        let mut deviations = vec![0.0; if kind == CovKind::None { 0 } else { dim * BLOCK }];
+        for (i, (x, mean)) in x.chunks_exact(dim).zip(mean.chunks_exact_mut(dim)).enumerate() {
+            let partition = columns.mean(dim, noise, x, mean);
+            log_sum[i] = partition.max + partition.sum.ln();
+            if kind != CovKind::None {
+                columns.recentre(noise, x, partition, mean);
+                let cov = &mut cov[i * values..(i + 1) * values];
+                columns.cov(noise, x, partition, mean, &mut deviations, cov);
+            }
+        }
+    }
+}
+
 /// l ↦ e^{l − max} in place.
 #[inline(always)]
 fn exponentials(max: f64, logits: &mut [f64]) {
-    for chunk in logits.chunks_exact_mut(LANES) {
-        for l in chunk {
-            *l = exp_nonpositive(*l - max);
-        }
+    for l in logits {
+        *l = exp_nonpositive(*l - max);
     }
 }

@@ -1,6 +1,7 @@
 //! The score of discrete data: p(x|t) = Σ_m π_m N(x; α μ_m, σ² I), s = (α m − x)/σ².
 
 use super::ScoreField;
+use super::blocked::Dense;
 use super::direct::{Columns, Noise};
 use super::evaluation::{CovKind, Evaluation};
 use crate::data::PointCloud;
@@ -10,8 +11,30 @@ use rayon::prelude::*;
 
 /// Queries a task. Fixed, so that nothing depends on the number of threads.
 const QUERY_CHUNK: usize = 64;
+/// Matrix products beat direct differences from this dimension and this many coordinates (points × dimensions) on:
+/// below, their set-up costs more than it saves when a call brings few queries.
+const BLOCKED_DIM: usize = 16;
+const BLOCKED_VALUES: usize = 1 << 14;
 /// Work (queries × points × dimensions) below which starting tasks costs more than it saves.
 const PARALLEL_WORK: usize = 1 << 16;
+
+/// How a closed-form score is computed. The results are the same to rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// Whichever is faster for the cloud's size.
+    #[default]
+    Auto,
+    /// Direct differences: fastest in few dimensions, allocation-free.
+    Direct,
+    /// Blocked matrix products: fastest in many dimensions.
+    Blocked,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
+    Direct(Columns),
+    Blocked(Dense<f64>),
+}
 
 /// The closed-form score of a weighted point cloud under isotropic noise.
 ///
@@ -30,14 +53,28 @@ const PARALLEL_WORK: usize = 1 << 16;
 pub struct ExactScore {
     cloud: PointCloud,
     schedule: Schedule,
-    columns: Columns,
+    engine: Engine,
 }
 
 impl ExactScore {
     /// The score of `cloud` under `schedule`.
     pub fn new(cloud: PointCloud, schedule: Schedule) -> Self {
-        let columns = Columns::new(&cloud);
-        Self { cloud, schedule, columns }
+        Self::with_method(cloud, schedule, Method::Auto)
+    }
+
+    /// As [`ExactScore::new`], computed by the given method.
+    pub fn with_method(cloud: PointCloud, schedule: Schedule, method: Method) -> Self {
+        let direct = match method {
+            Method::Auto => cloud.dim() < BLOCKED_DIM || cloud.points().len() < BLOCKED_VALUES,
+            Method::Direct => true,
+            Method::Blocked => false,
+        };
+        let engine = if direct {
+            Engine::Direct(Columns::new(&cloud))
+        } else {
+            Engine::Blocked(Dense::new(cloud.points(), cloud.dim(), cloud.weights(), false))
+        };
+        Self { cloud, schedule, engine }
     }
 
     /// The data.
@@ -53,38 +90,61 @@ impl ExactScore {
     /// # Errors
     /// [`Error::Shape`], [`Error::NotFinite`] for the queries; [`Error::OutOfRange`] unless t > 0 and finite.
     pub fn evaluate(&self, queries: &[f64], t: f64, kind: CovKind) -> Result<Evaluation> {
-        let dim = self.dim();
-        check_queries(queries, dim, t)?;
-        let mut out = Evaluation::zeros(queries.len() / dim, dim, kind);
-        let values = kind.values(dim);
-        let noise = self.noise(t);
-        let chunk = |x: &[f64], mean: &mut [f64], log_sum: &mut [f64], cov: &mut [f64]| {
-            self.columns.moments(noise, kind, x, mean, log_sum, cov);
-        };
-        if self.is_small(queries.len()) {
-            chunk(queries, &mut out.posterior_mean, &mut out.log_density, &mut out.posterior_cov);
-        } else {
-            let covs = rows_mut(&mut out.posterior_cov, values, out.log_density.len());
-            queries
-                .par_chunks(QUERY_CHUNK * dim)
-                .zip(out.posterior_mean.par_chunks_mut(QUERY_CHUNK * dim))
-                .zip(out.log_density.par_chunks_mut(QUERY_CHUNK))
-                .zip(covs)
-                .for_each(|(((x, mean), log_sum), cov)| chunk(x, mean, log_sum, cov));
-        }
-        let var = self.schedule.noise_var(t);
-        let normaliser = 0.5 * dim as f64 * (std::f64::consts::TAU * var).ln();
-        out.log_density.iter_mut().for_each(|l| *l -= normaliser);
-        out.finish_isotropic(queries, self.schedule.signal(t), var);
-        Ok(out)
+        evaluate(&self.schedule, self.dim(), queries, t, kind, |noise, out| match &self.engine {
+            Engine::Direct(columns) => self.direct(columns, noise, queries, out),
+            Engine::Blocked(dense) => {
+                let Evaluation { posterior_mean, log_density, posterior_cov, .. } = out;
+                let raw = self.cloud.points();
+                dense.moments(raw, noise, kind, queries, posterior_mean, log_density, posterior_cov);
+            }
+        })
     }
 
-    fn noise(&self, t: f64) -> Noise {
-        Noise { signal: self.schedule.signal(t), half_precision: 0.5 / self.schedule.noise_var(t) }
+    fn direct(&self, columns: &Columns, noise: Noise, queries: &[f64], out: &mut Evaluation) {
+        let (dim, kind) = (self.dim(), out.kind);
+        let Evaluation { posterior_mean, log_density, posterior_cov, .. } = out;
+        if self.is_small(queries.len()) {
+            columns.moments(noise, kind, queries, posterior_mean, log_density, posterior_cov);
+            return;
+        }
+        let covs = rows_mut(posterior_cov, kind.values(dim), log_density.len());
+        queries
+            .par_chunks(QUERY_CHUNK * dim)
+            .zip(posterior_mean.par_chunks_mut(QUERY_CHUNK * dim))
+            .zip(log_density.par_chunks_mut(QUERY_CHUNK))
+            .zip(covs)
+            .for_each(|(((x, mean), log_sum), cov)| columns.moments(noise, kind, x, mean, log_sum, cov));
     }
 
     fn is_small(&self, values: usize) -> bool {
         values * self.cloud.len() < PARALLEL_WORK
+    }
+}
+
+/// Posterior moments (by `moments`, log Σ e^l in place of the log-density) completed to an evaluation.
+pub(super) fn evaluate(
+    schedule: &Schedule,
+    dim: usize,
+    queries: &[f64],
+    t: f64,
+    kind: CovKind,
+    moments: impl FnOnce(Noise, &mut Evaluation),
+) -> Result<Evaluation> {
+    check_queries(queries, dim, t)?;
+    let mut out = Evaluation::zeros(queries.len() / dim, dim, kind);
+    moments(Noise::at(schedule, t), &mut out);
+    let var = schedule.noise_var(t);
+    let normaliser = 0.5 * dim as f64 * (std::f64::consts::TAU * var).ln();
+    out.log_density.iter_mut().for_each(|l| *l -= normaliser);
+    out.finish_isotropic(queries, schedule.signal(t), var);
+    Ok(out)
+}
+
+/// s = (αm − x)/σ² in place of m.
+pub(super) fn score_from_mean(schedule: &Schedule, x: &[f64], t: f64, mean: &mut [f64]) {
+    let (signal, var) = (schedule.signal(t), schedule.noise_var(t));
+    for (m, x) in mean.iter_mut().zip(x) {
+        *m = (signal * *m - x) / var;
     }
 }
 
@@ -123,22 +183,23 @@ impl ScoreField for ExactScore {
 
     fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.denoiser_into(x, t, out);
-        let (signal, var) = (self.schedule.signal(t), self.schedule.noise_var(t));
-        for (o, x) in out.iter_mut().zip(x) {
-            *o = (signal * *o - x) / var;
-        }
+        score_from_mean(&self.schedule, x, t, out);
     }
 
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         assert_eq!(x.len(), out.len(), "x and out must have the same shape");
-        let noise = self.noise(t);
-        if self.is_small(x.len()) {
-            self.columns.means(noise, x, out);
-        } else {
-            let chunk = QUERY_CHUNK * self.dim();
-            x.par_chunks(chunk)
-                .zip(out.par_chunks_mut(chunk))
-                .for_each(|(x, out)| self.columns.means(noise, x, out));
+        let noise = Noise::at(&self.schedule, t);
+        let dim = self.dim();
+        match &self.engine {
+            Engine::Direct(columns) if self.is_small(x.len()) => columns.means(noise, x, out),
+            Engine::Direct(columns) => x
+                .par_chunks(QUERY_CHUNK * dim)
+                .zip(out.par_chunks_mut(QUERY_CHUNK * dim))
+                .for_each(|(x, out)| columns.means(noise, x, out)),
+            Engine::Blocked(dense) => {
+                let mut log_sum = vec![0.0; x.len() / dim];
+                dense.moments(self.cloud.points(), noise, CovKind::None, x, out, &mut log_sum, &mut []);
+            }
         }
     }
 }

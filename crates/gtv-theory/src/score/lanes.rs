@@ -8,6 +8,8 @@ pub(super) const LANES: usize = 8;
 
 /// Below this, e^x is taken as 0 (the smallest normal f64 is e^−708.4).
 const LOWEST_F64: f64 = -708.0;
+/// Below this, e^x is taken as 0 in f32 (the smallest normal f32 is e^−87.3).
+const LOWEST_F32: f32 = -87.0;
 
 /// e^x for x ≤ 0 to 3e-16 relative; 0 below −708. NaN gives NaN.
 #[inline(always)]
@@ -38,23 +40,43 @@ pub(super) fn exp_nonpositive(x: f64) -> f64 {
     if x < LOWEST_F64 { 0.0 } else { value }
 }
 
-/// Largest value of lanes; −∞ when all are −∞ or NaN.
+/// e^x for x ≤ 0 to 3e-7 relative; 0 below −87. NaN gives NaN.
+#[inline(always)]
+pub(super) fn exp_nonpositive_f32(x: f32) -> f32 {
+    const ROUNDER: f32 = 12_582_912.0;
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    let clamped = if x < LOWEST_F32 { LOWEST_F32 } else { x };
+    let shifted = clamped * std::f32::consts::LOG2_E + ROUNDER;
+    let k = shifted - ROUNDER;
+    let r = (clamped - k * LN2_HIGH) - k * LN2_LOW;
+    // Degree 7: the first term left out is below 6e-9.
+    let value = 1.0
+        + r * (1.0
+            + r * (1.0 / 2.0
+                + r * (1.0 / 6.0
+                    + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5_040.0)))))));
+    let scale = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    if x < LOWEST_F32 { 0.0 } else { value * scale }
+}
+
+/// Largest value; −∞ when all are −∞ or NaN. The length must be a multiple of [`LANES`].
 #[inline(always)]
 pub(super) fn max_of(values: &[f64]) -> f64 {
     let mut lanes = [f64::NEG_INFINITY; LANES];
-    for chunk in values.chunks_exact(LANES) {
-        for (lane, v) in lanes.iter_mut().zip(chunk) {
-            *lane = if *v > *lane { *v } else { *lane };
+    for chunk in values.as_chunks::<LANES>().0 {
+        for j in 0..LANES {
+            lanes[j] = if chunk[j] > lanes[j] { chunk[j] } else { lanes[j] };
         }
     }
     lanes.iter().fold(f64::NEG_INFINITY, |acc, v| if *v > acc { *v } else { acc })
 }
 
-/// Σ a_j b_j with a fixed order of summation.
+/// Σ a_j b_j with a fixed order of summation. The length must be a multiple of [`LANES`].
 #[inline(always)]
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut lanes = [0.0; LANES];
-    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
         for j in 0..LANES {
             lanes[j] += a[j] * b[j];
         }
@@ -62,11 +84,11 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     sum_lanes(&lanes)
 }
 
-/// Σ a_j with a fixed order of summation.
+/// Σ a_j with a fixed order of summation. The length must be a multiple of [`LANES`].
 #[inline(always)]
 pub(super) fn sum_of(values: &[f64]) -> f64 {
     let mut lanes = [0.0; LANES];
-    for chunk in values.chunks_exact(LANES) {
+    for chunk in values.as_chunks::<LANES>().0 {
         for j in 0..LANES {
             lanes[j] += chunk[j];
         }
@@ -85,12 +107,15 @@ mod tests {
 
     #[test]
     fn oracle_exponentials_match_the_standard_library() {
-        let mut worst = 0.0f64;
+        let (mut worst, mut worst_f32) = (0.0f64, 0.0f64);
         for i in 0..200_000 {
             let x = -700.0 * (i as f64 / 200_000.0).powi(3);
             worst = worst.max((exp_nonpositive(x) / x.exp() - 1.0).abs());
+            let y = (x * 0.124) as f32;
+            worst_f32 = worst_f32.max((f64::from(exp_nonpositive_f32(y)) / f64::from(y).exp() - 1.0).abs());
         }
         assert!(worst < 4e-16, "{worst:e}");
+        assert!(worst_f32 < 3e-7, "{worst_f32:e}");
     }
 
     #[test]
@@ -100,5 +125,8 @@ mod tests {
         assert_eq!(exp_nonpositive(-709.0), 0.0);
         assert_eq!(exp_nonpositive(f64::NEG_INFINITY), 0.0);
         assert!(exp_nonpositive(f64::NAN).is_nan());
+        assert_eq!(exp_nonpositive_f32(0.0), 1.0);
+        assert_eq!(exp_nonpositive_f32(f32::NEG_INFINITY), 0.0);
+        assert!(exp_nonpositive_f32(f32::NAN).is_nan());
     }
 }

@@ -1,12 +1,17 @@
 //! Score fields: s(x, t) = ∇ log p(x | t), exact, learned, averaged or sampled.
 
+mod blocked;
+mod blocked_cov;
 mod direct;
 mod evaluation;
 mod exact;
+mod exact32;
 mod lanes;
+mod real;
 
 pub use evaluation::{CovKind, Evaluation};
-pub use exact::ExactScore;
+pub use exact::{ExactScore, Method};
+pub use exact32::ExactScore32;
 
 use crate::schedule::Schedule;
 
