@@ -338,7 +338,7 @@ impl Arrays {
     /// If the file is missing, damaged, or holds another element type.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let damaged = |reason: String| ReadError::Format { path: path.to_owned(), reason };
-        let file = File::open(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+        let file = File::open(path).map_err(|cause| ReadError::Io { path: path.to_owned(), cause })?;
         let open = |e| damaged(format!("not a readable npz file ({e}); make the run again"));
         let mut npz = NpzReader::new(BufReader::new(file)).map_err(open)?;
         let mut arrays = BTreeMap::new();
@@ -388,7 +388,7 @@ impl Saved {
         let text = |name: &str| {
             let path = dir.join(name);
             std::fs::read_to_string(&path)
-                .map_err(|source| ReadError::Io { path, source })
+                .map_err(|cause| ReadError::Io { path, cause })
                 .with_context(missing)
         };
         let record = Record::from_json(&text("summary.json")?, &dir.join("summary.json"))?;
