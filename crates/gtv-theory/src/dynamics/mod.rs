@@ -12,6 +12,8 @@ mod lookup;
 mod pf_ode;
 mod reverse_sde;
 mod sampling;
+mod semiclassics;
+mod small_noise;
 mod steppers;
 #[cfg(test)]
 mod tests;
@@ -27,4 +29,6 @@ pub use lookup::{Lookup, LookupGrid};
 pub use pf_ode::{PfOde, PfWorkspace};
 pub use reverse_sde::ReverseSde;
 pub use sampling::{Form, Integrator, Sampling};
+pub use semiclassics::SmallNoise1d;
+pub use small_noise::{LinearNoise, NoisePath};
 pub use steppers::{DOPRI5, EULER, HEUN, Ode, RK4, Stages, Tableau};

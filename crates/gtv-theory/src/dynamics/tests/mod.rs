@@ -5,5 +5,6 @@ mod fokker_planck;
 mod ito;
 mod problems;
 mod reverse;
+mod small_noise;
 mod steps;
 mod white_noise;
