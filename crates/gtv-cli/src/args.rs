@@ -1,9 +1,11 @@
 //! The command line: every argument, with its help.
 
-use crate::config::{Change, Closure, ConfigError, ScheduleName};
+use crate::config::{Change, ConfigError, ScheduleName};
 use crate::memory::parse_bytes;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use gtv_theory::estimator::Closure;
 use std::path::PathBuf;
 
 /// What distribution does a diffusion model learn on average, and why?
@@ -156,6 +158,14 @@ pub struct TrainArgs {
     pub changes: ConfigArgs,
 }
 
+/// The theory's closures by their names in configs.
+fn closure_parser() -> impl TypedValueParser<Value = Closure> {
+    PossibleValuesParser::new(Closure::ALL.map(Closure::name)).map(|name| {
+        // Only names of the list get here.
+        Closure::ALL.into_iter().find(|c| c.name() == name).unwrap_or(Closure::Leading)
+    })
+}
+
 /// `gtv-cli sample`.
 #[derive(Debug, Args)]
 pub struct SampleArgs {
@@ -168,7 +178,7 @@ pub struct SampleArgs {
     #[arg(long, value_name = "I", conflicts_with = "theory")]
     pub member: Option<usize>,
     /// Draw from the theory's law of learned models instead
-    #[arg(long, value_enum, value_name = "CLOSURE")]
+    #[arg(long, value_parser = closure_parser(), value_name = "CLOSURE")]
     pub theory: Option<Closure>,
     /// File to write the samples to (.npy)
     #[arg(long, short, value_name = "FILE")]

@@ -50,6 +50,9 @@ pub struct Record {
     /// The statistics of the learned prediction y, theory against ensemble, by closure.
     #[serde(default)]
     pub kernel: BTreeMap<String, KernelNumbers>,
+    /// The closure whose mean score makes the level `mean_score`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_score_closure: Option<String>,
     /// How Gaussian the learned score is over the ensemble.
     #[serde(default)]
     pub gaussianity: Option<Gaussianity>,
@@ -208,6 +211,7 @@ impl Default for Record {
             image_shape: None,
             distances: BTreeMap::new(),
             kernel: BTreeMap::new(),
+            mean_score_closure: None,
             gaussianity: None,
             levels: BTreeMap::new(),
             quadrature: BTreeMap::new(),

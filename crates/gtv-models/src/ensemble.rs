@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::linear::LinearTrainer;
-use gtv_theory::error::Error as TheoryError;
+use gtv_theory::error::{Error as TheoryError, check_len};
 use gtv_theory::estimator::LinearField;
 use gtv_theory::rng::Streams;
 use rayon::prelude::*;
@@ -73,6 +73,22 @@ impl LinearEnsemble {
             })
             .collect();
         Ok(Self { trainer: trainer.clone(), weights: trained?.concat() })
+    }
+
+    /// An ensemble of members trained before.
+    ///
+    /// # Shapes
+    /// `weights`: N × F × D.
+    ///
+    /// # Errors
+    /// [`TheoryError::Shape`] or [`TheoryError::Empty`] when they are not whole members.
+    pub fn from_weights(trainer: &LinearTrainer, weights: Vec<f64>) -> Result<Self> {
+        let len = trainer.spec().features.len() * trainer.spec().features.dim();
+        if weights.is_empty() {
+            return Err(TheoryError::Empty { name: "the ensemble (members)" }.into());
+        }
+        check_len("the members' weights", weights.len().div_ceil(len) * len, weights.len())?;
+        Ok(Self { trainer: trainer.clone(), weights })
     }
 
     /// Estimated peak bytes: every member's weights twice (collected, then joined), and the working memory of

@@ -194,11 +194,15 @@ impl Loaded {
         let features = c.model.features.size(cloud.dim());
         let (samples, members) = (c.model.samples as f64, c.ensemble.members as f64);
         let shown = dim.min(2.0);
+        // Above this size the theory keeps the covariance of the weights on quadrature nodes.
+        let joint = if dim * features <= 6000.0 { dim * dim } else { 0.0 };
+        let theory_models = c.theory.models as f64 * (c.theory.closures.len() + 1) as f64;
+        let all_paths = members * c.sampling.paths as f64 + theory_models * c.theory.paths as f64;
         let estimates = [
             (
                 "the theory of the model",
-                8.0 * features * features * (4.0 + dim * dim),
-                "8 bytes x F^2 x (4 + D^2)",
+                8.0 * features * features * (4.0 + joint),
+                "8 bytes x F^2 x (4 + D^2), 4 in place of 4 + D^2 where D F is above 6000",
                 "lower model.features.x or model.features.t, or use fewer random-fourier features",
             ),
             (
@@ -215,8 +219,8 @@ impl Loaded {
             ),
             (
                 "sampling",
-                16.0 * dim * c.sampling.paths.max(c.theory.paths) as f64,
-                "16 bytes x paths x D",
+                8.0 * dim * (all_paths + 3.0 * (members * c.sampling.paths as f64).min(1e6)),
+                "8 bytes x D x paths of every model of every level",
                 "lower sampling.paths or theory.paths",
             ),
             (

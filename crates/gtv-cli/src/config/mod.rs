@@ -23,7 +23,7 @@ pub use model::{
     Optimizer, Target, TargetName, TrainingConfig, Vary,
 };
 pub use schedule::{ScheduleConfig, ScheduleName};
-pub use study::{Closure, CompareConfig, GridName, Lookup, Metric, SamplingConfig, TheoryConfig};
+pub use study::{CompareConfig, GridName, Lookup, SamplingConfig, TheoryConfig};
 
 use serde::{Deserialize, Serialize};
 

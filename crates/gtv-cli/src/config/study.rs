@@ -1,9 +1,10 @@
 //! `[sampling]`, `[theory]` and `[compare]`: how distributions are made and what is measured on them.
 
 use super::settle::{Misfit, Section};
-use clap::ValueEnum;
 use gtv_theory::TimeGrid;
+use gtv_theory::compare::Metric;
 use gtv_theory::dynamics::{Form, Integrator, Sampling};
+use gtv_theory::estimator::Closure;
 use gtv_theory::quadrature::QuadratureSpec;
 use serde::{Deserialize, Serialize};
 
@@ -128,32 +129,6 @@ impl SamplingConfig {
     }
 }
 
-/// A closure of the theory: an approximation of the law of the learned score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Closure {
-    /// Unbiased and expressive limit (the paper's)
-    Paper,
-    /// Leading order in 1/P, with bias
-    Leading,
-    /// Self-consistent leverage
-    FiniteP,
-    /// Self-consistent leverage with all cumulants of single samples
-    ShotNoise,
-}
-
-impl Closure {
-    /// The name in configs and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Paper => "paper",
-            Self::Leading => "leading",
-            Self::FiniteP => "finite-p",
-            Self::ShotNoise => "shot-noise",
-        }
-    }
-}
-
 /// `[theory]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -181,7 +156,7 @@ impl Default for TheoryConfig {
         let QuadratureSpec { times, noise_spacing, noise_range, quasi_nodes, tensor_points } =
             QuadratureSpec::default();
         Self {
-            closures: vec![Closure::Paper, Closure::Leading, Closure::FiniteP, Closure::ShotNoise],
+            closures: Closure::ALL.to_vec(),
             models: 200,
             paths: 20_000,
             times,
@@ -201,22 +176,6 @@ impl TheoryConfig {
     }
 }
 
-/// A distance or a summary of distributions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Metric {
-    /// Wasserstein-1 (exact in one dimension, sliced otherwise).
-    W1,
-    /// Sliced Wasserstein-2.
-    SlicedW2,
-    /// Kullback–Leibler divergence on the histogram grid.
-    Kl,
-    /// Jensen–Shannon divergence on the histogram grid.
-    Js,
-    /// Energy distance.
-    Energy,
-}
-
 /// `[compare]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -231,12 +190,16 @@ pub struct CompareConfig {
     pub bootstrap: usize,
     /// Random directions of sliced distances.
     pub projections: usize,
+    /// Height and width of a data point that is an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<[usize; 2]>,
 }
 
 impl Default for CompareConfig {
     fn default() -> Self {
         Self {
-            metrics: vec![Metric::W1, Metric::SlicedW2, Metric::Kl, Metric::Js, Metric::Energy],
+            metrics: Metric::ALL.to_vec(),
+            image: None,
             bins: 200,
             range: [-1.5, 1.5],
             bootstrap: 200,

@@ -1,13 +1,367 @@
-//! `gtv-cli compare`.
+//! `gtv-cli compare`: the theory's levels against a really trained ensemble, with numbers, figures and a report.
 
+use super::ensemble;
+use super::kernel::{CONFIDENCE, Probes, maps};
+use super::levels::{Sampled, Sampler};
 use crate::args::CompareArgs;
+use crate::config::{Loaded, Problem};
 use crate::context::Context;
-use crate::failure::UsageError;
+use crate::record::{
+    Arrays, Distances, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved,
+};
+use crate::report;
+use crate::run_dir::{PartStore, RunDir};
+use crate::warnings::Warning;
+use anyhow::Result;
+use gtv_models::LinearEnsemble;
+use gtv_theory::compare::{
+    self, Axis, CompareSettings, Histogram, Level, Normalisation, between_model_bands, compare_levels,
+    nearest_two, summarize_level,
+};
+use gtv_theory::estimator::{Closure, EmpiricalLinear, Estimator, LinearLaw, LinearStatistics};
+use gtv_theory::score::ExactScore;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Share of samples outside the histogram's range from which on the user is told.
+const NOTABLE_OUTSIDE: f64 = 0.05;
+/// Relative quadrature error from which on the user is told.
+const NOTABLE_ERROR: f64 = 0.01;
+/// Samples shown as images for each level.
+const IMAGES: usize = 16;
 
 /// Runs the command.
 ///
 /// # Errors
-/// [`UsageError::Missing`].
-pub fn run(_args: CompareArgs, _ctx: &Context) -> anyhow::Result<()> {
-    Err(UsageError::Missing { what: "gtv-cli compare".to_owned(), advice: "use gtv-cli score" }.into())
+/// Bad input before any work; an interrupt or a failed write, after which the same command resumes.
+pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
+    let loaded = Loaded::read(Some(&args.config), &args.changes.changes()?, ctx)?;
+    let problem = loaded.build(ctx)?;
+    let out = args.out.unwrap_or_else(|| {
+        PathBuf::from("runs").join(args.config.file_stem().unwrap_or_else(|| "compare".as_ref()))
+    });
+    let run = RunDir::create(&out, &problem.resolved)?;
+    let saved = compute(&problem, &run, ctx)?;
+    let started = Instant::now();
+    saved.write(run.path())?;
+    report::render(&saved, run.path())?;
+    PartStore::open(&run, problem.fingerprint, ctx)?.finish()?;
+    ctx.say(&report::terminal_table(&saved.record))?;
+    ctx.say(&format!(
+        "report: {} (rendered in {:.1} s)",
+        run.file("report.html").display(),
+        started.elapsed().as_secs_f64()
+    ))
+}
+
+/// Every number of the comparison.
+fn compute(problem: &Problem, run: &RunDir, ctx: &Context) -> Result<Saved> {
+    let store = PartStore::open(run, problem.fingerprint, ctx)?;
+    let mut record = describe(problem)?;
+    let mut arrays = Arrays::default();
+    let mut clock = Clock::default();
+    if problem.spec.load() > 1.0 {
+        ctx.warn(Warning::HighLoad { load: problem.spec.load() });
+    }
+    let laws = clock.time("theory", || theory(problem, ctx))?;
+    record.quadrature = clock.time("quadrature check", || quadrature_error(problem, &laws, ctx))?;
+    record.mean_score_closure = mean_law(&laws).map(|law| law.closure().name().to_owned());
+    let ensemble = clock.time("training", || ensemble::train(problem, &store, ctx))?;
+    (record.kernel, record.gaussianity) =
+        clock.time("kernel", || kernel(problem, &ensemble, &laws, &mut arrays))?;
+    let levels = clock.time("sampling", || levels(problem, &laws, &ensemble, &store, ctx))?;
+    let settings = settings(problem);
+    record.distances = clock.time("distances", || distances(problem, &levels, &settings))?;
+    ctx.interrupt.check()?;
+    record.levels = clock.time("summaries", || {
+        levels.iter().map(|l| Ok((name(l), summary(l, problem, &settings)?))).collect()
+    })?;
+    ctx.interrupt.check()?;
+    densities(problem, &levels, &settings, &mut arrays, ctx)?;
+    images(problem, &levels, &mut record, &mut arrays)?;
+    record.timing = clock.seconds;
+    record.warnings = ctx.warnings().iter().map(ToString::to_string).collect();
+    Ok(Saved { record, arrays, config_toml: std::fs::read_to_string(run.file("config.toml"))? })
+}
+
+fn name(level: &Sampled) -> String {
+    level.samples.level().to_string()
+}
+
+/// The record before anything is computed.
+fn describe(problem: &Problem) -> Result<Record> {
+    let command = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).enumerate();
+    Ok(Record {
+        seed: problem.streams.seed(),
+        command: command.map(|(i, a)| if i == 0 { "gtv-cli".to_owned() } else { a }).collect(),
+        config: serde_json::to_value(&problem.config)?,
+        dimension: problem.cloud.dim(),
+        confidence: CONFIDENCE,
+        image_shape: problem.config.compare.image,
+        ..Record::default()
+    })
+}
+
+/// Wall-clock seconds of the stages.
+#[derive(Default)]
+struct Clock {
+    seconds: BTreeMap<String, f64>,
+}
+
+impl Clock {
+    fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let result = work();
+        self.seconds.insert(stage.to_owned(), started.elapsed().as_secs_f64());
+        result
+    }
+}
+
+/// The laws of the closures that the config names.
+pub fn theory(problem: &Problem, ctx: &Context) -> Result<Vec<LinearLaw>> {
+    let closures = &problem.config.theory.closures;
+    if closures.is_empty() {
+        return Ok(Vec::new());
+    }
+    let bar = ctx.progress("theory", closures.len() as u64 + 1);
+    let statistics = statistics(problem, &problem.quadrature)?;
+    bar.advance(1);
+    let mut laws = Vec::with_capacity(closures.len());
+    for closure in closures {
+        ctx.interrupt.check()?;
+        laws.push(statistics.law(*closure)?);
+        bar.advance(1);
+    }
+    Ok(laws)
+}
+
+fn statistics(
+    problem: &Problem,
+    quadrature: &gtv_theory::quadrature::QuadratureSpec,
+) -> Result<LinearStatistics> {
+    Ok(LinearStatistics::new(&problem.spec, &problem.schedule, &problem.cloud, quadrature, problem.streams)?)
+}
+
+/// The law whose mean is the level `mean_score`: the most complete closure that has a mean of its own.
+fn mean_law(laws: &[LinearLaw]) -> Option<&LinearLaw> {
+    let rank = |law: &&LinearLaw| match law.closure() {
+        Closure::Paper => 0,
+        Closure::Leading => 1,
+        Closure::ShotNoise => 2,
+        Closure::FiniteP => 3,
+    };
+    laws.iter().max_by_key(rank)
+}
+
+type Kernel = (BTreeMap<String, KernelNumbers>, Option<Gaussianity>);
+
+/// Theory against ensemble at the level of the kernel.
+fn kernel(
+    problem: &Problem,
+    ensemble: &LinearEnsemble,
+    laws: &[LinearLaw],
+    arrays: &mut Arrays,
+) -> Result<Kernel> {
+    if ensemble.len() < 2 {
+        return Ok(Default::default());
+    }
+    let probes = Probes::from_training(problem, ensemble);
+    probes.save_ensemble(arrays)?;
+    let mut numbers = BTreeMap::new();
+    for law in laws {
+        numbers.insert(law.closure().name().to_owned(), probes.compare(law, problem, arrays)?);
+    }
+    if problem.cloud.dim() == 1 {
+        maps(problem, ensemble, laws, arrays)?;
+    }
+    Ok((numbers, probes.gaussianity(problem)?))
+}
+
+/// Relative change of the theory's mean and total variance under a coarser quadrature.
+fn quadrature_error(problem: &Problem, laws: &[LinearLaw], ctx: &Context) -> Result<BTreeMap<String, f64>> {
+    let mut errors = BTreeMap::new();
+    // The cheapest closure stands for all: their integrals are over the same nodes and features.
+    let rank = |law: &&LinearLaw| match law.closure() {
+        Closure::Leading => 0,
+        Closure::Paper => 1,
+        _ => 2,
+    };
+    let Some(fine) = laws.iter().min_by_key(rank) else { return Ok(errors) };
+    let coarse = statistics(problem, &problem.quadrature.coarser())?.law(fine.closure())?;
+    let points = gtv_models::DsmSampler::new(problem.cloud.clone(), problem.schedule)
+        .draw_from(&mut problem.streams.stream(gtv_theory::rng::Purpose::Probe, 1, 0), 1_000);
+    let (fine, coarse) =
+        (fine.prediction_moments(&points.x, &points.t), coarse.prediction_moments(&points.x, &points.t));
+    let square = |v: &mut dyn Iterator<Item = f64>| v.map(|d| d * d).sum::<f64>();
+    let difference = square(&mut fine.mean.iter().zip(&coarse.mean).map(|(a, b)| a - b));
+    let mean = (difference / square(&mut fine.mean.iter().copied())).sqrt();
+    let total = |v: &[f64]| v.iter().sum::<f64>();
+    let variance = (total(&coarse.variance) / total(&fine.variance) - 1.0).abs();
+    for (quantity, relative) in [("mean prediction", mean), ("total variance", variance)] {
+        // A law without variance (one data point) has no relative error.
+        if relative.is_finite() {
+            errors.insert(quantity.to_owned(), relative);
+            if relative > NOTABLE_ERROR {
+                ctx.warn(Warning::Quadrature { quantity: quantity.to_owned(), relative });
+            }
+        }
+    }
+    Ok(errors)
+}
+
+/// Every level's samples, from the data up to the trained ensemble.
+fn levels(
+    problem: &Problem,
+    laws: &[LinearLaw],
+    ensemble: &LinearEnsemble,
+    store: &PartStore,
+    ctx: &Context,
+) -> Result<Vec<Sampled>> {
+    let sampler = Sampler { problem, store, ctx };
+    let config = &problem.config;
+    let mut levels = vec![sampler.data()?];
+    let exact = ExactScore::new(problem.cloud.clone(), problem.schedule);
+    levels.push(sampler.single(Level::PfOde, &exact)?);
+    if let Some(law) = mean_law(laws) {
+        levels.push(sampler.single(Level::MeanScore, law.mean_score().as_ref())?);
+    }
+    for law in laws {
+        let level = Level::Theory(law.closure().name().to_owned());
+        let theory = &config.theory;
+        levels.push(sampler.models(level, theory.models, theory.paths, |_, rng| law.sample_field(rng))?);
+    }
+    let members: Vec<&[f64]> = ensemble.members().collect();
+    if members.len() > 1 {
+        let features = Arc::new(problem.spec.features.clone());
+        let own = EmpiricalLinear::new(features, problem.spec.prediction, problem.schedule, &members)?;
+        let (models, paths) = (config.theory.models, config.theory.paths);
+        levels.push(sampler.models(Level::GaussianEmpirical, models, paths, |_, rng| own.sample_field(rng))?);
+    }
+    let field =
+        |member: usize, _: &mut _| -> Box<dyn gtv_theory::ScoreField> { Box::new(ensemble.field(member)) };
+    levels.push(sampler.models(Level::Ensemble, members.len(), config.sampling.paths, field)?);
+    Ok(levels)
+}
+
+fn settings(problem: &Problem) -> CompareSettings {
+    let config = &problem.config.compare;
+    CompareSettings {
+        metrics: config.metrics.clone(),
+        bins: Some(config.bins),
+        range: config.range,
+        bootstrap: config.bootstrap,
+        confidence: CONFIDENCE,
+        projections: config.projections,
+        ..CompareSettings::default()
+    }
+}
+
+/// Every metric between every two levels.
+fn distances(problem: &Problem, levels: &[Sampled], settings: &CompareSettings) -> Result<Distances> {
+    let samples: Vec<&compare::LevelSamples> = levels.iter().map(|l| &l.samples).collect();
+    let pairs: Vec<(usize, usize)> =
+        (0..samples.len()).flat_map(|a| (a + 1..samples.len()).map(move |b| (a, b))).collect();
+    let mut distances = Distances::new();
+    for pair in compare_levels(&samples, &pairs, settings, problem.streams)? {
+        let (a, b) = (name(&levels[pair.a]), name(&levels[pair.b]));
+        let metrics = distances.entry(a).or_default().entry(b).or_default();
+        for (metric, e) in pair.distances {
+            let estimate = Estimate { value: e.value, lo: e.lo, hi: e.hi, floor: e.floor };
+            metrics.insert(metric.name().to_owned(), estimate);
+        }
+    }
+    Ok(distances)
+}
+
+fn interval(i: compare::Interval) -> Interval {
+    Interval { value: i.value, lo: i.lo, hi: i.hi }
+}
+
+fn summary(level: &Sampled, problem: &Problem, settings: &CompareSettings) -> Result<LevelSummary> {
+    let found = summarize_level(&level.samples, Some(&problem.cloud), settings, problem.streams)?;
+    let values = |list: &[compare::Interval]| list.iter().map(|i| i.value).collect();
+    let mut summary = LevelSummary {
+        samples: found.samples,
+        models: level.samples.groups().len(),
+        diverged: level.diverged,
+        total_variance: Some(interval(found.total_variance)),
+        mean: values(&found.mean),
+        covariance: values(&found.cov),
+        ..LevelSummary::default()
+    };
+    if let Some(near) = found.neighbours {
+        summary.memorized_fraction = Some(interval(near.memorized_fraction));
+        summary.nearest_distance = Some(interval(near.nearest_distance));
+        summary.near_radius = Some(near.near_radius);
+        summary.mass_near = near.near_mass.into_iter().map(interval).collect();
+        summary.gap_mass = Some(interval(near.gap_mass));
+    }
+    Ok(summary)
+}
+
+/// Histogram densities with their spread between models, in one and two dimensions.
+fn densities(
+    problem: &Problem,
+    levels: &[Sampled],
+    settings: &CompareSettings,
+    arrays: &mut Arrays,
+    ctx: &Context,
+) -> Result<()> {
+    let Some(axes) = settings.grid(problem.cloud.dim())? else { return Ok(()) };
+    let shape: Vec<usize> = axes.iter().map(Axis::len).collect();
+    let cells = shape.iter().product();
+    for (axis, key) in axes.iter().zip(["x_edges", "y_edges"]) {
+        arrays.insert(key, axis.edges());
+    }
+    for level in levels {
+        let mut members = Vec::with_capacity(level.samples.groups().len() * cells);
+        let mut inside = 0.0;
+        for group in level.samples.groups() {
+            let histogram = Histogram::count(&axes, group)?;
+            inside += histogram.inside_share();
+            members.extend(histogram.density(Normalisation::All));
+        }
+        let count = level.samples.groups().len();
+        let outside = 1.0 - inside / count as f64;
+        let label = name(level);
+        if outside > NOTABLE_OUTSIDE {
+            ctx.warn(Warning::OutsideRange { level: label.clone(), share: 100.0 * outside });
+        }
+        let bands = between_model_bands(&members, cells)?;
+        arrays.insert_shaped(format!("{label}_density"), &shape, bands.mean)?;
+        if count > 1 {
+            arrays.insert_shaped(format!("{label}_q25"), &shape, bands.q25)?;
+            arrays.insert_shaped(format!("{label}_q75"), &shape, bands.q75)?;
+        }
+    }
+    if problem.cloud.len() <= 256 {
+        let shape = [problem.cloud.len(), problem.cloud.dim()];
+        arrays.insert_shaped("data", &shape, problem.cloud.points().to_vec())?;
+    }
+    Ok(())
+}
+
+/// Some samples of each level with their nearest data, where a datum is an image.
+fn images(problem: &Problem, levels: &[Sampled], record: &mut Record, arrays: &mut Arrays) -> Result<()> {
+    if record.image_shape.is_none() {
+        return Ok(());
+    }
+    let dim = problem.cloud.dim();
+    for level in levels {
+        let groups = level.samples.groups();
+        // One image from each of as many models as there are.
+        let picked: Vec<f64> = (0..IMAGES)
+            .filter_map(|i| groups[i % groups.len()].chunks_exact(dim).nth(i / groups.len()))
+            .flatten()
+            .copied()
+            .collect();
+        let nearest = nearest_two(&picked, &problem.cloud)?;
+        let data: Vec<f64> = nearest.index.iter().flat_map(|&m| problem.cloud.point(m)).copied().collect();
+        let shape = [picked.len() / dim, dim];
+        arrays.insert_shaped(format!("samples_{}", name(level)), &shape, picked)?;
+        arrays.insert_shaped(format!("nearest_{}", name(level)), &shape, data)?;
+    }
+    Ok(())
 }

@@ -2,7 +2,10 @@
 
 mod compare;
 mod completions;
+mod ensemble;
 mod figure;
+mod kernel;
+mod levels;
 mod report;
 mod sample;
 mod score;

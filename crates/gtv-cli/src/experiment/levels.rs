@@ -1,0 +1,197 @@
+//! The levels of a comparison, each sampled with the config's integrator so that neighbours differ in one thing only.
+
+use crate::config::{Lookup, Problem};
+use crate::context::Context;
+use crate::run_dir::PartStore;
+use crate::warnings::Warning;
+use anyhow::Result;
+use gtv_theory::ScoreField;
+use gtv_theory::compare::{Level, LevelSamples};
+use gtv_theory::dynamics::{self, LookupGrid, PfOde, Samples};
+use gtv_theory::rng::{ChaCha8Rng, Purpose};
+use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+
+/// A level with the paths that did not arrive.
+pub struct Sampled {
+    /// The samples, grouped by model.
+    pub samples: LevelSamples,
+    /// Paths left out.
+    pub diverged: usize,
+}
+
+/// Draws levels for one problem, each model saved as soon as it is sampled.
+pub struct Sampler<'a> {
+    /// The problem.
+    pub problem: &'a Problem,
+    /// Where partial results go.
+    pub store: &'a PartStore,
+    /// Progress, warnings, interrupts.
+    pub ctx: &'a Context,
+}
+
+/// Most samples of a level whose field is not random: enough for a resampling error well below that of 100 models.
+const MOST_SINGLE: usize = 1_000_000;
+
+/// The number that keeps the random streams of levels apart: levels are compared as independent.
+pub fn lane(level: &Level) -> u64 {
+    let number = match level {
+        Level::Ensemble => 0,
+        Level::Data => 1,
+        Level::PfOde => 2,
+        Level::MeanScore => 3,
+        Level::GaussianEmpirical => 4,
+        Level::Theory(closure) => match closure.as_str() {
+            "paper" => 5,
+            "leading" => 6,
+            "finite-p" => 7,
+            _ => 8,
+        },
+    };
+    number << 40
+}
+
+impl Sampler<'_> {
+    /// Samples of a level whose field is one.
+    pub fn single_count(&self) -> usize {
+        let config = &self.problem.config;
+        (config.ensemble.members * config.sampling.paths).clamp(1, MOST_SINGLE)
+    }
+
+    /// Level 0: data smoothed to p(x | ε).
+    ///
+    /// # Errors
+    /// None for a valid problem.
+    pub fn data(&self) -> Result<Sampled> {
+        let (cloud, schedule) = (&self.problem.cloud, &self.problem.schedule);
+        let t = schedule.t_min();
+        let (alpha, sigma) = (schedule.signal(t), schedule.noise_std(t));
+        let mut rng = self.problem.streams.stream(Purpose::Initial, lane(&Level::Data), 0);
+        let cumulative: Vec<f64> = cloud
+            .weights()
+            .iter()
+            .scan(0.0, |sum, w| {
+                *sum += w;
+                Some(*sum)
+            })
+            .collect();
+        let mut x = Vec::with_capacity(self.single_count() * cloud.dim());
+        for _ in 0..self.single_count() {
+            let u: f64 = rng.random();
+            let m = cumulative.partition_point(|c| *c <= u).min(cloud.len() - 1);
+            x.extend(cloud.point(m).iter().map(|mu| {
+                let noise: f64 = StandardNormal.sample(&mut rng);
+                alpha * mu + sigma * noise
+            }));
+        }
+        Ok(Sampled { samples: LevelSamples::new(Level::Data, cloud.dim(), vec![x])?, diverged: 0 })
+    }
+
+    /// A level made by one field.
+    ///
+    /// # Errors
+    /// An interrupt, a part that cannot be written, or no path that arrived.
+    pub fn single(&self, level: Level, field: &dyn ScoreField) -> Result<Sampled> {
+        let label = level.to_string();
+        let bar = self.ctx.progress(&label, self.single_count() as u64);
+        let key = label.clone();
+        let (x, diverged) = self.part(&key, || {
+            let progress = |paths: usize| {
+                bar.advance(paths as u64);
+                !self.ctx.interrupt.raised()
+            };
+            self.integrate(field, self.single_count(), lane(&level), &progress)
+        })?;
+        self.finish(level, vec![x], diverged)
+    }
+
+    /// A level made by a law of fields: `draw(model, rng)` gives each model's field.
+    ///
+    /// # Errors
+    /// As [`Sampler::single`].
+    pub fn models(
+        &self,
+        level: Level,
+        models: usize,
+        paths: usize,
+        draw: impl Fn(usize, &mut ChaCha8Rng) -> Box<dyn ScoreField> + Sync,
+    ) -> Result<Sampled> {
+        let label = level.to_string();
+        let bar = self.ctx.progress(&label, models as u64);
+        let lane = lane(&level);
+        let groups: Vec<(Vec<f64>, usize)> = (0..models)
+            .into_par_iter()
+            .map(|model| {
+                let drawn = self.part(&format!("{label}-{model:05}"), || {
+                    let id = lane + model as u64;
+                    let mut rng = self.problem.streams.stream(Purpose::TheoryModel, id, 0);
+                    let field = draw(model, &mut rng);
+                    self.integrate(field.as_ref(), paths, id, &|_| !self.ctx.interrupt.raised())
+                });
+                bar.advance(1);
+                drawn
+            })
+            .collect::<Result<_>>()?;
+        let diverged = groups.iter().map(|g| g.1).sum();
+        self.finish(level, groups.into_iter().map(|g| g.0).collect(), diverged)
+    }
+
+    /// A saved part, or a new one: states that arrived, and the number that did not.
+    fn part(&self, key: &str, make: impl FnOnce() -> Result<Samples>) -> Result<(Vec<f64>, usize)> {
+        if let Some(mut values) = self.store.load(key, self.ctx)
+            && let Some(failed) = values.pop()
+        {
+            return Ok((values, failed as usize));
+        }
+        self.ctx.interrupt.check()?;
+        let samples = make()?;
+        self.ctx.interrupt.check()?;
+        let failed = samples.failed.diverged + samples.failed.exhausted;
+        let mut values = samples.x;
+        values.push(failed as f64);
+        self.store.save(key, &values)?;
+        values.pop();
+        Ok((values, failed))
+    }
+
+    fn integrate(
+        &self,
+        field: &dyn ScoreField,
+        paths: usize,
+        id: u64,
+        progress: dynamics::Progress,
+    ) -> Result<Samples> {
+        let Problem { config, sampling, times, streams, .. } = self.problem;
+        match config.sampling.lookup {
+            Lookup::Exact => Ok(PfOde::new(field, sampling)?.sample(paths, *streams, id, progress)),
+            Lookup::Grid => {
+                let defaults = LookupGrid::default();
+                let [lo, hi] = config.sampling.grid_range.unwrap_or([defaults.lo, defaults.hi]);
+                let grid = LookupGrid { lo, hi, len: config.sampling.grid_points.unwrap_or(defaults.len) };
+                let lookup = dynamics::Lookup::of_field(field, times, grid)?;
+                Ok(lookup.sample(paths, *streams, id, progress))
+            }
+        }
+    }
+
+    fn finish(&self, level: Level, groups: Vec<Vec<f64>>, diverged: usize) -> Result<Sampled> {
+        let dim = self.problem.cloud.dim();
+        if diverged > 0 {
+            let arrived: usize = groups.iter().map(|g| g.len() / dim).sum();
+            let total = (arrived + diverged) as u64;
+            self.ctx.warn(Warning::PathsDiverged {
+                level: level.to_string(),
+                diverged: diverged as u64,
+                total,
+            });
+        }
+        // A model all of whose paths diverged has no distribution to show; the count above tells of it.
+        let groups: Vec<Vec<f64>> = groups.into_iter().filter(|g| !g.is_empty()).collect();
+        anyhow::ensure!(
+            !groups.is_empty(),
+            "{level}: every path diverged; use more sampling.steps, or sampling.form = \"denoiser\""
+        );
+        Ok(Sampled { samples: LevelSamples::new(level, dim, groups)?, diverged })
+    }
+}
