@@ -137,7 +137,7 @@ pub struct Gaussianity {
 /// A standardised cumulant summarised over probe points.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Cumulant {
-    /// Mean over probes.
+    /// Mean over probes, each weighted by the ensemble's variance there.
     #[serde(with = "number")]
     pub mean: f64,
     /// Median over probes of the absolute value.

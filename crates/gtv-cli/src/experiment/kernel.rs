@@ -16,7 +16,7 @@ use rayon::prelude::*;
 const PROBES: usize = 2_000;
 /// Positions and times of the one-dimensional variance maps.
 const MAP: (usize, usize) = (81, 60);
-/// Members kept out of the gaussianity statistics would bias it: it needs at least this many.
+/// Fewer members than this say nothing about the shape of their distribution.
 const FEWEST_FOR_SHAPE: usize = 8;
 
 /// Points (x, t), and the members' predictions there.
@@ -110,30 +110,40 @@ impl Probes {
         if members < FEWEST_FOR_SHAPE {
             return Ok(None);
         }
-        let found = self.ensemble()?.gaussianity()?;
+        let ensemble = self.ensemble()?;
+        let (found, variance) = (ensemble.gaussianity()?, ensemble.moments().variance);
+        let typical = variance.iter().sum::<f64>() / variance.len() as f64;
+        // Where no feature reaches, the members agree to rounding: there is no shape to measure.
+        let alive: Vec<usize> =
+            (0..found.skewness_map.len()).filter(|i| variance[i / self.dim] > NEGLIGIBLE * typical).collect();
         // ŝ = a y + b x: the sign of a is that of the skewness, and nothing else changes.
         let sign =
             |q: usize| problem.spec.prediction.score_coefficients(&problem.schedule, self.t[q]).0.signum();
-        let skewness: Vec<f64> =
-            found.skewness_map.iter().enumerate().map(|(i, s)| sign(i / self.dim) * s).collect();
+        let skewness = alive.iter().map(|&i| sign(i / self.dim) * found.skewness_map[i]);
+        let kurtosis = alive.iter().map(|&i| found.excess_kurtosis_map[i]);
+        let weights: Vec<f64> = alive.iter().map(|&i| variance[i / self.dim]).collect();
         Ok(Some(Gaussianity {
             models: members,
-            probes: skewness.len(),
-            skewness: cumulant(&skewness, found.skewness_error),
-            excess_kurtosis: cumulant(&found.excess_kurtosis_map, found.excess_kurtosis_error),
+            probes: alive.len(),
+            skewness: cumulant(&skewness.collect::<Vec<_>>(), &weights, found.skewness_error),
+            excess_kurtosis: cumulant(&kurtosis.collect::<Vec<_>>(), &weights, found.excess_kurtosis_error),
         }))
     }
 }
 
+/// Variance, relative to its mean over probes, below which a probe is left out of the shape statistics.
+const NEGLIGIBLE: f64 = 1e-9;
+
 /// Coverage of every interval of a comparison.
 pub const CONFIDENCE: f64 = 0.95;
 
-fn cumulant(values: &[f64], standard_error: f64) -> Cumulant {
+/// Summary over probes; the mean weighs a probe by its variance, as the effective dynamics feel it.
+fn cumulant(values: &[f64], weights: &[f64], standard_error: f64) -> Cumulant {
     let count = values.len() as f64;
     let mut sizes: Vec<f64> = values.iter().map(|v| v.abs()).collect();
     sizes.sort_unstable_by(f64::total_cmp);
     Cumulant {
-        mean: values.iter().sum::<f64>() / count,
+        mean: values.iter().zip(weights).map(|(v, w)| v * w).sum::<f64>() / weights.iter().sum::<f64>(),
         median_abs: sizes[sizes.len() / 2],
         max_abs: sizes[sizes.len() - 1],
         standard_error,

@@ -134,6 +134,13 @@ impl Separable {
     pub fn apply_spatial(&self, spatial: &[f64], outputs: usize, x: &[f64], out: &mut [f64]) {
         let dim = self.dim();
         let mut factor = vec![0.0; self.space.iter().map(AxisBasis::len).max().unwrap_or(1)];
+        if dim == 1 && outputs == 1 {
+            for (x, o) in x.iter().zip(out) {
+                self.space[0].fill(*x, &mut factor);
+                *o = factor.iter().zip(spatial).map(|(f, w)| f * w).sum();
+            }
+            return;
+        }
         let mut scratch = vec![0.0; spatial.len()];
         for (x, o) in x.chunks_exact(dim).zip(out.chunks_exact_mut(outputs)) {
             // Contract one coordinate at a time, the slowest axis first.
