@@ -30,6 +30,14 @@ pub enum UsageError {
         /// Why not, and what to do.
         reason: String,
     },
+    /// A run folder or its files are not what the command needs.
+    #[error("{path}: {reason}")]
+    Run {
+        /// The folder or file.
+        path: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// A part of the program that this version does not have.
     #[error("{what} is not part of this version; {advice}")]
     Missing {

@@ -46,6 +46,12 @@ impl Progress {
         self.bar.inc(units);
     }
 
+    /// Reports `done` of `total` units, for work that knows its size by itself.
+    pub fn of(&self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
     /// Sets the number of units done, for work that counts by itself.
     pub fn set(&self, done: u64) {
         self.bar.set_position(done);

@@ -101,7 +101,7 @@ impl Sampler<'_> {
                 bar.advance(paths as u64);
                 !self.ctx.interrupt.raised()
             };
-            self.integrate(field, self.single_count(), lane(&level), &progress)
+            integrate(self.problem, field, self.single_count(), lane(&level), &progress)
         })?;
         self.finish(level, vec![x], diverged)
     }
@@ -127,7 +127,7 @@ impl Sampler<'_> {
                     let id = lane + model as u64;
                     let mut rng = self.problem.streams.stream(Purpose::TheoryModel, id, 0);
                     let field = draw(model, &mut rng);
-                    self.integrate(field.as_ref(), paths, id, &|_| !self.ctx.interrupt.raised())
+                    integrate(self.problem, field.as_ref(), paths, id, &|_| !self.ctx.interrupt.raised())
                 });
                 bar.advance(1);
                 drawn
@@ -155,26 +155,6 @@ impl Sampler<'_> {
         Ok((values, failed))
     }
 
-    fn integrate(
-        &self,
-        field: &dyn ScoreField,
-        paths: usize,
-        id: u64,
-        progress: dynamics::Progress,
-    ) -> Result<Samples> {
-        let Problem { config, sampling, times, streams, .. } = self.problem;
-        match config.sampling.lookup {
-            Lookup::Exact => Ok(PfOde::new(field, sampling)?.sample(paths, *streams, id, progress)),
-            Lookup::Grid => {
-                let defaults = LookupGrid::default();
-                let [lo, hi] = config.sampling.grid_range.unwrap_or([defaults.lo, defaults.hi]);
-                let grid = LookupGrid { lo, hi, len: config.sampling.grid_points.unwrap_or(defaults.len) };
-                let lookup = dynamics::Lookup::of_field(field, times, grid)?;
-                Ok(lookup.sample(paths, *streams, id, progress))
-            }
-        }
-    }
-
     fn finish(&self, level: Level, groups: Vec<Vec<f64>>, diverged: usize) -> Result<Sampled> {
         let dim = self.problem.cloud.dim();
         if diverged > 0 {
@@ -193,5 +173,29 @@ impl Sampler<'_> {
             "{level}: every path diverged; use more sampling.steps, or sampling.form = \"denoiser\""
         );
         Ok(Sampled { samples: LevelSamples::new(level, dim, groups)?, diverged })
+    }
+}
+
+/// Paths of one field by the config's sampler; `id` selects the random stream of the initial states.
+///
+/// # Errors
+/// A lookup table in more than two dimensions.
+pub fn integrate(
+    problem: &Problem,
+    field: &dyn ScoreField,
+    paths: usize,
+    id: u64,
+    progress: dynamics::Progress,
+) -> Result<Samples> {
+    let Problem { config, sampling, times, streams, .. } = problem;
+    match config.sampling.lookup {
+        Lookup::Exact => Ok(PfOde::new(field, sampling)?.sample(paths, *streams, id, progress)),
+        Lookup::Grid => {
+            let defaults = LookupGrid::default();
+            let [lo, hi] = config.sampling.grid_range.unwrap_or([defaults.lo, defaults.hi]);
+            let grid = LookupGrid { lo, hi, len: config.sampling.grid_points.unwrap_or(defaults.len) };
+            let lookup = dynamics::Lookup::of_field(field, times, grid)?;
+            Ok(lookup.sample(paths, *streams, id, progress))
+        }
     }
 }

@@ -6,6 +6,7 @@ mod ensemble;
 mod figure;
 mod kernel;
 mod levels;
+mod members;
 mod report;
 mod sample;
 mod score;

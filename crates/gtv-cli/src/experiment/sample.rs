@@ -1,13 +1,122 @@
-//! `gtv-cli sample`.
+//! `gtv-cli sample`: states at ε, from trained models or from the theory's law of learned models.
 
+use super::{compare, ensemble, levels, members};
 use crate::args::SampleArgs;
+use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
 use crate::failure::UsageError;
+use crate::io::{check_writable, write_npy};
+use crate::warnings::Warning;
+use anyhow::Result;
+use gtv_theory::ScoreField;
+use gtv_theory::estimator::Estimator;
+use gtv_theory::rng::{ChaCha8Rng, Purpose};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// Keeps the streams of this command apart from those of the levels of `compare`.
+const LANE: u64 = 64 << 40;
 
 /// Runs the command.
 ///
 /// # Errors
-/// [`UsageError::Missing`].
-pub fn run(_args: SampleArgs, _ctx: &Context) -> anyhow::Result<()> {
-    Err(UsageError::Missing { what: "gtv-cli sample".to_owned(), advice: "use gtv-cli score" }.into())
+/// A folder that is no trained run, a member that it does not have, an output that cannot be written.
+pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
+    if args.count == 0 {
+        let reason = "expected at least 1".to_owned();
+        return Err(UsageError::Argument { argument: "--count", value: "0".to_owned(), reason }.into());
+    }
+    let mut changes = args.changes.changes()?;
+    if let Some(closure) = args.theory {
+        let list = toml::Value::Array(vec![closure.name().into()]);
+        changes.push(Change::argument("theory.closures", list, format!("--theory {}", closure.name())));
+    }
+    let config = if args.run.is_dir() { args.run.join("config.toml") } else { args.run.clone() };
+    if args.run.is_file() && args.theory.is_none() {
+        return Err(UsageError::Run {
+            path: args.run.display().to_string(),
+            reason:
+                "this is a file; expected the folder of `gtv-cli train`, or add --theory CLOSURE to sample a \
+                     config's prediction"
+                    .to_owned(),
+        }
+        .into());
+    }
+    let problem = Loaded::read(Some(&config), &changes, ctx)?.build(ctx)?;
+    check_writable(&args.out)?;
+    let dim = problem.cloud.dim();
+    ctx.memory.check(
+        "the samples",
+        16.0 * args.count as f64 * dim as f64,
+        "16 bytes x N x D",
+        "ask for fewer samples at a time",
+    )?;
+    let (x, diverged) = match args.theory {
+        Some(_) => {
+            let laws = compare::theory(&problem, ctx)?;
+            let models = problem.config.theory.models;
+            draw(&problem, args.count, models, ctx, |_, rng| Ok(laws[0].sample_field(rng)))?
+        }
+        None => trained(&problem, &args, ctx)?,
+    };
+    if diverged > 0 {
+        let total = (diverged + x.len() / dim) as u64;
+        ctx.warn(Warning::PathsDiverged { level: "sample".to_owned(), diverged: diverged as u64, total });
+    }
+    write_npy(&args.out, &[x.len() / dim, dim], &x)?;
+    ctx.say(&format!("{}: {} samples in {dim} dimensions", args.out.display(), x.len() / dim))
+}
+
+fn trained(problem: &Problem, args: &SampleArgs, ctx: &Context) -> Result<(Vec<f64>, usize)> {
+    let count = problem.config.ensemble.members;
+    if let Some(member) = args.member
+        && member >= count
+    {
+        let reason = format!("the run has {count} members, counted from 0");
+        let value = member.to_string();
+        return Err(UsageError::Argument { argument: "--member", value, reason }.into());
+    }
+    if !args.run.join("members").is_dir() {
+        return Err(
+            UsageError::Run { path: args.run.display().to_string(), reason: untrained(&args.run) }.into()
+        );
+    }
+    let trainer = ensemble::trainer(problem)?;
+    let (first, models) = args.member.map_or((0, count), |member| (member, 1));
+    draw(problem, args.count, models, ctx, |model, _| {
+        Ok(Box::new(trainer.field(members::load(&args.run, problem, first + model)?)))
+    })
+}
+
+fn untrained(run: &Path) -> String {
+    let advice = format!("run `gtv-cli train CONFIG --out {}` first, or add --theory CLOSURE", run.display());
+    format!("it holds no trained members; {advice}")
+}
+
+/// `count` samples, equally from each of `models` fields, in the order of the models.
+fn draw(
+    problem: &Problem,
+    count: usize,
+    models: usize,
+    ctx: &Context,
+    field: impl Fn(usize, &mut ChaCha8Rng) -> Result<Box<dyn ScoreField>> + Sync,
+) -> Result<(Vec<f64>, usize)> {
+    let models = models.min(count);
+    let bar = ctx.progress("sampling", models as u64);
+    let parts: Vec<(Vec<f64>, usize)> = (0..models)
+        .into_par_iter()
+        .map(|model| {
+            ctx.interrupt.check()?;
+            let id = LANE + model as u64;
+            let field = field(model, &mut problem.streams.stream(Purpose::TheoryModel, id, 0))?;
+            let paths = count / models + usize::from(model < count % models);
+            let samples =
+                levels::integrate(problem, field.as_ref(), paths, id, &|_| !ctx.interrupt.raised())?;
+            ctx.interrupt.check()?;
+            bar.advance(1);
+            Ok((samples.x, samples.failed.diverged + samples.failed.exhausted))
+        })
+        .collect::<Result<_>>()?;
+    let diverged = parts.iter().map(|p| p.1).sum();
+    Ok((parts.into_iter().flat_map(|p| p.0).collect(), diverged))
 }
