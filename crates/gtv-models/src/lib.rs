@@ -5,6 +5,7 @@
 
 pub mod ensemble;
 pub mod error;
+pub mod figures;
 pub mod linear;
 
 pub use ensemble::{EnsembleOptions, LinearEnsemble};

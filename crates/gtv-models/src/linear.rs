@@ -11,6 +11,7 @@ use faer::linalg::matmul::{matmul, triangular};
 use faer::{Accum, Conj, MatMut, MatRef, Par};
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::estimator::{LinearField, LinearSpec};
+use gtv_theory::linalg::settle_vector_state;
 use gtv_theory::rng::Streams;
 use gtv_theory::training::{DsmSampler, Triples};
 use gtv_theory::{Features, ScoreField};
@@ -18,6 +19,10 @@ use std::sync::Arc;
 
 /// Rows of φ that are formed and multiplied at a time: bounds memory for large P; fixed, so that sums have one order.
 const BLOCK: usize = 1024;
+
+/// Rows of Ψ below this count as zero: their products could only be subnormal numbers, on which localized features
+/// otherwise spend most of the time.
+const TINY: f64 = 1e-154;
 
 /// Trains the members of a linear ensemble.
 #[derive(Clone)]
@@ -105,11 +110,13 @@ impl LinearTrainer {
     /// [`Error::Singular`] when γ is too small for the system at hand.
     pub fn fit(&self, triples: &Triples, member: u64) -> Result<Vec<f64>> {
         let labels = self.labels(triples);
-        if triples.len() < self.features.len() {
+        let weights = if triples.len() < self.features.len() {
             self.fit_dual(triples, &labels, member)
         } else {
             self.fit_primal(triples, &labels, member)
-        }
+        };
+        settle_vector_state();
+        weights
     }
 
     /// The labels √(w/P) y, P × D.
@@ -145,7 +152,10 @@ impl LinearTrainer {
         self.features.fill(&triples.x[from * dim..to * dim], &triples.t[from..to], out);
         for (row, &t) in out.chunks_exact_mut(self.features.len()).zip(&triples.t[from..to]) {
             let scale = self.row_scale(t, triples.len());
-            row.iter_mut().for_each(|v| *v *= scale);
+            for v in row {
+                let scaled = scale * *v;
+                *v = if scaled.abs() > TINY { scaled } else { 0.0 };
+            }
         }
     }
 
@@ -164,6 +174,8 @@ impl LinearTrainer {
             let y = MatRef::from_row_major_slice(&labels[from * dim..(from + len) * dim], len, dim);
             let out = MatMut::from_row_major_slice_mut(&mut weights, rows, dim);
             matmul(out, Accum::Add, psi, y, 1.0, Par::Seq);
+            // The next block's features are scalar code.
+            settle_vector_state();
         }
         solve_ridge(&mut gram, rows, self.spec.ridge, &mut weights, member)?;
         Ok(weights)

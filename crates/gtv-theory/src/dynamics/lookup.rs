@@ -216,14 +216,18 @@ impl Lookup {
         x.iter_mut().for_each(|u| *u = lo + spacing * *u);
     }
 
-    /// `paths` paths of model `member` on the calling thread, handed to `visit` chunk by chunk: the same paths as
-    /// [`Lookup::sample`], never all in memory.
-    pub fn for_each_chunk(&self, paths: usize, streams: Streams, member: u64, mut visit: impl FnMut(&[f64])) {
-        let mut x = vec![0.0; CHUNK.min(paths) * self.dim];
-        for (chunk, first) in (0..paths).step_by(CHUNK).enumerate() {
-            let rows = &mut x[..CHUNK.min(paths - first) * self.dim];
-            let mut rng = streams.stream(Purpose::Initial, member, chunk as u64);
-            draw_initial(&mut rng, &[0.0; 2][..self.dim], self.scale, rows);
+    /// `paths` paths of model `member` on the calling thread, handed to `visit` in batches of rows: the same paths
+    /// as [`Lookup::sample`], never all in memory.
+    pub fn for_each_batch(&self, paths: usize, streams: Streams, member: u64, mut visit: impl FnMut(&[f64])) {
+        // A batch of the plane's is large enough to use what one time's table brings into the cache.
+        let batch = CHUNK * if self.dim == 1 { 1 } else { 32 };
+        let mut x = vec![0.0; batch.min(paths) * self.dim];
+        for first in (0..paths).step_by(batch) {
+            let rows = &mut x[..batch.min(paths - first) * self.dim];
+            for (i, rows) in rows.chunks_mut(CHUNK * self.dim).enumerate() {
+                let mut rng = streams.stream(Purpose::Initial, member, (first / CHUNK + i) as u64);
+                draw_initial(&mut rng, &[0.0; 2][..self.dim], self.scale, rows);
+            }
             self.transport(rows);
             visit(rows);
         }

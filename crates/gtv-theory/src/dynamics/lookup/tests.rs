@@ -121,13 +121,15 @@ fn limits_a_fine_grid_is_the_exact_euler_sampler() {
 }
 
 #[test]
-fn identities_chunks_and_samples_are_the_same_paths() {
+fn identities_batches_and_samples_are_the_same_paths() {
     let field = smooth(2);
     let times = field.schedule.grid(TimeGrid::Uniform, 5).unwrap();
     let lookup = Lookup::of_field(&field, &times, LookupGrid { len: 30, ..Default::default() }).unwrap();
+    // More than one batch, and no whole number of chunks.
+    let paths = 35_000;
     let mut visited = Vec::new();
-    lookup.for_each_chunk(2500, Streams::new(7), 3, |x| visited.extend_from_slice(x));
-    assert_eq!(visited, lookup.sample(2500, Streams::new(7), 3, &unobserved).x);
+    lookup.for_each_batch(paths, Streams::new(7), 3, |x| visited.extend_from_slice(x));
+    assert_eq!(visited, lookup.sample(paths, Streams::new(7), 3, &unobserved).x);
 }
 
 #[test]
