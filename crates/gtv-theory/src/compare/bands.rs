@@ -1,6 +1,8 @@
 //! Spread between models: pointwise quartiles, mean and standard deviation over members of their densities.
 
 use super::bootstrap::quantile_sorted;
+use super::histogram::{Axis, Histogram, Normalisation};
+use super::levels::LevelSamples;
 use crate::error::{Error, Result, check_finite, check_len};
 use rayon::prelude::*;
 
@@ -46,9 +48,43 @@ pub fn between_model_bands(members: &[f64], cells: usize) -> Result<Bands> {
     Ok(Bands { mean: pick(0), std: pick(1), q25: pick(2), q75: pick(3) })
 }
 
+/// Density of a level on a grid (`mean`) and its spread between the level's groups.
+///
+/// With [`Normalisation::Inside`] each member's density is normalised by itself and then averaged, as in the published
+/// figures; with [`Normalisation::All`] the mean is the density of the mixture.
+///
+/// # Shapes
+/// `axes`: D, one or two; returns tables over the grid's cells, row-major.
+///
+/// # Errors
+/// [`Error::Shape`] when the number of axes is not D, and the errors of [`Histogram::count`].
+pub fn level_bands(level: &LevelSamples, axes: &[Axis], normalisation: Normalisation) -> Result<Bands> {
+    check_len("the grid's axes", level.dim(), axes.len())?;
+    let densities = level
+        .groups()
+        .par_iter()
+        .map(|group| Ok(Histogram::count(axes, group)?.density(normalisation)))
+        .collect::<Result<Vec<_>>>()?;
+    between_model_bands(&densities.concat(), axes.iter().map(Axis::len).product())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Level;
     use super::*;
+
+    #[test]
+    fn identities_density_of_a_level_is_the_mean_of_its_members() {
+        let axis = Axis::new(0.0, 1.0, 2).unwrap();
+        let groups = vec![vec![0.1, 0.2, 0.7, 5.0], vec![0.6, 0.8]];
+        let level = LevelSamples::new(Level::Ensemble, 1, groups).unwrap();
+        let all = level_bands(&level, &[axis], Normalisation::All).unwrap();
+        // Shares (½, ¼) and (0, 1) over cells of width ½.
+        assert_eq!(all.mean, vec![0.5, 1.25]);
+        let inside = level_bands(&level, &[axis], Normalisation::Inside).unwrap();
+        assert!((inside.mean[0] - 2.0 / 3.0).abs() < 1e-15 && (inside.mean[1] - 4.0 / 3.0).abs() < 1e-15);
+        assert!(level_bands(&level, &[axis; 2], Normalisation::All).is_err());
+    }
 
     #[test]
     fn identities_by_hand() {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 /// A sample is a copy when d₁ is below this share of d₂.
 pub const COPY_RATIO: f64 = 1.0 / 3.0;
 /// Queries and data points of one block of products.
-const QUERIES: usize = 64;
+const QUERIES: usize = 192;
 const POINTS: usize = 1024;
 /// Below this dimension summing squares directly beats matrix products.
 const DIRECT_DIM: usize = 8;
@@ -52,7 +52,10 @@ pub fn nearest_two(samples: &[f64], data: &PointCloud) -> Result<Neighbours> {
 pub(super) fn nearest_two_unchecked(samples: &[f64], data: &PointCloud) -> Neighbours {
     let found = match data.dim() {
         1 => by_sorting(samples, data),
-        dim if dim < DIRECT_DIM => directly(samples, data),
+        // A literal dimension lets the compiler unroll the sum of squares.
+        2 => directly(samples, data, 2),
+        3 => directly(samples, data, 3),
+        dim if dim < DIRECT_DIM => directly(samples, data, dim),
         _ => by_products(samples, data),
     };
     let mut out = Neighbours {
@@ -153,8 +156,8 @@ fn by_sorting(samples: &[f64], data: &PointCloud) -> Vec<Found> {
         .collect()
 }
 
-fn directly(samples: &[f64], data: &PointCloud) -> Vec<Found> {
-    let dim = data.dim();
+#[inline(always)]
+fn directly(samples: &[f64], data: &PointCloud, dim: usize) -> Vec<Found> {
     samples
         .par_chunks_exact(dim)
         .with_min_len(256)

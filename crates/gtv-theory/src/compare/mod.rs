@@ -23,7 +23,7 @@ mod sliced;
 mod summary;
 mod wasserstein;
 
-pub use bands::{Bands, between_model_bands};
+pub use bands::{Bands, between_model_bands, level_bands};
 pub use bootstrap::{Interval, Resamples, bootstrap_members, recentred_interval};
 pub use distances::{PairComparison, compare_levels};
 pub use divergence::{js, kl, smooth};

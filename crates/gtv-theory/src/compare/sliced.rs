@@ -5,7 +5,7 @@
 //! range that holds 99.8 % of the samples), so each W₂ is off by less than 2h, and far less where densities are smooth.
 
 use super::bootstrap::Resamples;
-use super::cells::{Cells, thin};
+use super::cells::{BLOCK, Cells, thin};
 use super::estimate::{Raw, mean_over_pairs};
 use super::levels::LevelSamples;
 use super::wasserstein::{directions, dot};
@@ -14,6 +14,8 @@ use crate::rng::Streams;
 use rayon::prelude::*;
 
 const CELLS: usize = 1024;
+/// Directions that share one reading of the samples.
+const BATCH: usize = 4;
 /// Samples that the cells are fitted to.
 const FIT: usize = 1 << 15;
 
@@ -32,24 +34,28 @@ pub(super) fn sliced_w2_raw(
     // Sums over directions of W₂², for each pair and resample, and between resamples of one level.
     let mut squares = vec![vec![0.0; rows]; pairs.len()];
     let mut nulls = vec![vec![0.0; (rows - 1) / 2]; levels.len()];
-    for direction in directions(dim, projections, streams)?.chunks_exact(dim) {
-        let cells = Cells::fit(some.chunks_exact(dim).map(|x| dot(x, direction)).collect(), CELLS);
+    for directions in directions(dim, projections, streams)?.chunks(BATCH * dim) {
+        let cells: Vec<Cells> = directions
+            .par_chunks_exact(dim)
+            .map(|direction| Cells::fit(some.chunks_exact(dim).map(|x| dot(x, direction)).collect(), CELLS))
+            .collect();
         let tables: Vec<Vec<f32>> = levels
             .iter()
             .zip(resamples)
-            .map(|(level, resamples)| table(level, resamples, &cells, direction))
+            .map(|(level, resamples)| table(level, resamples, &cells, directions))
             .collect::<Result<_>>()?;
-        let row = |level: usize, r: usize| &tables[level][r * cells.len()..(r + 1) * cells.len()];
+        let width = cells[0].len();
+        let distance = |a: usize, r: usize, b: usize, s: usize| -> f64 {
+            let row = |level: usize, r: usize| tables[level][r * width * cells.len()..].chunks_exact(width);
+            cells.iter().zip(row(a, r).zip(row(b, s))).map(|(cells, (a, b))| cells.w2_squared(a, b)).sum()
+        };
         for (&(a, b), squares) in pairs.iter().zip(&mut squares) {
-            squares
-                .par_iter_mut()
-                .enumerate()
-                .for_each(|(r, s)| *s += cells.w2_squared(row(a, r), row(b, r)));
+            squares.par_iter_mut().enumerate().for_each(|(r, s)| *s += distance(a, r, b, r));
         }
         for (level, null) in nulls.iter_mut().enumerate() {
             null.par_iter_mut()
                 .enumerate()
-                .for_each(|(k, s)| *s += cells.w2_squared(row(level, 2 * k + 1), row(level, 2 * k + 2)));
+                .for_each(|(k, s)| *s += distance(level, 2 * k + 1, level, 2 * k + 2));
         }
     }
     let root = |sum: f64| (sum / projections as f64).sqrt();
@@ -65,14 +71,32 @@ pub(super) fn sliced_w2_raw(
         .collect())
 }
 
-/// Shares in cells along a direction, for each resample: rows × cells.
-fn table(level: &LevelSamples, resamples: &Resamples, cells: &Cells, direction: &[f64]) -> Result<Vec<f32>> {
+/// Shares in the cells of each direction, for each resample: rows × (directions · cells).
+fn table(
+    level: &LevelSamples,
+    resamples: &Resamples,
+    cells: &[Cells],
+    directions: &[f64],
+) -> Result<Vec<f32>> {
     let (units, _) = level.units();
-    let mut masses = vec![0.0; units.len() * cells.len()];
-    masses.par_chunks_exact_mut(cells.len()).zip(&units).for_each(|(masses, unit)| match direction {
-        // Two dimensions are the common case and too short for the general inner product.
-        &[c, s] => cells.masses(unit.chunks_exact(2).map(|x| c * x[0] + s * x[1]), masses),
-        _ => cells.masses(unit.chunks_exact(direction.len()).map(|x| dot(x, direction)), masses),
+    let (dim, width) = (level.dim(), cells[0].len());
+    let mut masses = vec![0.0; units.len() * cells.len() * width];
+    masses.par_chunks_exact_mut(cells.len() * width).zip(&units).for_each(|(masses, unit)| {
+        let mut counts = vec![0u32; masses.len()];
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                // All directions of the batch look at a block of samples while it is in cache.
+                for block in unit.chunks(BLOCK * dim) {
+                    let directions = cells.iter().zip(directions.chunks_exact(dim));
+                    for ((cells, direction), counts) in directions.zip(counts.chunks_exact_mut(width)) {
+                        cells.count_block(block, direction, counts);
+                    }
+                }
+            },
+        );
+        let n = (unit.len() / dim) as f64;
+        masses.iter_mut().zip(counts).for_each(|(m, c)| *m = f64::from(c) / n);
     });
     Ok(resamples.mix(&masses)?.into_iter().map(|m| m as f32).collect())
 }

@@ -9,6 +9,7 @@ use super::settings::CompareSettings;
 use crate::data::PointCloud;
 use crate::error::{Result, check_len};
 use crate::rng::Streams;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -123,15 +124,20 @@ impl Spread<'_> {
             centre.iter_mut().zip(sums).for_each(|(c, s)| *c += s / rows as f64);
         }
         let listed = dim <= LISTED_DIM;
-        let mut features = Vec::new();
-        for unit in units {
-            let n = (unit.len() / dim) as f64;
-            features.extend(about(unit, &centre, listed).into_iter().map(|s| s / n));
-            if !listed {
-                let squares = unit.chunks_exact(dim).flat_map(|x| x.iter().zip(&centre));
-                features.push(squares.map(|(x, c)| (x - c) * (x - c)).sum::<f64>() / n);
-            }
-        }
+        let features: Vec<Vec<f64>> = units
+            .par_iter()
+            .map(|unit| {
+                let n = (unit.len() / dim) as f64;
+                let mut features: Vec<f64> =
+                    about(unit, &centre, listed).into_iter().map(|s| s / n).collect();
+                if !listed {
+                    let squares = unit.chunks_exact(dim).flat_map(|x| x.iter().zip(&centre));
+                    features.push(squares.map(|(x, c)| (x - c) * (x - c)).sum::<f64>() / n);
+                }
+                features
+            })
+            .collect();
+        let features = features.concat();
         let columns = features.len() / units.len();
         let mixed = self.resamples.mix(&features)?;
         if !listed {
@@ -163,16 +169,19 @@ impl Spread<'_> {
         let layout = Layout::new(data, radius);
         let per_unit = (settings.neighbour_work / (data.len() * dim * units.len()) as f64).max(1.0) as usize;
         let mut features = vec![0.0; units.len() * layout.columns()];
-        let mut samples = 0;
-        for (unit, row) in units.iter().zip(features.chunks_exact_mut(layout.columns())) {
-            let some = if unit.len() / dim <= per_unit {
-                Cow::Borrowed(*unit)
-            } else {
-                Cow::Owned(super::cells::thin(&[*unit], dim, per_unit))
-            };
-            layout.fill(&some, data, row);
-            samples += some.len() / dim;
-        }
+        let samples = features
+            .par_chunks_exact_mut(layout.columns())
+            .zip(units)
+            .map(|(row, unit)| {
+                let some = if unit.len() / dim <= per_unit {
+                    Cow::Borrowed(*unit)
+                } else {
+                    Cow::Owned(super::cells::thin(&[*unit], dim, per_unit))
+                };
+                layout.fill(&some, data, row);
+                some.len() / dim
+            })
+            .sum();
         let mixed = self.resamples.mix(&features)?;
         let column = |c: usize, domain| self.interval(&mixed, layout.columns(), domain, |row| row[c]);
         let shares = |range: std::ops::Range<usize>| range.map(|c| column(c, SHARE)).collect();
