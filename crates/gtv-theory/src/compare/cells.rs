@@ -56,10 +56,6 @@ impl Cells {
         self.uniform + 2 * TAILS
     }
 
-    pub fn width(&self, cell: usize) -> f64 {
-        self.edges[cell + 1] - self.edges[cell]
-    }
-
     /// The cell of x and the place in it, in [0, 1].
     #[inline]
     pub fn locate(&self, x: f64) -> (usize, f64) {
@@ -283,9 +279,9 @@ mod tests {
             let (w1, energy) = cells.w1_and_energy(&fa, &fb);
             let (mut w1_short, mut energy_short) = (1e-12, 1e-12);
             for c in 0..cells.len() {
-                let o = pa[c] + pb[c];
-                energy_short += 0.5 * cells.width(c) * o * o;
-                w1_short += if (fa[c] - fb[c]).abs() < o { 0.5 * cells.width(c) * o } else { 0.0 };
+                let (o, width) = (pa[c] + pb[c], cells.edges[c + 1] - cells.edges[c]);
+                energy_short += 0.5 * width * o * o;
+                w1_short += if (fa[c] - fb[c]).abs() < o { 0.5 * width * o } else { 0.0 };
             }
             a.sort_by(f64::total_cmp);
             b.sort_by(f64::total_cmp);
