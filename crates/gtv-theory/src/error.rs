@@ -94,6 +94,24 @@ pub enum Error {
         /// What the user can do.
         advice: &'static str,
     },
+    /// A state lies where noise of deficient rank cannot reach.
+    #[error(
+        "{name} {row} lies {distance:.3e} off the affine subspace that the noise reaches (rank {rank} in {dim} \
+         dimensions), where p(x|t) has no density and the score is undefined: give B full rank, or project the data \
+         onto one coset of its range"
+    )]
+    OffSubspace {
+        /// What lies there: a data point or a query.
+        name: &'static str,
+        /// Its row.
+        row: usize,
+        /// Its distance from the subspace, in data units.
+        distance: f64,
+        /// Rank of the noise factor B.
+        rank: usize,
+        /// D.
+        dim: usize,
+    },
     /// The combination of settings is not defined mathematically.
     #[error("{what} is not supported: {reason}")]
     Unsupported {

@@ -1,5 +1,6 @@
 //! What a closed-form score knows at (x, t): s = S⁻¹(αm − x), log p(x|t), m, Γ and C = α² S⁻¹ Γ S⁻¹.
 
+use crate::error::{Error, Result, check_finite};
 use serde::{Deserialize, Serialize};
 
 /// How much of the covariances Γ and C to compute.
@@ -63,11 +64,25 @@ impl Evaluation {
         for ((s, m), x) in self.score.iter_mut().zip(&self.posterior_mean).zip(x) {
             *s = (signal * m - x) / var;
         }
+        self.proxy_score_cov_isotropic(signal, var);
+    }
+
+    /// Fills C = (α/σ²)² Γ for isotropic noise.
+    pub(super) fn proxy_score_cov_isotropic(&mut self, signal: f64, var: f64) {
         // (α/σ²)² would overflow for σ² below 1e-154 although C does not: two factors, one after the other.
         let factor = signal / var;
         for (c, gamma) in self.proxy_score_cov.iter_mut().zip(&self.posterior_cov) {
             *c = factor * gamma * factor;
         }
+    }
+
+    /// Adds the queries of `other`, of the same dimension and kind, after these.
+    pub(super) fn append(&mut self, other: Self) {
+        self.score.extend(other.score);
+        self.log_density.extend(other.log_density);
+        self.posterior_mean.extend(other.posterior_mean);
+        self.posterior_cov.extend(other.posterior_cov);
+        self.proxy_score_cov.extend(other.proxy_score_cov);
     }
 
     /// Q.
@@ -106,4 +121,20 @@ impl Evaluation {
 
 fn ratio(trace: f64, norm: f64) -> f64 {
     if trace == 0.0 { 0.0 } else { trace / (trace + norm) }
+}
+
+/// Validates the input of an evaluation.
+pub(super) fn check_queries(queries: &[f64], dim: usize, t: f64) -> Result<()> {
+    if !(t.is_finite() && t > 0.0) {
+        return Err(Error::OutOfRange {
+            name: "t",
+            value: t,
+            expected: "a finite time above 0: the score of discrete data is singular at 0",
+        });
+    }
+    if !queries.len().is_multiple_of(dim) {
+        let expected = queries.len().div_ceil(dim) * dim;
+        return Err(Error::Shape { name: "queries", expected, found: queries.len() });
+    }
+    check_finite("queries", queries, dim)
 }

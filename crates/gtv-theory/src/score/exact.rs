@@ -3,9 +3,9 @@
 use super::ScoreField;
 use super::blocked::Dense;
 use super::direct::{Columns, Noise};
-use super::evaluation::{CovKind, Evaluation};
+use super::evaluation::{CovKind, Evaluation, check_queries};
 use crate::data::PointCloud;
-use crate::error::{Error, Result, check_finite};
+use crate::error::Result;
 use crate::schedule::Schedule;
 use rayon::prelude::*;
 
@@ -89,6 +89,10 @@ impl ExactScore {
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::NotFinite`] for the queries; [`Error::OutOfRange`] unless t > 0 and finite.
+    ///
+    /// [`Error::Shape`]: crate::Error::Shape
+    /// [`Error::NotFinite`]: crate::Error::NotFinite
+    /// [`Error::OutOfRange`]: crate::Error::OutOfRange
     pub fn evaluate(&self, queries: &[f64], t: f64, kind: CovKind) -> Result<Evaluation> {
         evaluate(&self.schedule, self.dim(), queries, t, kind, |noise, out| match &self.engine {
             Engine::Direct(columns) => self.direct(columns, noise, queries, out),
@@ -154,22 +158,6 @@ fn rows_mut(all: &mut [f64], values: usize, queries: usize) -> Vec<&mut [f64]> {
         return (0..queries.div_ceil(QUERY_CHUNK)).map(|_| Default::default()).collect();
     }
     all.chunks_mut(QUERY_CHUNK * values).collect()
-}
-
-/// Validates the input of an evaluation.
-pub(super) fn check_queries(queries: &[f64], dim: usize, t: f64) -> Result<()> {
-    if !(t.is_finite() && t > 0.0) {
-        return Err(Error::OutOfRange {
-            name: "t",
-            value: t,
-            expected: "a finite time above 0: the score of discrete data is singular at 0",
-        });
-    }
-    if !queries.len().is_multiple_of(dim) {
-        let expected = queries.len().div_ceil(dim) * dim;
-        return Err(Error::Shape { name: "queries", expected, found: queries.len() });
-    }
-    check_finite("queries", queries, dim)
 }
 
 impl ScoreField for ExactScore {

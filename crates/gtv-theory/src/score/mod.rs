@@ -1,17 +1,25 @@
 //! Score fields: s(x, t) = ∇ log p(x | t), exact, learned, averaged or sampled.
 
+mod anisotropic;
 mod blocked;
 mod blocked_cov;
+mod closed_form;
 mod direct;
 mod evaluation;
 mod exact;
 mod exact32;
 mod lanes;
+mod mixture;
+mod objective;
 mod real;
 
+pub use anisotropic::AnisotropicScore;
+pub use closed_form::ClosedForm;
 pub use evaluation::{CovKind, Evaluation};
 pub use exact::{ExactScore, Method};
 pub use exact32::ExactScore32;
+pub use mixture::MixtureScore;
+pub use objective::{Estimate, Objectives, objectives};
 
 use crate::schedule::Schedule;
 
