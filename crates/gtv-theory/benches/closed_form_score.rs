@@ -25,7 +25,9 @@ fn uniform(chunk: u64, count: usize) -> Vec<f64> {
 fn table(c: &mut Criterion) {
     let mut group = c.benchmark_group("table");
     group.measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(300)).sample_size(20);
-    for (points, dim) in [(3, 1), (6, 2), (100, 2), (1000, 2), (1000, 8), (1000, 64), (10_000, 64), (2_000, 784)] {
+    for (points, dim) in
+        [(3, 1), (6, 2), (100, 2), (1000, 2), (1000, 8), (1000, 64), (10_000, 64), (2_000, 784)]
+    {
         let queries = 256;
         let cloud = PointCloud::new(uniform(0, points * dim), dim).unwrap();
         let field = ExactScore::new(cloud, Schedule::paper(1e-5).unwrap());
