@@ -64,7 +64,7 @@ pub enum Warning {
     },
     /// The quadrature has not converged.
     #[error(
-        "{quantity}: the quadrature error is {relative:.1e} of the value; raise theory.times or lower theory.noise_spacing"
+        "{quantity}: the quadrature error is {relative:.1e} of the value; raise theory.times and lower theory.noise_spacing, or, in more than two dimensions, raise theory.quasi_nodes"
     )]
     Quadrature {
         /// What was integrated.

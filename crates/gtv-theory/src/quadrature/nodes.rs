@@ -152,17 +152,21 @@ impl Nodes {
                     jitter.clamp(1e-12, 1.0 - 1e-12)
                 }
             };
-            let t = lo + (hi - lo) * coordinate(0);
+            // As in the tensor rule, t = ε + (T − ε)s²: half the nodes lie in the first quarter of the times.
+            let s = coordinate(0);
+            let t = lo + (hi - lo) * s * s;
             let u = coordinate(1);
             let m = cumulative.partition_point(|c| *c <= u).min(cloud.len() - 1);
             let (alpha, sigma) = (schedule.signal(t), schedule.noise_std(t));
             for (d, mu) in cloud.point(m).iter().enumerate() {
                 nodes.x.push(alpha * mu + sigma * normal_quantile(coordinate(d + 2)));
             }
-            nodes.mass.push(1.0 / spec.quasi_nodes as f64);
+            nodes.mass.push(s);
             nodes.t.push(t);
             nodes.point.push(m as u32);
         }
+        let total: f64 = nodes.mass.iter().sum();
+        nodes.mass.iter_mut().for_each(|mass| *mass /= total);
         Ok(nodes)
     }
 
@@ -258,15 +262,14 @@ mod tests {
         let (one, second, _) = moments(&nodes, &schedule);
         assert!((one - 1.0).abs() < 1e-9);
         // Scrambled replicates are independent: their spread is the standard error.
-        let squares: Vec<f64> = nodes.x.chunks(3).map(|x| x[0] * x[0]).collect();
-        let means: Vec<f64> =
-            squares.chunks(REPLICATE).map(|c| c.iter().sum::<f64>() / REPLICATE as f64).collect();
-        let count = means.len() as f64;
+        let terms: Vec<f64> = (0..nodes.len()).map(|q| nodes.mass[q] * nodes.x[3 * q].powi(2)).collect();
+        let count = (nodes.len() / REPLICATE) as f64;
+        let means: Vec<f64> = terms.chunks(REPLICATE).map(|c| count * c.iter().sum::<f64>()).collect();
         let variance = means.iter().map(|m| (m - second).powi(2)).sum::<f64>() / (count - 1.0);
         let standard_error = (variance / count).sqrt();
         assert!((second - exact(&schedule, second_moment).0).abs() < 4.0 * standard_error, "{second}");
-        let overall = squares.iter().map(|s| (s - second).powi(2)).sum::<f64>() / squares.len() as f64;
-        let plain = (overall / squares.len() as f64).sqrt();
+        let n = terms.len() as f64;
+        let plain = (terms.iter().map(|v| (n * v - second).powi(2)).sum::<f64>() / n / n).sqrt();
         assert!(standard_error < 0.2 * plain, "quasi-random {standard_error}, plain Monte Carlo {plain}");
     }
 
