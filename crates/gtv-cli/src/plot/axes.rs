@@ -68,7 +68,11 @@ impl Axis {
 
     /// Ticks with their texts.
     pub fn marks(&self) -> Vec<(f64, String)> {
-        if self.log { log_marks(self.lo, self.hi) } else { linear_marks(self.lo, self.hi, self.ticks) }
+        if self.log {
+            log_marks(self.lo, self.hi, self.ticks)
+        } else {
+            linear_marks(self.lo, self.hi, self.ticks)
+        }
     }
 }
 
@@ -100,16 +104,22 @@ fn decimals_of(step: f64) -> usize {
         as usize
 }
 
-fn log_marks(lo: f64, hi: f64) -> Vec<(f64, String)> {
+fn log_marks(lo: f64, hi: f64, most: usize) -> Vec<(f64, String)> {
     let (first, last) = (lo.log10().floor() as i32, hi.log10().ceil() as i32);
-    let few = hi / lo < 300.0;
-    let factors: &[i32] = if few { &[1, 2, 5] } else { &[1] };
+    let decades = (hi / lo).log10();
+    let factors: &[i32] = match decades {
+        d if d < 1.3 => &[1, 2, 5],
+        d if d < 2.0 => &[1, 3],
+        _ => &[1],
+    };
+    let every = (decades / most.max(2) as f64).ceil().max(1.0) as i32;
+    let plain = first >= -3 && last <= 4;
     let inside = |v: f64| v >= lo * (1.0 - 1e-9) && v <= hi * (1.0 + 1e-9);
     (first..=last)
+        .filter(|e| e.rem_euclid(every) == 0)
         .flat_map(|e| factors.iter().map(move |&f| (f, e)))
         .filter_map(|(f, e)| {
             let v = f64::from(f) * 10f64.powi(e);
-            let plain = (-3..=3).contains(&e);
             let text = match (plain, f) {
                 (true, _) => format!("{:.*}", (-e).max(0) as usize, v),
                 (false, 1) => format!("10{}", superscript(e)),
@@ -300,9 +310,9 @@ pub struct Entry {
 /// # Errors
 /// If the backend fails.
 pub fn legend<B: DrawingBackend>(page: &Page<B>, rect: Rect, entries: &[Entry]) -> Result<f64> {
-    for (entry, (x, y)) in
-        entries.iter().zip(legend_places(rect, entries, |t| page.text_width(t, NORMAL, false)))
-    {
+    let wide = |t: &str| FALLBACK * page.text_width(t, NORMAL, false);
+    let places = legend_places(rect, entries, wide);
+    for (entry, &(x, y)) in entries.iter().zip(&places) {
         if entry.band {
             let swatch = Rect { x0: x, y0: y - 5.0, x1: x + 26.0, y1: y + 5.0 };
             page.block(swatch, faded(entry.style.color, 0.28))?;
@@ -314,10 +324,11 @@ pub fn legend<B: DrawingBackend>(page: &Page<B>, rect: Rect, entries: &[Entry]) 
         }
         page.text((x + 31.0, y), &entry.label, LEFT)?;
     }
-    Ok(legend_places(rect, entries, |t| page.text_width(t, NORMAL, false))
-        .last()
-        .map_or(0.0, |p| p.1 + 10.0 - rect.y0))
+    Ok(places.last().map_or(0.0, |p| p.1 + 10.0 - rect.y0))
 }
+
+/// Room for a wider typeface: an SVG is shown in the viewer's own where it lacks ours.
+const FALLBACK: f64 = 1.13;
 
 fn legend_places(rect: Rect, entries: &[Entry], width: impl Fn(&str) -> f64) -> Vec<(f64, f64)> {
     let (mut x, mut y) = (rect.x0, rect.y0 + 8.0);

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
-use super::axes::{Axis, CENTER, Entry, LEFT, NORMAL, Panel, SMALL, legend};
+use super::axes::{Axis, CENTER, Entry, LEFT, Panel, legend};
 use super::canvas::{Figure, Page, Rect, Text};
-use super::style::{INK, SOFT, faded, level_label, level_style};
+use super::style::{INK, SOFT, faded, level_label, level_rank, level_style};
 
 /// The density of one level.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +25,7 @@ pub struct DensityPanel {
     pub title: String,
     /// Positions: centres of bins.
     pub x: Vec<f64>,
-    /// Curves, later ones above earlier ones.
+    /// Curves, later ones above earlier ones; the legend lists them in the order of levels.
     pub curves: Vec<Curve>,
     /// Positions of the data, marked below the curves.
     pub data: Vec<f64>,
@@ -103,9 +103,10 @@ impl DensityPanel {
         }
         panel.axis_x()?;
         panel.axis_y()?;
+        let size = if rect.width() < 250.0 { 0.6 } else { 1.0 };
         for &datum in &self.data {
             let (x, y) = panel.at(datum, 0.0);
-            page.fill(&[(x - 4.5, y - 8.0), (x + 4.5, y - 8.0), (x, y)], INK)?;
+            page.fill(&[(x - 4.5 * size, y - 8.0 * size), (x + 4.5 * size, y - 8.0 * size), (x, y)], INK)?;
         }
         for (at, value) in self.cut_peaks(top) {
             let (x, y) = panel.at(at, top);
@@ -139,10 +140,12 @@ impl Densities {
                 None => levels.push((&curve.level, curve.band.is_some())),
             }
         }
+        levels.sort_by_key(|&(level, _)| level_rank(level));
+        let single = self.panels.len() == 1;
         let label = |(level, band): (&str, bool)| {
             let name = level_label(level);
             Entry {
-                label: if band { format!("{name} (band: quartiles of models)") } else { name },
+                label: if band && single { format!("{name} (band: quartiles of models)") } else { name },
                 style: level_style(level),
                 band,
             }
@@ -182,11 +185,7 @@ impl Figure for Densities {
             panel.paint(page, rect, x, if column == 0 { "density (1/units of x)" } else { "" })?;
         }
         if self.panels.is_empty() {
-            page.text(
-                (0.5 * width, 0.5 * height),
-                "no densities were saved",
-                Text { size: NORMAL.max(SMALL), ..CENTER },
-            )?;
+            page.text((0.5 * width, 0.5 * height), "no densities were saved", CENTER)?;
         }
         Ok(())
     }

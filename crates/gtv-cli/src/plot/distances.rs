@@ -1,22 +1,20 @@
-//! Distances between levels: dots with intervals, the resampling floor marked, one panel a metric.
+//! Distances between levels: one row a pair of levels, one panel a metric; dots with intervals, resampling floors marked.
 
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
 use super::axes::{Axis, CENTER, LEFT, Panel, RIGHT, SMALL};
-use super::canvas::{Figure, Page, Rect, Text};
+use super::canvas::{Color, Figure, Page, Rect, Text};
 use super::style::{GRID, INK, SOFT, level_style};
 use crate::record::Estimate;
 
-/// One distance.
+/// One pair of levels.
 #[derive(Debug, Clone)]
 pub struct Row {
     /// What is compared.
     pub label: String,
-    /// The level whose colour the dot takes.
+    /// The level whose colour the dots take.
     pub level: String,
-    /// The number.
-    pub estimate: Estimate,
 }
 
 /// The distances of one metric.
@@ -24,69 +22,66 @@ pub struct Row {
 pub struct MetricPanel {
     /// The metric, with its unit.
     pub label: String,
-    /// Rows, from the top.
-    pub rows: Vec<Row>,
+    /// One number a row, where there is one.
+    pub estimates: Vec<Option<Estimate>>,
 }
 
-/// A column of panels, one a metric.
+/// Panels side by side over the same rows.
 #[derive(Debug, Clone, Default)]
 pub struct DistancePlot {
-    /// Panels, from the top.
+    /// Rows, from the top.
+    pub rows: Vec<Row>,
+    /// Panels, from the left.
     pub panels: Vec<MetricPanel>,
+    /// Coverage of the intervals, for the key.
+    pub confidence: f64,
     /// What the figure shows, for readers who cannot see it.
     pub alt: String,
 }
 
 const ROW: f64 = 23.0;
-const AROUND: f64 = 62.0;
-const LABELS: f64 = 280.0;
-const WIDTH: f64 = 760.0;
+const ABOVE: f64 = 34.0;
+const BELOW: f64 = 46.0;
+const LABELS: f64 = 218.0;
+const GAP: f64 = 22.0;
 
 impl MetricPanel {
-    fn height(&self) -> f64 {
-        AROUND + ROW * self.rows.len().max(1) as f64
-    }
-
     /// Logarithmic over all that is drawn where that spans a factor of 8 and is positive, otherwise from zero.
     fn axis(&self) -> Axis {
-        let drawn = self.rows.iter().flat_map(|r| {
-            let e = r.estimate;
-            [e.value, e.lo, e.hi, e.floor]
-        });
+        let drawn = self.estimates.iter().flatten().flat_map(|e| [e.value, e.lo, e.hi, e.floor]);
         let drawn: Vec<f64> = drawn.filter(|v| v.is_finite()).collect();
         let hi = drawn.iter().copied().fold(0.0, f64::max);
-        let least = drawn.iter().copied().filter(|&v| v > 0.0).fold(f64::INFINITY, f64::min);
-        let values_positive = self.rows.iter().all(|r| r.estimate.value.is_nan() || r.estimate.value > 0.0);
-        if values_positive && least.is_finite() && hi / least > 8.0 {
-            Axis::log((0.8 * least).max(1e-5 * hi), 1.25 * hi, &self.label)
+        let positive = drawn.iter().copied().filter(|&v| v > 0.0);
+        let least_value = self.estimates.iter().flatten().map(|e| e.value).fold(f64::INFINITY, f64::min);
+        let least = positive.fold(f64::INFINITY, f64::min).max(0.05 * least_value);
+        if least_value > 0.0 && least.is_finite() && hi / least > 8.0 {
+            Axis { ticks: 5, ..Axis::log(0.8 * least, 1.25 * hi, &self.label) }
         } else {
-            Axis::linear(0.0, if hi > 0.0 { 1.08 * hi } else { 1.0 }, &self.label)
+            Axis { ticks: 4, ..Axis::linear(0.0, if hi > 0.0 { 1.08 * hi } else { 1.0 }, &self.label) }
         }
     }
 
-    fn paint<B: DrawingBackend>(&self, page: &Page<B>, rect: Rect) -> Result<()> {
-        let rows = self.rows.len().max(1) as f64;
-        let panel = Panel::new(page, rect, self.axis(), Axis::linear(0.0, rows, ""));
+    fn paint<B: DrawingBackend>(&self, page: &Page<B>, rect: Rect, rows: &[Row]) -> Result<()> {
+        let count = rows.len().max(1) as f64;
+        let panel = Panel::new(page, rect, self.axis(), Axis::linear(0.0, count, ""));
         panel.grid_x()?;
         let (lo, hi) = (panel.x.lo, panel.x.hi);
-        for (i, row) in self.rows.iter().enumerate() {
-            let (e, y) = (row.estimate, rows - i as f64 - 0.5);
+        for (i, (row, estimate)) in rows.iter().zip(&self.estimates).enumerate() {
+            let y = count - i as f64 - 0.5;
             let at = |v: f64| panel.at(v.clamp(lo, hi), y);
             let (_, level) = at(lo);
             page.line(&[(rect.x0, level), (rect.x1, level)], GRID, 0.5)?;
-            page.text((rect.x0 - 9.0, level), &row.label, RIGHT)?;
+            let Some(e) = estimate else { continue };
             let color = level_style(&row.level).color;
+            if e.floor.is_finite() {
+                floor_mark(page, at(e.floor))?;
+            }
             if e.lo.is_finite() && e.hi.is_finite() {
                 page.line(&[at(e.lo), at(e.hi)], color, 2.4)?;
                 for end in [e.lo, e.hi] {
                     let (x, y) = at(end);
                     page.line(&[(x, y - 4.0), (x, y + 4.0)], color, 1.4)?;
                 }
-            }
-            if e.floor.is_finite() {
-                let (x, y) = at(e.floor);
-                page.line(&[(x, y - 8.0), (x, y + 8.0)], INK, 1.2)?;
-                page.fill(&[(x - 3.5, y - 8.0), (x + 3.5, y - 8.0), (x, y - 3.5)], INK)?;
             }
             if e.value.is_finite() {
                 page.disc(at(e.value), 4.6, color)?;
@@ -99,34 +94,52 @@ impl MetricPanel {
     }
 }
 
+fn floor_mark<B: DrawingBackend>(page: &Page<B>, (x, y): (f64, f64)) -> Result<()> {
+    const FLOOR: Color = INK;
+    page.line(&[(x, y - 8.0), (x, y + 8.0)], FLOOR, 1.2)?;
+    page.fill(&[(x - 3.5, y - 8.0), (x + 3.5, y - 8.0), (x, y - 3.5)], FLOOR)
+}
+
+impl DistancePlot {
+    fn panel_width(&self) -> f64 {
+        match self.panels.len() {
+            0 | 1 => 480.0,
+            2 => 290.0,
+            3 => 220.0,
+            _ => 180.0,
+        }
+    }
+}
+
 impl Figure for DistancePlot {
     fn alt(&self) -> String {
         self.alt.clone()
     }
 
     fn size(&self) -> (f64, f64) {
-        let panels: f64 = self.panels.iter().map(MetricPanel::height).sum();
-        (WIDTH, 26.0 + panels.max(60.0))
+        let panels = self.panels.len().max(1) as f64;
+        (LABELS + panels * (self.panel_width() + GAP), ABOVE + ROW * self.rows.len().max(1) as f64 + BELOW)
     }
 
     fn paint<B: DrawingBackend>(&self, page: &Page<B>) -> Result<()> {
-        if self.panels.is_empty() {
-            return page.text((0.5 * WIDTH, 40.0), "no distances were saved", CENTER);
+        let (width, height) = self.size();
+        if self.panels.is_empty() || self.rows.is_empty() {
+            return page.text((0.5 * width, 0.5 * height), "no distances were saved", CENTER);
         }
         let key = Text { size: SMALL, color: SOFT, ..LEFT };
-        page.disc((LABELS + 4.0, 14.0), 4.0, SOFT)?;
-        page.line(&[(LABELS - 12.0, 14.0), (LABELS + 20.0, 14.0)], SOFT, 2.0)?;
-        page.text((LABELS + 28.0, 14.0), "estimate with 95 % bootstrap interval", key)?;
-        let x = LABELS + 238.0;
-        page.line(&[(x, 6.0), (x, 22.0)], INK, 1.2)?;
-        page.fill(&[(x - 3.5, 6.0), (x + 3.5, 6.0), (x, 10.5)], INK)?;
-        page.text((x + 9.0, 14.0), "floor: the same between equal distributions", key)?;
-        let mut top = 26.0;
-        for panel in &self.panels {
-            let height = panel.height();
-            let rect = Rect { x0: LABELS, y0: top + 8.0, x1: WIDTH - 22.0, y1: top + height - 46.0 };
-            panel.paint(page, rect)?;
-            top += height;
+        page.disc((LABELS + 16.0, 14.0), 4.0, SOFT)?;
+        page.line(&[(LABELS, 14.0), (LABELS + 32.0, 14.0)], SOFT, 2.0)?;
+        let percent = (100.0 * self.confidence).round();
+        page.text((LABELS + 40.0, 14.0), &format!("estimate, {percent} % bootstrap interval"), key)?;
+        floor_mark(page, (LABELS + 252.0, 14.0))?;
+        page.text((LABELS + 261.0, 14.0), "floor: the same for equal laws", key)?;
+        let (y0, y1) = (ABOVE, height - BELOW);
+        for (i, row) in self.rows.iter().enumerate() {
+            page.text((LABELS - 9.0, y0 + ROW * (i as f64 + 0.5)), &row.label, RIGHT)?;
+        }
+        for (i, panel) in self.panels.iter().enumerate() {
+            let x0 = LABELS + i as f64 * (self.panel_width() + GAP);
+            panel.paint(page, Rect { x0, y0, x1: x0 + self.panel_width(), y1 }, &self.rows)?;
         }
         Ok(())
     }

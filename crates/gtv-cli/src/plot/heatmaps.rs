@@ -130,7 +130,7 @@ impl Figure for Heatmaps {
             let (x0, y0) = (LEFT_SPACE + column as f64 * (w + GAP), TITLE + row as f64 * (h + TITLE));
             let rect = Rect { x0, y0, x1: x0 + w, y1: y0 + h };
             let axis = |(lo, hi), label: &str, shown| {
-                let ticks = if w < 200.0 { 4 } else { 6 };
+                let ticks = if columns > 1 { 4 } else { 6 };
                 let axis = Axis { ticks, ..Axis::linear(lo, hi, label) };
                 if shown { axis } else { axis.bare() }
             };

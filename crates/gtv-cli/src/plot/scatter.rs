@@ -3,15 +3,17 @@
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
-use super::axes::{Axis, CENTER, Panel, SMALL};
+use super::axes::{Axis, CENTER, Panel};
 use super::canvas::{Figure, Page, Rect, Text};
-use super::style::{SOFT, faded, level_label, level_style};
+use super::style::{SOFT, faded, level_style};
 
 /// One closure's variances.
 #[derive(Debug, Clone, Default)]
 pub struct ScatterPanel {
-    /// The level, as `theory_finite-p`.
+    /// The level, as `theory_finite-p`: decides the colour.
     pub level: String,
+    /// Title.
+    pub title: String,
     /// (ensemble, theory) at each probe point.
     pub pairs: Vec<(f64, f64)>,
 }
@@ -33,7 +35,7 @@ const SIDE: f64 = 220.0;
 
 impl Scatter {
     fn columns(&self) -> usize {
-        self.panels.len().clamp(1, 3)
+        if self.panels.len() == 4 { 2 } else { self.panels.len().clamp(1, 3) }
     }
 
     /// Both axes: all positive pairs, at most eight decades down from the largest.
@@ -79,10 +81,7 @@ impl Figure for Scatter {
             panel.axis_x()?;
             panel.axis_y()?;
             let title = Text { bold: true, ..CENTER };
-            page.text((0.5 * (rect.x0 + rect.x1), rect.y0 - 12.0), &level_label(&part.level), title)?;
-            let (x, y) = panel.at(hi, hi);
-            let note = Text { size: SMALL, color: SOFT, ..super::axes::RIGHT };
-            page.text((x - 22.0, y + 8.0), "equal", note)?;
+            page.text((0.5 * (rect.x0 + rect.x1), rect.y0 - 12.0), &part.title, title)?;
         }
         Ok(())
     }

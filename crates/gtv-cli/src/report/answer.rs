@@ -3,9 +3,11 @@
 //! Two distances are called different only where their intervals are disjoint; a distance is called above its floor
 //! only where its whole interval is.
 
+use std::collections::BTreeMap;
+
 use super::number::{bracket, estimate, plain};
-use crate::plot::style::{closure, level_rank, main_metric, metric_name, ranked};
-use crate::record::{Estimate, Record};
+use crate::plot::style::{closure, level_label, main_metric, metric_name, ranked};
+use crate::record::{Estimate, LevelSummary, Record};
 
 /// Below this a distance in the variance or the mean is called accurate.
 const ACCURATE: f64 = 0.1;
@@ -18,12 +20,15 @@ pub fn answer(record: &Record) -> Vec<String> {
     };
     let view = View { record, metric, name: metric_name(metric) };
     let mut said = Vec::new();
-    match view.closest() {
+    match view.main() {
         None => said.push("No theory level was compared with the ensemble.".into()),
         Some((closure, theory)) => {
-            said.push(view.headline(closure, theory));
-            said.extend(view.variance(closure, theory));
+            let variance = view.variance(closure, theory);
+            said.push(
+                [view.headline(closure, theory)].into_iter().chain(variance).collect::<Vec<_>>().join(" "),
+            );
             said.push(view.remainder(closure, theory));
+            said.extend(view.closer(closure, theory));
         }
     }
     said.extend(view.kernel());
@@ -31,17 +36,21 @@ pub fn answer(record: &Record) -> Vec<String> {
     said
 }
 
-/// The level name of the closure whose distance to the ensemble is least.
-pub fn closest_theory(record: &Record) -> Option<String> {
+/// Closures from the most to the least complete. The one that the answer is about is chosen by this order, not by
+/// its distance, so that luck among closures does not enter.
+const COMPLETENESS: [&str; 4] = ["shot-noise", "finite-p", "leading", "paper"];
+
+/// The level of the closure that the answer is about.
+pub fn main_theory(record: &Record) -> Option<String> {
     let metrics = record.metrics();
     let metric = main_metric(&metrics)?;
     let view = View { record, metric, name: String::new() };
-    view.closest().map(|(closure, _)| format!("theory_{closure}"))
+    view.main().map(|(closure, _)| format!("theory_{closure}"))
 }
 
 /// Levels of the attribution from the data to the ensemble, each adding one effect.
 pub fn chain(record: &Record) -> Vec<String> {
-    let theory = closest_theory(record);
+    let theory = main_theory(record);
     let known = |level: &str| {
         record.distances.contains_key(level) || record.distances.values().any(|to| to.contains_key(level))
     };
@@ -74,27 +83,34 @@ impl View<'_> {
         self.record.distance(level, "ensemble", self.metric).filter(|e| e.value.is_finite())
     }
 
-    fn closest(&self) -> Option<(&str, &Estimate)> {
+    fn closures(&self) -> Vec<(&str, &Estimate)> {
         let distances = &self.record.distances;
-        let levels = ranked(
-            distances
-                .iter()
-                .flat_map(|(a, to)| std::iter::once(a.as_str()).chain(to.keys().map(String::as_str))),
-        );
-        let theories = levels.into_iter().filter_map(|l| Some((closure(l)?, self.to_ensemble(l)?)));
-        theories.min_by(|a, b| a.1.value.total_cmp(&b.1.value).then(level_rank(a.0).cmp(&level_rank(b.0))))
+        let ends = |(a, to)| std::iter::once(a).chain(BTreeMap::keys(to)).map(String::as_str);
+        let levels = ranked(distances.iter().flat_map(ends));
+        levels.into_iter().filter_map(|l| Some((closure(l)?, self.to_ensemble(l)?))).collect()
+    }
+
+    fn main(&self) -> Option<(&str, &Estimate)> {
+        let rank = |name: &str| COMPLETENESS.iter().position(|c| *c == name).unwrap_or(COMPLETENESS.len());
+        self.closures().into_iter().min_by_key(|(name, _)| rank(name))
+    }
+
+    /// Closures that are clearly closer than the one the answer is about.
+    fn closer(&self, main: &str, theory: &Estimate) -> Option<String> {
+        let closures = self.closures().into_iter().filter(|(name, e)| *name != main && above(theory, e));
+        let named: Vec<String> = closures.map(|(name, e)| format!("{name} at {}", estimate(e))).collect();
+        (!named.is_empty()).then(|| format!("Closer than {main}: {}.", named.join(", ")))
     }
 
     fn headline(&self, closure: &str, theory: &Estimate) -> String {
         let others = [("mean_score", "the mean score alone"), ("pf_ode", "the true score")];
         let others: Vec<String> = others
             .iter()
-            .filter_map(|(level, what)| Some(format!("{what} at {}", estimate(self.to_ensemble(level)?))))
+            .filter_map(|(level, what)| Some(format!("{what} {}", estimate(self.to_ensemble(level)?))))
             .collect();
         let others = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
         format!(
-            "The theory ({closure}) predicts an average learned distribution at {} = {} from the trained \
-             ensemble's{others}.",
+            "The theory's average learned distribution (closure {closure}) lies {} = {} from the trained ensemble's{others}.",
             self.name,
             estimate(theory)
         )
@@ -126,8 +142,8 @@ impl View<'_> {
         }
         if theory.lo <= theory.floor {
             return format!(
-                "That is within the resampling floor ({floor}): at this sample size the theory and the ensemble cannot \
-                 be told apart."
+                "The theory's distance is within the resampling floor ({floor}): with this many models the theory and the ensemble cannot be \
+                 told apart; more of them (ensemble.members) would lower the floor."
             );
         }
         let excess = format!(
@@ -160,30 +176,34 @@ impl View<'_> {
         }
     }
 
-    /// The learned statistics themselves, for the closest closure.
+    /// The learned statistics themselves; shot-noise has the mean and covariance of finite-p.
     fn kernel(&self) -> Option<String> {
-        let (closure, _) = self.closest()?;
-        let k = self.record.kernel.get(closure)?;
+        let (closure, _) = self.main()?;
+        let kernel = &self.record.kernel;
+        let k = kernel.get(closure).or_else(|| kernel.get("finite-p").filter(|_| closure == "shot-noise"))?;
         let accurate = (k.variance_ratio - 1.0).abs() <= ACCURATE && k.mean_error <= ACCURATE;
         let verdict = if accurate { "are predicted accurately" } else { "are not predicted accurately" };
         Some(format!(
-            "The mean and the variance of the learned prediction itself {verdict}: relative error of the mean {}, \
+            "The mean and the variance of the learned prediction itself {verdict}: relative error of the mean {}{}, \
              predicted over measured variance {}, correlation of the two variance maps {}.",
             plain(k.mean_error),
+            k.mean_error_floor.map(|f| format!(" (floor {})", plain(f))).unwrap_or_default(),
             plain(k.variance_ratio),
             plain(k.correlation)
         ))
     }
 
+    /// Divergence that could change the numbers.
     fn lost(&self) -> Option<String> {
-        let lost: Vec<String> = self
-            .record
-            .levels
-            .iter()
-            .filter(|(_, l)| l.diverged > 0)
-            .map(|(name, l)| format!("{} of {} ({name})", l.diverged, l.diverged + l.samples))
-            .collect();
-        (!lost.is_empty())
-            .then(|| format!("Paths that diverged are left out of every number above: {}.", lost.join(", ")))
+        let share = |l: &LevelSummary| l.diverged as f64 / (l.diverged + l.samples).max(1) as f64;
+        let lost = self.record.levels.iter().filter(|(_, l)| share(l) > 1e-3);
+        let named: Vec<String> =
+            lost.map(|(name, l)| format!("{} % ({})", plain(100.0 * share(l)), level_label(name))).collect();
+        (!named.is_empty()).then(|| {
+            format!(
+                "Paths that diverged are left out of every number, and are not few: {}.",
+                named.join(", ")
+            )
+        })
     }
 }

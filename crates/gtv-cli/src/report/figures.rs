@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::answer::{chain, closest_theory};
-use crate::plot::style::{level_label, main_metric, metric_label, metric_name, ranked};
+use super::answer::{chain, main_theory};
+use super::tables::metrics;
+use crate::plot::style::{closure, level_label, metric_label, ranked};
 use crate::plot::{
     Curve, Densities, DensityPanel, DistancePlot, Figure, HeatPanel, Heatmaps, ImageGrid, ImageRow,
     MetricPanel, Row, Scatter, ScatterPanel,
@@ -100,13 +101,16 @@ fn data_points(arrays: &Arrays) -> Vec<Vec<f64>> {
 fn densities(record: &Record, arrays: &Arrays) -> Made<Densities> {
     let x = centres(&arrays.vector("x_edges")?);
     let levels = levels_with(arrays, "_density");
-    // Behind the others, so that its band hides nothing; the legend keeps this order.
-    let main = closest_theory(record);
-    let fields: Vec<&str> = levels.iter().copied().filter(|l| *l == "ensemble").collect();
-    let others = levels.iter().copied().filter(|l| *l != "ensemble");
-    let shown = |l: &&str| !l.starts_with("theory_") || main.as_deref().is_none_or(|m| m == *l);
-    let order = others.filter(shown).filter(|l| *l != "gaussian_empirical").chain(fields);
-    let curves: Vec<Curve> = order.filter_map(|l| curve(arrays, l, x.len(), l == "ensemble")).collect();
+    let main = main_theory(record);
+    let shown = |l: &&str| match *l {
+        "gaussian_empirical" => false,
+        l => !l.starts_with("theory_") || main.as_deref().is_none_or(|m| m == l),
+    };
+    // The theory is drawn last: it is the thinner line of the two that should coincide.
+    let mut order: Vec<&str> = levels.into_iter().filter(shown).collect();
+    order.sort_by_key(|l| l.starts_with("theory_"));
+    let curves: Vec<Curve> =
+        order.into_iter().filter_map(|l| curve(arrays, l, x.len(), l == "ensemble")).collect();
     if curves.is_empty() {
         return None;
     }
@@ -139,7 +143,8 @@ fn closures(arrays: &Arrays) -> Made<Densities> {
         return None;
     }
     let caption = "Each closure against the trained ensemble. Bands: quartiles between models, predicted and measured. \
-                   The Gaussian with the ensemble's own moments is the best any closure of second order could do."
+                   The Gaussian with the ensemble's own moments shows what a Gaussian closure gives when mean and \
+                   covariance are right."
         .into();
     let columns = if panels.len() == 4 { 2 } else { panels.len().min(3) };
     Some((
@@ -188,58 +193,49 @@ fn planes(arrays: &Arrays) -> Made<Heatmaps> {
     Some((maps, format!("Average density of x₀ at each level, on one colour scale; dots: the data.{cut}")))
 }
 
-fn metric_panel(record: &Record, metric: &str, pairs: &[(String, String, String)]) -> Option<MetricPanel> {
-    let row = |(a, b, label): &(String, String, String)| {
-        let estimate = *record.distance(a, b, metric)?;
-        let level = if b == "ensemble" { a.clone() } else { b.clone() };
-        Some(Row { label: label.clone(), level, estimate })
+/// A row of a distance plot: the two levels and their label.
+type Pair = (String, String, String);
+
+fn distance_plot(record: &Record, pairs: Vec<Pair>, alt: &str) -> Option<DistancePlot> {
+    let metrics = metrics(record);
+    let any = |(a, b, _): &Pair| metrics.iter().any(|m| record.distance(a, b, m).is_some());
+    let pairs: Vec<Pair> = pairs.into_iter().filter(any).collect();
+    let panel = |metric: &String| MetricPanel {
+        label: metric_label(metric),
+        estimates: pairs.iter().map(|(a, b, _)| record.distance(a, b, metric).copied()).collect(),
     };
-    let rows: Vec<Row> = pairs.iter().filter_map(row).collect();
-    (!rows.is_empty()).then(|| MetricPanel { label: metric_label(metric), rows })
+    let row = |(a, b, label): &Pair| {
+        let level = if b == "ensemble" { a.clone() } else { b.clone() };
+        Row { label: label.clone(), level }
+    };
+    (!pairs.is_empty()).then(|| DistancePlot {
+        rows: pairs.iter().map(row).collect(),
+        panels: metrics.iter().map(panel).collect(),
+        confidence: record.confidence,
+        alt: alt.into(),
+    })
 }
 
 fn distances(record: &Record) -> Made<DistancePlot> {
     let all =
         record.distances.iter().flat_map(|(a, to)| std::iter::once(a).chain(to.keys())).map(String::as_str);
-    let to_ensemble: Vec<_> = ranked(all)
-        .into_iter()
-        .filter(|l| *l != "ensemble")
-        .map(|l| (l.to_owned(), "ensemble".to_owned(), level_label(l)))
-        .collect();
-    let mut metrics = record.metrics();
-    if let Some(main) = main_metric(&metrics).map(str::to_owned) {
-        metrics.sort_by_key(|m| (*m != main, m.clone()));
-    }
-    let panels: Vec<MetricPanel> =
-        metrics.iter().filter_map(|m| metric_panel(record, m, &to_ensemble)).collect();
+    let levels = ranked(all).into_iter().filter(|l| *l != "ensemble");
+    let pairs = levels.map(|l| (l.to_owned(), "ensemble".to_owned(), level_label(l))).collect();
     let caption = "Distance of each level to the trained ensemble. A level whose interval reaches its floor cannot be told \
-                   from the ensemble at this sample size."
+                   from the ensemble with this many models."
         .into();
-    let alt = "Distances of each level to the trained ensemble, with intervals and floors".into();
-    (!panels.is_empty()).then_some((DistancePlot { panels, alt }, caption))
+    let alt = "Distances of each level to the trained ensemble, with intervals and floors";
+    Some((distance_plot(record, pairs, alt)?, caption))
 }
 
 fn attribution(record: &Record) -> Made<DistancePlot> {
     let levels = chain(record);
-    let pairs: Vec<_> = levels
-        .windows(2)
-        .map(|w| {
-            let label = format!("{} → {}", short(&w[0]), short(&w[1]));
-            (w[0].clone(), w[1].clone(), label)
-        })
-        .collect();
-    let metrics = record.metrics();
-    let metric = main_metric(&metrics)?;
-    let panels: Vec<MetricPanel> = metric_panel(record, metric, &pairs).into_iter().collect();
-    if panels.first().is_none_or(|p| p.rows.len() < 2) {
-        return None;
-    }
-    let caption = format!(
-        "The same distance ({}) between neighbours on the way from the data to the ensemble: each step adds one effect. \
-         Steps do not add up, since distances obey only the triangle inequality.",
-        metric_name(metric)
-    );
-    Some((DistancePlot { panels, alt: "Distances between neighbouring levels".into() }, caption))
+    let step = |w: &[String]| (w[0].clone(), w[1].clone(), format!("{} → {}", short(&w[0]), short(&w[1])));
+    let pairs = levels.windows(2).map(step).collect();
+    let caption = "The same distances between neighbours on the way from the data to the ensemble: each step adds one effect. \
+                   Steps do not add up; distances obey only the triangle inequality."
+        .into();
+    Some((distance_plot(record, pairs, "Distances between neighbouring levels")?, caption))
 }
 
 fn short(level: &str) -> String {
@@ -252,26 +248,38 @@ fn short(level: &str) -> String {
     }
 }
 
+/// Theory levels with an array `<level><suffix>`, those with the same numbers together, with their joint title.
+fn distinct_theories<'a>(arrays: &'a Arrays, suffix: &str) -> Vec<(&'a str, String)> {
+    let mut groups: Vec<Vec<&str>> = Vec::new();
+    let array = |level: &str| arrays.get(&format!("{level}{suffix}"));
+    for level in levels_with(arrays, suffix).into_iter().filter(|l| l.starts_with("theory_")) {
+        match groups.iter_mut().find(|g| array(g[0]) == array(level)) {
+            Some(group) => group.push(level),
+            None => groups.push(vec![level]),
+        }
+    }
+    let title = |group: &Vec<&str>| {
+        let closures: Vec<&str> = group.iter().filter_map(|l| closure(l)).collect();
+        format!("theory: {}", closures.join(", "))
+    };
+    groups.iter().map(|g| (g[0], title(g))).collect()
+}
+
 fn variances(arrays: &Arrays) -> Made<Scatter> {
     let ensemble = arrays.get("ensemble_var")?;
-    let panel = |level: &str| {
+    let panel = |(level, title): (&str, String)| {
         let theory = arrays.get(&format!("{level}_var")).filter(|a| a.len() == ensemble.len())?;
-        Some(ScatterPanel {
-            level: level.to_owned(),
-            pairs: ensemble.iter().copied().zip(theory.iter().copied()).collect(),
-        })
+        let pairs = ensemble.iter().copied().zip(theory.iter().copied()).collect();
+        Some(ScatterPanel { level: level.to_owned(), title, pairs })
     };
-    let levels = levels_with(arrays, "_var");
-    let panels: Vec<ScatterPanel> =
-        levels.into_iter().filter(|l| l.starts_with("theory_")).filter_map(panel).collect();
     let scatter = Scatter {
-        panels,
+        panels: distinct_theories(arrays, "_var").into_iter().filter_map(panel).collect(),
         x_label: "ensemble: tr Var y".into(),
         y_label: "theory: tr Var y".into(),
         alt: "Predicted against measured variance of the learned prediction".into(),
     };
     let caption = "Variance between models of the learned prediction y(x, t) at probe points: predicted against measured. A \
-                   theory that is right lies on the dashed line."
+                   theory that is right lies on the dashed line, up to the scatter of a variance over N models, √(2/N)."
         .into();
     (!scatter.panels.is_empty()).then_some((scatter, caption))
 }
@@ -280,14 +288,16 @@ fn variance_maps(arrays: &Arrays) -> Made<Heatmaps> {
     let (x, t) = (arrays.vector("map_x")?, arrays.vector("map_t")?);
     let range = |v: &[f64]| Some((*v.first()?, *v.last()?));
     let (xr, tr) = (range(&x)?, range(&t)?);
-    let panel = |source: &str| {
+    let panel = |source: &str, title: String| {
         let map = arrays.matrix(&format!("{source}_var_map")).filter(|m| m.dim() == (t.len(), x.len()))?;
-        let values = map.t().iter().copied().collect();
-        let title = level_label(source);
+        let values = map.t().iter().map(|v| v.max(0.0).sqrt()).collect();
         Some(HeatPanel { title, values, nx: x.len(), ny: t.len(), x: xr, y: tr, points: Vec::new() })
     };
-    let panels: Vec<HeatPanel> =
-        levels_with(arrays, "_var_map").iter().rev().filter_map(|l| panel(l)).collect();
+    let measured = panel("ensemble", level_label("ensemble"));
+    let highest = |p: &HeatPanel| p.values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
+    let top = measured.as_ref().map(highest).filter(|top| *top > 0.0);
+    let theories = distinct_theories(arrays, "_var_map").into_iter().filter_map(|(l, title)| panel(l, title));
+    let panels: Vec<HeatPanel> = measured.into_iter().chain(theories).collect();
     if panels.is_empty() {
         return None;
     }
@@ -296,12 +306,13 @@ fn variance_maps(arrays: &Arrays) -> Made<Heatmaps> {
         panels,
         x_label: "x".into(),
         y_label: "time t".into(),
-        value_label: "tr Var y (units of y²)".into(),
-        range: None,
+        value_label: "standard deviation of y (units of y)".into(),
+        range: top.map(|top| (0.0, top)),
         square: false,
-        alt: "Maps over x and t of the variance of the learned prediction, measured and predicted".into(),
+        alt: "Maps over x and t of the spread of the learned prediction, measured and predicted".into(),
     };
-    let caption = "Variance between models of the learned prediction y(x, t), measured and predicted, on one colour scale.";
+    let caption = "Standard deviation between models of the learned prediction y(x, t), measured and predicted, on the measured \
+                   one's colour scale.";
     Some((maps, caption.into()))
 }
 

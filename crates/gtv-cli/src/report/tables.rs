@@ -11,23 +11,19 @@ use crate::record::{Estimate, Interval, Record};
 #[derive(Serialize)]
 pub struct LevelRow {
     name: String,
-    key: String,
     meaning: &'static str,
     models: String,
     samples: String,
     diverged: String,
-    memorized: String,
-    nearest: String,
-    gap: String,
-    variance: String,
+    cells: Vec<Option<Cell>>,
 }
 
-/// A distance, with its interval and floor.
+/// A number with its interval and, for a distance, its floor.
 #[derive(Serialize)]
 pub struct Cell {
     value: String,
     bracket: String,
-    floor: String,
+    floor: Option<String>,
 }
 
 /// The distances between two levels, one cell a metric.
@@ -39,7 +35,14 @@ pub struct DistanceRow {
     cells: Vec<Option<Cell>>,
 }
 
-/// A titled list of cells.
+/// The shares of one level near each datum.
+#[derive(Serialize)]
+pub struct MassRow {
+    name: String,
+    cells: Vec<Option<Cell>>,
+}
+
+/// A titled list of texts.
 #[derive(Serialize)]
 pub struct Line {
     name: String,
@@ -65,8 +68,8 @@ fn meaning(level: &str) -> &'static str {
     }
 }
 
-fn some_interval(i: &Option<Interval>) -> String {
-    i.as_ref().map_or_else(|| "–".into(), interval)
+fn interval_cell(i: &Interval) -> Cell {
+    Cell { value: plain(i.value), bracket: bracket(i.lo, i.hi), floor: None }
 }
 
 /// The table of levels.
@@ -75,15 +78,13 @@ pub fn levels(record: &Record) -> Vec<LevelRow> {
         let l = &record.levels[key];
         LevelRow {
             name: level_label(key),
-            key: key.to_owned(),
             meaning: meaning(key),
             models: count(l.models),
             samples: count(l.samples),
             diverged: count(l.diverged),
-            memorized: some_interval(&l.memorized_fraction),
-            nearest: some_interval(&l.nearest_distance),
-            gap: some_interval(&l.gap_mass),
-            variance: some_interval(&l.total_variance),
+            cells: [&l.memorized_fraction, &l.nearest_distance, &l.gap_mass, &l.total_variance]
+                .map(|i| i.as_ref().map(interval_cell))
+                .into(),
         }
     };
     ranked(record.levels.keys().map(String::as_str)).into_iter().map(row).collect()
@@ -103,28 +104,48 @@ pub fn metric_labels(record: &Record) -> Vec<String> {
     metrics(record).iter().map(|m| metric_label(m)).collect()
 }
 
-fn cell(e: &Estimate) -> Cell {
-    Cell { value: plain(e.value), bracket: bracket(e.lo, e.hi), floor: plain(e.floor) }
+fn distance_cell(e: &Estimate) -> Cell {
+    Cell { value: plain(e.value), bracket: bracket(e.lo, e.hi), floor: Some(plain(e.floor)) }
 }
 
-/// Every pair of levels with a distance.
-pub fn distances(record: &Record) -> Vec<DistanceRow> {
+/// Each level's distances to the ensemble.
+pub fn to_ensemble(record: &Record) -> Vec<DistanceRow> {
+    let metrics = metrics(record);
+    let row = |level: &str| {
+        let cells: Vec<_> =
+            metrics.iter().map(|m| record.distance(level, "ensemble", m).map(distance_cell)).collect();
+        let any = cells.iter().any(Option::is_some);
+        any.then(|| DistanceRow { from: level_label(level), to: level_label("ensemble"), effect: "", cells })
+    };
+    named_levels(record).into_iter().filter(|l| *l != "ensemble").filter_map(row).collect()
+}
+
+/// Every other pair of levels with a distance.
+pub fn other_distances(record: &Record) -> Vec<DistanceRow> {
     let metrics = metrics(record);
     let mut rows = Vec::new();
-    for a in ranked(record.distances.keys().map(String::as_str)) {
-        for b in ranked(record.distances[a].keys().map(String::as_str)) {
-            let cells = metrics.iter().map(|m| record.distances[a][b].get(m).map(cell)).collect();
+    for a in ranked(record.distances.keys().map(String::as_str)).into_iter().filter(|a| *a != "ensemble") {
+        let ends = record.distances[a].keys().map(String::as_str);
+        for b in ranked(ends).into_iter().filter(|b| *b != "ensemble") {
+            let cells = metrics.iter().map(|m| record.distances[a][b].get(m).map(distance_cell)).collect();
             rows.push(DistanceRow { from: level_label(a), to: level_label(b), effect: "", cells });
         }
     }
     rows
 }
 
+/// Levels that have a distance or a summary.
+fn named_levels(record: &Record) -> Vec<&str> {
+    let ends = record.distances.iter().flat_map(|(a, to)| std::iter::once(a).chain(to.keys()));
+    ranked(ends.chain(record.levels.keys()).map(String::as_str))
+}
+
 /// Neighbours on the way from the data to the ensemble.
 pub fn attribution(record: &Record) -> Vec<DistanceRow> {
     let metrics = metrics(record);
     let row = |w: &[String]| {
-        let cells: Vec<_> = metrics.iter().map(|m| record.distance(&w[0], &w[1], m).map(cell)).collect();
+        let cells: Vec<_> =
+            metrics.iter().map(|m| record.distance(&w[0], &w[1], m).map(distance_cell)).collect();
         let any = cells.iter().any(Option::is_some);
         any.then(|| DistanceRow {
             from: level_label(&w[0]),
@@ -181,13 +202,13 @@ pub fn listed_data(record: &Record) -> usize {
     record.levels.values().map(|l| l.mass_near.len()).max().unwrap_or(0).min(LISTED)
 }
 
-/// Share of samples near each of the first data, and near none, by level.
-pub fn masses(record: &Record) -> Vec<Line> {
+/// Share of samples near each of the first data, by level.
+pub fn masses(record: &Record) -> Vec<MassRow> {
     let columns = listed_data(record);
     let row = |key: &str| {
-        let l = &record.levels[key];
-        let near = (0..columns).map(|i| l.mass_near.get(i).map_or_else(|| "–".into(), interval));
-        (!l.mass_near.is_empty()).then(|| Line { name: level_label(key), cells: near.collect() })
+        let near = &record.levels[key].mass_near;
+        let cells = (0..columns).map(|i| near.get(i).map(interval_cell)).collect();
+        (!near.is_empty()).then(|| MassRow { name: level_label(key), cells })
     };
     ranked(record.levels.keys().map(String::as_str)).into_iter().filter_map(row).collect()
 }
@@ -225,9 +246,7 @@ pub fn terminal_table(record: &Record) -> String {
         "floor".into(),
         "memorized".into(),
     ]];
-    let all =
-        record.distances.iter().flat_map(|(a, to)| std::iter::once(a).chain(to.keys())).map(String::as_str);
-    for level in ranked(all.chain(record.levels.keys().map(String::as_str))) {
+    for level in named_levels(record) {
         let e = record.distance(level, "ensemble", metric);
         let memorized = record.levels.get(level).and_then(|l| l.memorized_fraction.as_ref());
         rows.push([

@@ -1,0 +1,205 @@
+//! Claims about figures: each is the same picture in two formats, at its size, whatever the numbers are.
+
+use std::path::Path;
+
+use gtv_cli::plot::{
+    Curve, Densities, DensityPanel, DistancePlot, Figure, HeatPanel, Heatmaps, ImageGrid, ImageRow,
+    MetricPanel, Row, Scatter, ScatterPanel,
+};
+use gtv_cli::record::Estimate;
+
+/// Checks both files of a figure and returns the SVG's texts.
+fn drawn(figure: &impl Figure, stem: &Path) -> Vec<String> {
+    figure.draw(stem).unwrap();
+    let (width, height) = figure.size();
+    let svg = std::fs::read_to_string(stem.with_extension("svg")).unwrap();
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    let root = document.root_element();
+    let attribute = |name| root.attribute(name).unwrap().parse::<f64>().unwrap();
+    assert_eq!((attribute("width"), attribute("height")), (width, height));
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "a coordinate is not finite");
+    let frame = (4.0 * width + 1.0, 4.0 * height + 1.0);
+    for node in root.descendants() {
+        for (x, y) in coordinates(node) {
+            assert!(
+                (-1.0..=frame.0).contains(&x) && (-1.0..=frame.1).contains(&y),
+                "({x}, {y}) is off the page"
+            );
+        }
+        if node.has_tag_name("text") {
+            assert!(node.attribute("font-family").unwrap().ends_with("sans-serif"));
+        }
+    }
+
+    let file = std::io::BufReader::new(std::fs::File::open(stem.with_extension("png")).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((info.width, info.height), (2 * width.ceil() as u32, 2 * height.ceil() as u32));
+    let inked = pixels.iter().filter(|&&v| v < 128).count();
+    assert!(inked > 100, "the picture is empty");
+    root.descendants().filter_map(|n| n.is_text().then(|| n.text().unwrap().trim().to_owned())).collect()
+}
+
+/// Every point of an element, in fine units.
+fn coordinates(node: roxmltree::Node<'_, '_>) -> Vec<(f64, f64)> {
+    let number = |name: &str| node.attribute(name).and_then(|v| v.parse::<f64>().ok());
+    let mut points: Vec<_> = [("x", "y"), ("x1", "y1"), ("x2", "y2"), ("cx", "cy")]
+        .into_iter()
+        .filter_map(|(x, y)| number(x).zip(number(y)))
+        .collect();
+    for pair in node.attribute("points").unwrap_or("").split_whitespace() {
+        let (x, y) = pair.split_once(',').unwrap();
+        points.push((x.parse().unwrap(), y.parse().unwrap()));
+    }
+    points
+}
+
+fn densities(panels: usize, columns: usize) -> Densities {
+    let x: Vec<f64> = (0..100).map(|i| -1.5 + 0.03 * f64::from(i)).collect();
+    let bump = |width: f64| {
+        x.iter().map(|x| (-x * x / (2.0 * width * width)).exp() / (2.5 * width)).collect::<Vec<_>>()
+    };
+    let scaled = |f: f64| bump(0.2).iter().map(|v| f * v).collect::<Vec<_>>();
+    let curve = |level: &str, width| Curve { level: level.into(), density: bump(width), band: None };
+    let ensemble = Curve { band: Some((scaled(0.7), scaled(1.2))), ..curve("ensemble", 0.2) };
+    let curves = vec![curve("data", 0.01), curve("pf_ode", 0.1), ensemble, curve("theory_finite-p", 0.21)];
+    let panel =
+        DensityPanel { title: "ε = 0.01, P = 64".into(), x: x.clone(), curves, data: vec![-1.0, 0.0, 1.0] };
+    Densities { panels: vec![panel; panels], columns, alt: "densities".into() }
+}
+
+fn heatmaps(values: Vec<f64>, nx: usize, ny: usize, panels: usize) -> Heatmaps {
+    let panel = HeatPanel {
+        title: "t = 0.1".into(),
+        values,
+        nx,
+        ny,
+        x: (-2.0, 2.0),
+        y: (-2.0, 2.0),
+        points: vec![[0.0, 1.0], [9.0, 9.0]],
+    };
+    Heatmaps {
+        panels: vec![panel; panels],
+        columns: panels.min(5),
+        x_label: "x₁".into(),
+        y_label: "x₂".into(),
+        value_label: "tr C / (tr C + ‖s‖²)".into(),
+        range: None,
+        square: true,
+        alt: "maps".into(),
+    }
+}
+
+fn distances(estimates: Vec<Option<Estimate>>, panels: usize) -> DistancePlot {
+    let row = |i: usize| Row { label: format!("level {i}"), level: ["pf_ode", "theory_paper"][i % 2].into() };
+    DistancePlot {
+        rows: (0..estimates.len()).map(row).collect(),
+        panels: vec![MetricPanel { label: "W₁ (units of x)".into(), estimates }; panels],
+        confidence: 0.95,
+        alt: "distances".into(),
+    }
+}
+
+fn scatter(pairs: Vec<(f64, f64)>, panels: usize) -> Scatter {
+    let panel = ScatterPanel { level: "theory_leading".into(), title: "theory: leading".into(), pairs };
+    Scatter {
+        panels: vec![panel; panels],
+        x_label: "ensemble".into(),
+        y_label: "theory".into(),
+        alt: "variances".into(),
+    }
+}
+
+fn images(samples: Vec<f64>, nearest: Vec<f64>) -> ImageGrid {
+    let row = ImageRow { level: "ensemble".into(), samples, nearest };
+    ImageGrid { rows: vec![row.clone(), row], shape: [8, 8], alt: "images".into() }
+}
+
+#[test]
+fn identities_every_kind_of_figure_is_two_valid_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let estimate = |value| Some(Estimate { value, lo: 0.9 * value, hi: 1.2 * value, floor: 0.002 });
+
+    let texts = drawn(&densities(1, 1), &at("one"));
+    for text in
+        ["data, smoothed to ε", "PF-ODE, true score", "theory: finite-p", "density (1/units of x)", "x₀"]
+    {
+        assert!(texts.iter().any(|t| t == text), "{text} is missing from {texts:?}");
+    }
+    assert!(
+        texts.iter().any(|t| t.starts_with("to 4")),
+        "the cut peak's height (40) is missing from {texts:?}"
+    );
+    drawn(&densities(15, 5), &at("fig2"));
+
+    let map = (0..100 * 100).map(|i| (f64::from(i) * 0.01).sin().powi(2)).collect();
+    let texts = drawn(&heatmaps(map, 100, 100, 20), &at("fig1"));
+    assert_eq!(texts.iter().filter(|t| *t == "t = 0.1").count(), 20);
+    assert!(texts.iter().any(|t| t == "tr C / (tr C + ‖s‖²)"));
+
+    let texts = drawn(&distances(vec![estimate(0.3), None, estimate(0.01)], 4), &at("distances"));
+    assert!(texts.iter().any(|t| t == "level 2") && texts.iter().any(|t| t == "W₁ (units of x)"));
+
+    let cloud = (1..200).map(|i| (1e-6 * f64::from(i * i), 1.1e-6 * f64::from(i * i))).collect();
+    drawn(&scatter(cloud, 4), &at("scatter"));
+    let pixels = |n: usize| (0..64 * n).map(|i| (i % 17) as f64).collect::<Vec<_>>();
+    drawn(&images(pixels(12), pixels(12)), &at("images"));
+}
+
+#[test]
+fn limits_degenerate_numbers_still_make_figures() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let nan = f64::NAN;
+
+    drawn(&Densities::default(), &at("no-panels"));
+    let flat = |x: Vec<f64>, y: Vec<f64>| DensityPanel {
+        curves: vec![Curve { level: "ensemble".into(), density: y.clone(), band: Some((y.clone(), y)) }],
+        x,
+        ..DensityPanel::default()
+    };
+    for (i, panel) in [
+        flat(vec![], vec![]),
+        flat(vec![0.5], vec![1.0]),
+        flat(vec![0.0, 1.0], vec![0.0, 0.0]),
+        flat(vec![0.0, 1.0, 2.0], vec![nan, f64::INFINITY, 1.0]),
+        flat(vec![0.0, 1.0], vec![1e-300, 1e300]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        drawn(&Densities { panels: vec![panel], columns: 3, alt: String::new() }, &at(&format!("flat{i}")));
+    }
+
+    drawn(&Heatmaps::default(), &at("no-maps"));
+    drawn(&heatmaps(vec![0.0; 4], 2, 2, 1), &at("zero"));
+    drawn(&heatmaps(vec![nan; 4], 2, 2, 1), &at("undefined"));
+    drawn(&heatmaps(vec![1.0], 1, 1, 2), &at("one-bin"));
+    drawn(&heatmaps(vec![1.0; 3], 2, 2, 1), &at("wrong-size"));
+
+    let estimate = |value, lo, hi, floor| Some(Estimate { value, lo, hi, floor });
+    drawn(&DistancePlot::default(), &at("no-distances"));
+    drawn(&distances(vec![None], 1), &at("missing"));
+    drawn(&distances(vec![estimate(0.0, 0.0, 0.0, 0.0)], 2), &at("equal"));
+    drawn(
+        &distances(vec![estimate(nan, nan, nan, nan), estimate(1.0, 1e-9, f64::INFINITY, 0.1)], 3),
+        &at("infinite"),
+    );
+
+    drawn(&Scatter::default(), &at("no-pairs"));
+    drawn(&scatter(vec![(0.0, 0.0), (nan, 1.0), (-1.0, 2.0)], 1), &at("not-positive"));
+    drawn(&scatter(vec![(1.0, 1.0)], 1), &at("one-pair"));
+
+    drawn(&ImageGrid::default(), &at("no-images"));
+    drawn(&images(vec![0.0; 64], vec![]), &at("no-nearest"));
+    drawn(&images(vec![nan; 128], vec![3.0; 100]), &at("short-nearest"));
+}
+
+#[test]
+fn identities_a_figure_is_drawn_the_same_twice() {
+    let figure = densities(2, 2);
+    assert_eq!(figure.svg().unwrap(), figure.svg().unwrap());
+    assert_eq!(figure.png().unwrap(), figure.png().unwrap());
+}
