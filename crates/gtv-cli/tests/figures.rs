@@ -38,7 +38,7 @@ fn drawn(figure: &impl Figure, stem: &Path) -> Vec<String> {
     assert_eq!((info.width, info.height), (2 * width.ceil() as u32, 2 * height.ceil() as u32));
     let inked = pixels.iter().filter(|&&v| v < 128).count();
     assert!(inked > 100, "the picture is empty");
-    root.descendants().filter_map(|n| n.is_text().then(|| n.text().unwrap().trim().to_owned())).collect()
+    root.descendants().filter(|n| n.is_text()).map(|n| n.text().unwrap().trim().to_owned()).collect()
 }
 
 /// Every point of an element, in fine units.

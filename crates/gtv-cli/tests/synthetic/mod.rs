@@ -199,7 +199,7 @@ pub fn two_dimensions() -> Saved {
         let value = |x: f64, y: f64| {
             let peak =
                 |p: &[f64; 2]| (-((x - p[0]).powi(2) + (y - p[1]).powi(2)) / (2.0 * width * width)).exp();
-            data.iter().map(peak).sum::<f64>() / (8.0 * 3.1416 * width * width)
+            data.iter().map(peak).sum::<f64>() / (8.0 * std::f64::consts::PI * width * width)
         };
         let values =
             (0..60).flat_map(|i| (0..60).map(move |j| (i, j))).map(|(i, j)| value(at(i), at(j))).collect();
