@@ -23,10 +23,11 @@ pub fn answer(record: &Record) -> Vec<String> {
     match view.main() {
         None => said.push("No theory level was compared with the ensemble.".into()),
         Some((closure, theory)) => {
-            let variance = view.variance(closure, theory);
-            said.push(
-                [view.headline(closure, theory)].into_iter().chain(variance).collect::<Vec<_>>().join(" "),
-            );
+            let mut first = view.headline(closure, theory);
+            if let Some(variance) = view.variance(closure, theory) {
+                first = format!("{first} {variance}");
+            }
+            said.push(first);
             said.push(view.remainder(closure, theory));
             said.extend(view.closer(closure, theory));
         }
