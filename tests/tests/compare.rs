@@ -1,0 +1,183 @@
+//! `compare`, `train`, `sample`, `figure` and `report` as a user runs them, at sizes that take seconds.
+
+use gtv_tests::Bench;
+use ndarray::{Array1, Array2};
+use ndarray_npy::NpzReader;
+use std::fs::File;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const SMALL: &str = "[model]\nsamples = 300\n[model.features]\nx = 8\nt = 8\n[ensemble]\nmembers = 12\n\
+                     [sampling]\npaths = 400\n[theory]\nmodels = 12\npaths = 400\n[compare]\nbootstrap = 40\n";
+
+fn bench() -> Bench {
+    let bench = Bench::new(env!("CARGO_BIN_EXE_gtv-cli-under-test"));
+    bench.file("small.toml", SMALL);
+    bench
+}
+
+fn summary(bench: &Bench, run: &str) -> serde_json::Value {
+    let text = std::fs::read_to_string(bench.path(run).join("summary.json")).expect("summary.json is there");
+    serde_json::from_str(&text).expect("summary.json is JSON")
+}
+
+/// Everything of a summary but what a clock or a path decides.
+fn numbers(bench: &Bench, run: &str) -> serde_json::Value {
+    let mut value = summary(bench, run);
+    for key in ["timing", "command"] {
+        value.as_object_mut().expect("an object").remove(key);
+    }
+    value
+}
+
+fn vector(bench: &Bench, run: &str, name: &str) -> Vec<f64> {
+    let file = File::open(bench.path(run).join("arrays.npz")).expect("arrays.npz is there");
+    let array: Array1<f64> = NpzReader::new(file).expect("an npz").by_name(name).expect("the array");
+    array.to_vec()
+}
+
+#[test]
+fn compare_writes_what_the_contract_names() {
+    let bench = bench();
+    let run = bench.line("compare small.toml --out run --seed 3");
+    run.done();
+    assert!(run.stdout.contains("theory_finite-p") && run.stdout.contains("report.html"), "{}", run.stdout);
+    let record = summary(&bench, "run");
+    let levels = [
+        "data",
+        "pf_ode",
+        "mean_score",
+        "theory_paper",
+        "theory_leading",
+        "theory_finite-p",
+        "theory_shot-noise",
+        "gaussian_empirical",
+        "ensemble",
+    ];
+    for (i, a) in levels.iter().enumerate() {
+        for b in &levels[i + 1..] {
+            for metric in ["w1", "kl", "js", "energy"] {
+                for field in ["value", "lo", "hi", "floor"] {
+                    let number = record["distances"][a][b][metric][field].as_f64();
+                    assert!(number.is_some_and(|v| v >= 0.0), "distances.{a}.{b}.{metric}.{field}");
+                }
+            }
+        }
+        let density = vector(&bench, "run", &format!("{a}_density"));
+        let mass: f64 = density.iter().sum::<f64>() * 3.0 / density.len() as f64;
+        assert!(mass > 0.5 && mass <= 1.0 + 1e-12, "{a}: {mass} of the mass is in the window");
+    }
+    for closure in ["paper", "leading", "finite-p", "shot-noise"] {
+        for number in ["mean_error", "variance_ratio", "correlation"] {
+            assert!(record["kernel"][closure][number].is_f64(), "kernel.{closure}.{number}");
+        }
+    }
+    assert_eq!((record["schema"].as_u64(), record["seed"].as_u64()), (Some(1), Some(3)));
+    assert!(record["timing"].is_object() && record["gaussianity"].is_object());
+    assert_eq!(vector(&bench, "run", "ensemble_q25").len() + 1, vector(&bench, "run", "x_edges").len());
+    let page = std::fs::read_to_string(bench.path("run").join("report.html")).expect("report.html is there");
+    assert!(page.contains("<svg") && !page.contains("src=\"http"), "the report is self-contained");
+    assert!(!bench.path("run").join("parts").exists(), "partial results are removed");
+
+    // The report again, from the saved numbers alone.
+    std::fs::remove_file(bench.path("run").join("report.html")).expect("removed");
+    bench.line("report run").done();
+    let again = std::fs::read_to_string(bench.path("run").join("report.html")).expect("rendered again");
+    assert_eq!(page, again);
+}
+
+#[test]
+fn results_depend_on_the_seed_but_not_on_the_threads() {
+    let bench = bench();
+    bench.line("compare small.toml --out one --threads 1 --quiet").done();
+    bench.line("compare small.toml --out two --threads 2 --quiet").done();
+    bench.line("compare small.toml --out other --seed 1 --quiet").done();
+    assert_eq!(numbers(&bench, "one"), numbers(&bench, "two"));
+    assert_ne!(numbers(&bench, "one")["distances"], numbers(&bench, "other")["distances"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_comparison_resumes_to_the_same_numbers() {
+    let bench = bench();
+    let line = "compare small.toml --set sampling.paths=20000 --quiet --out";
+    let start = |out: &str| {
+        let mut command = Command::new(bench.program());
+        command.args(line.split_whitespace()).arg(out).current_dir(bench.folder()).spawn().expect("it starts")
+    };
+    let mut undisturbed = start("whole");
+    assert!(undisturbed.wait().expect("it ends").success());
+
+    // Killed as soon as some member is saved, then once more, then left alone.
+    let parts = bench.path("killed").join("parts");
+    let saved = || std::fs::read_dir(&parts).map_or(0, Iterator::count);
+    for target in [3, 20] {
+        let mut child = start("killed");
+        let limit = Instant::now() + Duration::from_secs(120);
+        while saved() < target && child.try_wait().expect("its state").is_none() {
+            assert!(Instant::now() < limit, "no part was saved");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+    }
+    // A part that a failing disk has damaged is named and computed again.
+    if let Some(part) = std::fs::read_dir(&parts).ok().and_then(|mut d| d.next()) {
+        let path = part.expect("an entry").path();
+        let mut bytes = std::fs::read(&path).expect("read");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).expect("written");
+    }
+    assert!(start("killed").wait().expect("it ends").success());
+    let mut resumed = numbers(&bench, "killed");
+    // The damaged part is told of; nothing else differs.
+    resumed["warnings"] = numbers(&bench, "whole")["warnings"].clone();
+    assert_eq!(numbers(&bench, "whole"), resumed);
+    let bytes = |run: &str| std::fs::read(bench.path(run).join("arrays.npz")).expect("arrays.npz");
+    assert_eq!(bytes("whole"), bytes("killed"));
+}
+
+#[test]
+fn trained_members_are_saved_and_sampled() {
+    let bench = bench();
+    bench.line("train small.toml --model linear --members 3 --samples 200 --out run").done();
+    for member in 0..3 {
+        assert!(bench.path(&format!("run/members/member-{member:05}.safetensors")).is_file());
+    }
+    bench.line("sample run --count 100 --out all.npy").done();
+    bench.line("sample run --count 100 --member 1 --out one.npy").done();
+    bench.line("sample run --count 100 --theory leading --out theory.npy").done();
+    bench.line("sample small.toml --count 7 --theory shot-noise --out shot.npy").done();
+    for (name, count) in [("all.npy", 100), ("one.npy", 100), ("theory.npy", 100), ("shot.npy", 7)] {
+        let x: Array2<f64> = ndarray_npy::read_npy(bench.path(name)).expect("an npy file");
+        assert_eq!(x.shape(), [count, 1]);
+        assert!(x.iter().all(|v| v.is_finite()));
+    }
+    bench.line("train --resume --out run").done();
+}
+
+#[test]
+fn bad_requests_are_refused() {
+    let bench = bench();
+    bench.line("train small.toml --members 2 --out run --quiet").done();
+    bench.line("sample run --count 5 --member 2 --out x.npy").refused(2, &["--member", "2 members"]);
+    bench.line("sample run --count 0 --out x.npy").refused(2, &["--count"]);
+    bench.line("sample small.toml --count 5 --out x.npy").refused(2, &["small.toml", "--theory"]);
+    bench.file("run/members/member-00001.safetensors", b"not safetensors");
+    bench.line("sample run --count 5 --out x.npy").refused(2, &["member-00001", "train again"]);
+    bench.line("train small.toml --width 64 --out w").refused(2, &["--width", "linear"]);
+    bench.line("compare small.toml --set ensemble.members=0 --out z").refused(2, &["ensemble.members"]);
+    bench.line("compare missing.toml --out z").refused(2, &["missing.toml"]);
+    bench.line("report run").refused(2, &["run"]);
+    assert!(!bench.path("z").exists() && !bench.path("x.npy").exists());
+}
+
+#[test]
+fn figure_one_is_written() {
+    let bench = bench();
+    bench.line("figure fig1 --out figures").done();
+    for suffix in ["npz", "svg", "png"] {
+        assert!(bench.path(&format!("figures/fig1.{suffix}")).is_file());
+    }
+}
