@@ -123,6 +123,29 @@ fn identities_every_format_and_type_gives_the_same_bytes() {
 }
 
 #[test]
+fn oracle_f32_is_near_f64() {
+    let bench = bench().with_line();
+    bench.line(&line("--precision f64")).done();
+    let mut exact = output(&bench.path("o.npz"));
+    bench.line(&line("--precision f32")).done();
+    let mut fast = output(&bench.path("o.npz"));
+    // The library states 3e-4 nats.
+    let (a, b) = (array(&mut exact, "log_density"), array(&mut fast, "log_density"));
+    assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 3e-4), "{a} {b}");
+    assert_eq!(array(&mut exact, "proxy_score_cov").shape(), array(&mut fast, "proxy_score_cov").shape());
+}
+
+#[test]
+fn an_array_file_of_another_kind_is_not_written() {
+    let bench = bench().with_line();
+    for out in ["o.npy", "o.csv"] {
+        bench
+            .line(&format!("score --data p.npy --at q.npy --schedule edm --time 1 --out {out}"))
+            .refused(2, &[out, ".npz"]);
+    }
+}
+
+#[test]
 fn weights_enter_as_multiplicities() {
     let bench = bench().with_line();
     bench.npy("w.npy", &[3], &[0.25, 0.25, 0.5]);

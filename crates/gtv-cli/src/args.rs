@@ -199,6 +199,15 @@ pub enum CovArg {
     None,
 }
 
+/// Arithmetic of a computation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    /// 64-bit floats
+    F64,
+    /// 32-bit products
+    F32,
+}
+
 /// `gtv-cli score`.
 ///
 /// Writes an npz file with the arrays score (Q, D), log_density (Q), posterior_mean (Q, D), and proxy_score_cov (Q, D, D)
@@ -227,6 +236,9 @@ pub struct ScoreArgs {
     /// How much of the proxy-score covariance to compute
     #[arg(long, value_enum, default_value = "full")]
     pub cov: CovArg,
+    /// Arithmetic of the sums over data points; f32 takes half the time in many dimensions and is good to 3e-4 nats
+    #[arg(long, value_enum, default_value = "f64")]
+    pub precision: PrecisionArg,
     /// File to write (.npz)
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,

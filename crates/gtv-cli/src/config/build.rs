@@ -1,6 +1,6 @@
 //! From a config to the objects of gtv-theory: everything that can be wrong is found here, before work starts.
 
-use super::error::{ConfigError, Place};
+use super::error::ConfigError;
 use super::{Config, DataConfig, Loaded, ModelKind};
 use crate::context::Context;
 use crate::memory::Budget;
@@ -180,10 +180,7 @@ impl Loaded {
                 return Err(self.value(key, &reason));
             }
         }
-        match self.config.seed > i64::MAX as u64 && self.place("seed") != Place::Default {
-            true => Err(self.value("seed", "is above 2^63 - 1, the largest integer of a TOML file")),
-            false => Ok(()),
-        }
+        Ok(())
     }
 
     /// Estimates in bytes (8 a number), each a lower bound of what the run must hold at once; F features, D dimensions,

@@ -1,11 +1,11 @@
 //! `gtv-cli score`: s(x, t) = ∇ log p(x | t) of a point set in closed form, with log p, the posterior mean and C.
 
-use crate::args::{CovArg, ScoreArgs};
+use crate::args::{CovArg, PrecisionArg, ScoreArgs};
 use crate::config::{Duplicates, ScheduleConfig, ScheduleName, file_cloud};
 use crate::context::Context;
 use crate::failure::UsageError;
 use crate::io::{Array, Compression, Named, ReadError, check_writable, read_array, write_npz};
-use gtv_theory::score::{CovKind, Evaluation, ExactScore};
+use gtv_theory::score::{CovKind, Evaluation, ExactScore, ExactScore32};
 use gtv_theory::{Schedule, ScheduleKind};
 use std::path::Path;
 
@@ -37,9 +37,23 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
         "8 bytes x Q x (3 D + 1 + 2 D^2), 2 in place of 2 D^2 with --cov trace",
         "use --cov trace or none, or ask for fewer queries at a time",
     )?;
+    if let Some(ending @ ("npy" | "csv")) = args.out.extension().and_then(|e| e.to_str()) {
+        let reason = format!("several arrays do not fit a .{ending} file; expected a name that ends in .npz");
+        return Err(UsageError::Out { path: args.out.display().to_string(), reason }.into());
+    }
     check_writable(&args.out)?;
 
-    let found = evaluate(&ExactScore::new(cloud, schedule), &queries.values, args.time, kind, ctx)?;
+    let (points, time) = (cloud.len(), args.time);
+    let found = match args.precision {
+        PrecisionArg::F64 => {
+            let field = ExactScore::new(cloud, schedule);
+            in_batches(|x| field.evaluate(x, time, kind), &queries.values, dim, points, ctx)?
+        }
+        PrecisionArg::F32 => {
+            let field = ExactScore32::new(&cloud, schedule);
+            in_batches(|x| field.evaluate(x, time, kind), &queries.values, dim, points, ctx)?
+        }
+    };
     let outputs = [&found.score, &found.log_density, &found.posterior_mean, &found.proxy_score_cov];
     if outputs.iter().any(|values| values.iter().any(|v| !v.is_finite())) {
         return Err(UsageError::Argument {
@@ -69,25 +83,23 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
 }
 
 /// The score of all queries, a batch at a time so that Ctrl-C is heard.
-fn evaluate(
-    field: &ExactScore,
+fn in_batches(
+    evaluate: impl Fn(&[f64]) -> gtv_theory::Result<Evaluation>,
     queries: &[f64],
-    time: f64,
-    kind: CovKind,
+    dim: usize,
+    points: usize,
     ctx: &Context,
 ) -> anyhow::Result<Evaluation> {
     /// Multiplications (queries × points × dimensions) in a batch, of the order of a second.
     const BATCH_WORK: usize = 1 << 29;
-    let cloud = field.cloud();
-    let dim = cloud.dim();
-    let batch = (BATCH_WORK / (cloud.len() * dim)).next_multiple_of(64).max(64);
+    let batch = (BATCH_WORK / (points * dim)).next_multiple_of(64).max(64);
     let progress = ctx.progress("score", (queries.len() / dim) as u64);
     let mut batches = queries.chunks(batch * dim);
-    let mut all = field.evaluate(batches.next().unwrap_or_default(), time, kind)?;
+    let mut all = evaluate(batches.next().unwrap_or_default())?;
     progress.advance(all.len() as u64);
     for x in batches {
         ctx.interrupt.check()?;
-        let part = field.evaluate(x, time, kind)?;
+        let part = evaluate(x)?;
         progress.advance(part.len() as u64);
         all.score.extend(part.score);
         all.log_density.extend(part.log_density);

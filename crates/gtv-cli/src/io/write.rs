@@ -250,3 +250,95 @@ fn plain(error: ndarray_npy::WriteNpzError) -> io::Error {
         other => io::Error::other(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::read_array;
+
+    #[test]
+    fn identities_what_is_written_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let values = [0.1, -1.0 / 3.0, 1e-300, 12345.678, -0.0, 5.0];
+        let npy = folder.path().join("a.npy");
+        write_npy(&npy, &[3, 2], &values).unwrap();
+        let csv = folder.path().join("a.csv");
+        write_csv(&csv, &["x", "y"], &values).unwrap();
+        let npz = folder.path().join("a.npz");
+        for compression in [Compression::Stored, Compression::Deflate] {
+            let arrays = [
+                Named { name: "first", shape: &[2], values: &values[..2] },
+                Named { name: "deep/name", shape: &[3, 2], values: &values },
+            ];
+            write_npz(&npz, &arrays, compression).unwrap();
+            let once = std::fs::read(&npz).unwrap();
+            write_npz(&npz, &arrays, compression).unwrap();
+            assert_eq!(once, std::fs::read(&npz).unwrap(), "equal content gives equal bytes");
+            for (path, key) in [(&npy, None), (&csv, None), (&npz, Some("deep/name"))] {
+                let back = read_array(path, key).unwrap();
+                assert_eq!((back.shape.as_slice(), back.values.as_slice()), (&[3, 2][..], &values[..]));
+            }
+        }
+        let json = folder.path().join("a.json");
+        write_json(&json, &values).unwrap();
+        let back: Vec<f64> = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        assert_eq!(back, values);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "no temporary file stays");
+    }
+
+    #[test]
+    fn an_encoder_that_fails_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write_bytes(&path, b"old").unwrap();
+        let failed = write_atomic(&path, |sink| {
+            sink.write_all(b"new")?;
+            Err(io::Error::other("a fault of the encoder"))
+        });
+        assert!(failed.unwrap_err().to_string().contains("a fault of the encoder"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(write_npy(&path, &[2, 2], &[1.0]).is_err(), "a shape that does not fit");
+    }
+
+    /// A disk with room for so many bytes.
+    struct Small(Cursor<Vec<u8>>, usize);
+
+    impl Write for Small {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.position() as usize + bytes.len() > self.1 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Small {
+        fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn the_first_error_is_kept_and_positions_go_on() {
+        let mut latch = Latch::new(Small(Cursor::new(Vec::new()), 10));
+        latch.write_all(&[1; 8]).unwrap();
+        latch.write_all(&[2; 8]).unwrap();
+        assert_eq!(latch.stream_position().unwrap(), 16);
+        assert_eq!(latch.seek(io::SeekFrom::End(-1)).unwrap(), 15);
+        assert_eq!(latch.seek(io::SeekFrom::Start(3)).unwrap(), 3);
+        latch.flush().unwrap();
+        assert_eq!(latch.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
+        let mut whole = Latch::new(Small(Cursor::new(Vec::new()), 10));
+        whole.write_all(&[1; 8]).unwrap();
+        whole.seek(io::SeekFrom::Start(0)).unwrap();
+        whole.write_all(&[2; 2]).unwrap();
+        assert_eq!(whole.seek(io::SeekFrom::End(0)).unwrap(), 8);
+        assert_eq!(whole.inner.0.get_ref()[..3], [2, 2, 1]);
+        whole.finish().unwrap();
+    }
+}
