@@ -69,3 +69,29 @@ fn monte_carlo_closures_predict_the_ensembles_moments() {
         assert!(leading < finite && leading_mean > finite_mean);
     }
 }
+
+#[test]
+fn monte_carlo_leading_predicts_the_weights_covariance_at_small_load() {
+    // tr Cov Ŵ of 2,000 models at F/P = 1/64, within 5 %: leading order is off by about the load, and the total variance of
+    // 2,000 draws by √(2/2000) = 3 % at most (less, since many directions share it).
+    let (members, samples) = (2000, 16_384);
+    let (spec, schedule, cloud) = figure2(samples);
+    let trainer = LinearTrainer::new(spec.clone(), DsmSampler::new(cloud.clone(), schedule), None).unwrap();
+    let streams = Streams::new(12);
+    let ensemble = LinearEnsemble::train(&trainer, streams, members, EnsembleOptions::default()).unwrap();
+    let len = spec.features.len();
+    let (mut sum, mut squares) = (vec![0.0; len], vec![0.0; len]);
+    for weights in ensemble.members() {
+        for ((s, q), w) in sum.iter_mut().zip(&mut squares).zip(weights) {
+            *s += w;
+            *q += w * w;
+        }
+    }
+    let n = members as f64;
+    let total: f64 = sum.iter().zip(&squares).map(|(s, q)| (q - s * s / n) / (n - 1.0)).sum();
+    let statistics =
+        LinearStatistics::new(&spec, &schedule, &cloud, &QuadratureSpec::default(), streams).unwrap();
+    let ratio = statistics.law(Closure::Leading).unwrap().total_weight_variance() / total;
+    println!("P = {samples}: tr Cov W, leading over ensemble: {ratio}");
+    assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
+}
