@@ -1,8 +1,8 @@
 //! Results that cannot be written: unwritable places, full disks, interrupts. Nothing is left half-written.
 
 use gtv_tests::Bench;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 fn bench() -> Bench {
@@ -94,6 +94,82 @@ fn a_full_disk_leaves_the_old_result_and_nothing_else() {
     drop(disk);
 }
 
+/// Sends a signal by name to a running child.
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// A comparison that takes a while, and the folder of its partial results.
+fn long_comparison(bench: &Bench) -> (Child, PathBuf) {
+    bench.file(
+        "a.toml",
+        "[ensemble]\nmembers = 400\n[model.features]\nx = 8\nt = 8\n[theory]\nclosures = [\"leading\"]\n",
+    );
+    // What an earlier run left would let the signal come before the program listens.
+    let _ = std::fs::remove_dir_all(bench.path("run"));
+    let child = Command::new(bench.program())
+        .args(["compare", "a.toml", "--out", "run"])
+        .current_dir(bench.folder())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let parts = bench.path("run/parts");
+    let limit = Instant::now() + Duration::from_secs(120);
+    while std::fs::read_dir(&parts).map_or(0, Iterator::count) < 4 {
+        assert!(Instant::now() < limit, "no part was saved");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (child, parts)
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_comparison_says_how_to_go_on_and_keeps_its_parts() {
+    let bench = bench();
+    for name in ["-INT", "-TERM"] {
+        let (child, parts) = long_comparison(&bench);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("error: interrupted; the same command again goes on"), "{stderr}");
+        let kept: Vec<_> = std::fs::read_dir(parts).unwrap().map(|e| e.unwrap().path()).collect();
+        assert!(kept.len() >= 4);
+        assert!(kept.iter().all(|p| p.extension().is_some_and(|e| e == "part")), "half-written: {kept:?}");
+        assert!(!bench.path("run/summary.json").exists() && !bench.path("run/report.html").exists());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_second_interrupt_stops_at_once() {
+    let bench = bench();
+    // One batch of queries is one unit of work, and this one takes minutes.
+    let (points, dim) = (30_000, 64);
+    let wave = |n: usize, step: f64| (0..n * dim).map(|i| (i as f64 * step).sin()).collect::<Vec<f64>>();
+    bench.npy("p.npy", &[points, dim], &wave(points, 0.618));
+    bench.npy("q.npy", &[1024, dim], &wave(1024, 0.414));
+    let mut child = Command::new(bench.program())
+        .args(score("o.npz").split(' '))
+        .args(["--cov", "full", "--threads", "1"])
+        .current_dir(bench.folder())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    signal(&child, "-INT");
+    std::thread::sleep(Duration::from_millis(300));
+    if child.try_wait().unwrap().is_none() {
+        signal(&child, "-INT");
+    }
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("stopped at once"), "{stderr}");
+    assert_eq!(bench.listing(), ["p.npy", "q.npy"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn the_first_interrupt_stops_between_units_of_work() {
@@ -112,14 +188,16 @@ fn the_first_interrupt_stops_between_units_of_work() {
     std::thread::sleep(Duration::from_millis(1500));
     assert!(child.try_wait().unwrap().is_none(), "the work is long enough to be interrupted");
     let start = Instant::now();
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    signal(&child, "-INT");
     child.wait().unwrap();
     let waited = start.elapsed();
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("press Ctrl-C again") && stderr.contains("error: interrupted"), "{stderr}");
+    assert!(
+        stderr.contains("press Ctrl-C again") && stderr.contains("error: interrupted; nothing was written"),
+        "{stderr}"
+    );
     assert!(waited < Duration::from_secs(30), "stopped after {waited:?}");
     assert_eq!(bench.listing(), ["p.npy", "q.npy"]);
 }

@@ -56,6 +56,11 @@ pub struct Shown {
     pub code: u8,
 }
 
+/// Whether an error of the mathematics is one of its input, not of the computation.
+fn is_input(error: &Theory) -> bool {
+    !matches!(error, Theory::NotConverged { .. } | Theory::NotPositiveDefinite { .. })
+}
+
 /// The exit code of an error: 2 when the user's arguments, config or data are at fault, else 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let at_fault = |cause: &(dyn std::error::Error + 'static)| {
@@ -63,9 +68,8 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<ConfigError>()
             || cause.is::<ReadError>()
             || cause.is::<TooLarge>()
-            || cause.downcast_ref::<Theory>().is_some_and(|e| {
-                !matches!(e, Theory::NotConverged { .. } | Theory::NotPositiveDefinite { .. })
-            })
+            || cause.downcast_ref::<Theory>().is_some_and(is_input)
+            || matches!(cause.downcast_ref(), Some(gtv_models::Error::Theory(e)) if is_input(e))
     };
     if let Some(shown) = error.downcast_ref::<Shown>() {
         return shown.code;
@@ -128,6 +132,9 @@ mod tests {
         let stalled = Theory::NotConverged { name: "x", iterations: 1, residual: 1.0, tolerance: 0.1 };
         assert_eq!(exit_code(&stalled.into()), 1);
         assert_eq!(exit_code(&Theory::Empty { name: "x" }.into()), 2);
+        assert_eq!(exit_code(&gtv_models::Error::Theory(Theory::Empty { name: "x" }).into()), 2);
+        let singular = gtv_models::Error::Singular { member: 0, size: 3, ratio: 0.0, ridge: 0.0 };
+        assert_eq!(exit_code(&singular.into()), 1);
         assert_eq!(exit_code(&anyhow::anyhow!("disk full")), 1);
         assert_eq!(exit_code(&Shown { code: 0 }.into()), 0);
     }

@@ -12,7 +12,7 @@ pub struct Interrupt {
 
 /// The error of work that stopped on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("interrupted")]
+#[error("interrupted; the same command again goes on from what its run folder holds")]
 pub struct Interrupted;
 
 impl Interrupt {

@@ -39,9 +39,7 @@ const IMAGES: usize = 16;
 pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
     let loaded = Loaded::read(Some(&args.config), &args.changes.changes()?, ctx)?;
     let problem = loaded.build(ctx)?;
-    let out = args.out.unwrap_or_else(|| {
-        PathBuf::from("runs").join(args.config.file_stem().unwrap_or_else(|| "compare".as_ref()))
-    });
+    let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
     let run = RunDir::create(&out, &problem.resolved)?;
     let saved = compute(&problem, &run, ctx)?;
     let started = Instant::now();

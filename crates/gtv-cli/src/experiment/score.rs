@@ -92,13 +92,15 @@ fn in_batches(
 ) -> anyhow::Result<Evaluation> {
     /// Multiplications (queries × points × dimensions) in a batch, of the order of a second.
     const BATCH_WORK: usize = 1 << 29;
-    let batch = (BATCH_WORK / (points * dim)).next_multiple_of(64).max(64);
+    /// Queries below which the threads would not all have work.
+    const SMALLEST_BATCH: usize = 1024;
+    let batch = (BATCH_WORK / (points * dim)).next_multiple_of(64).max(SMALLEST_BATCH);
     let progress = ctx.progress("score", (queries.len() / dim) as u64);
     let mut batches = queries.chunks(batch * dim);
     let mut all = evaluate(batches.next().unwrap_or_default())?;
     progress.advance(all.len() as u64);
     for x in batches {
-        ctx.interrupt.check()?;
+        check(ctx)?;
         let part = evaluate(x)?;
         progress.advance(part.len() as u64);
         all.score.extend(part.score);
@@ -107,8 +109,13 @@ fn in_batches(
         all.posterior_cov.extend(part.posterior_cov);
         all.proxy_score_cov.extend(part.proxy_score_cov);
     }
-    ctx.interrupt.check()?;
+    check(ctx)?;
     Ok(all)
+}
+
+fn check(ctx: &Context) -> anyhow::Result<()> {
+    // This command keeps nothing to go on from.
+    ctx.interrupt.check().map_err(|_| anyhow::anyhow!("interrupted; nothing was written"))
 }
 
 /// Reads an array argument: a file, or `FILE.npz:NAME` for one array of an archive.

@@ -59,8 +59,7 @@ fn load(args: &TrainArgs, ctx: &Context) -> Result<(Loaded, PathBuf)> {
         let out = args.out.clone().unwrap_or_default();
         return Ok((Loaded::read(Some(&out.join("config.toml")), &changes(args)?, ctx)?, out));
     }
-    let name = args.config.as_ref().and_then(|c| c.file_stem()).unwrap_or_else(|| "train".as_ref());
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name));
+    let out = args.out.clone().unwrap_or_else(|| RunDir::default_path(args.config.as_deref()));
     Ok((Loaded::read(args.config.as_deref(), &changes(args)?, ctx)?, out))
 }
 
