@@ -21,7 +21,6 @@ use gtv_theory::compare::{
 use gtv_theory::estimator::{Closure, EmpiricalLinear, Estimator, LinearLaw, LinearStatistics};
 use gtv_theory::score::ExactScore;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
