@@ -1,5 +1,8 @@
 //! The command line: every argument, with its help.
 
+// Doc comments here are help texts, where [data] is a section of a config and no link.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use crate::config::{Change, ConfigError, ScheduleName};
 use crate::memory::parse_bytes;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
