@@ -51,11 +51,6 @@ impl Progress {
         self.bar.set_length(total);
         self.bar.set_position(done);
     }
-
-    /// Sets the number of units done, for work that counts by itself.
-    pub fn set(&self, done: u64) {
-        self.bar.set_position(done);
-    }
 }
 
 impl Drop for Progress {

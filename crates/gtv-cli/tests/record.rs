@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gtv_cli::record::{Arrays, Estimate, Interval, LevelSummary, Record, Saved};
+use gtv_cli::record::{Arrays, Estimate, Interval, LevelSummary, Record, Saved, VarianceSource};
 
 fn saved() -> Saved {
     let mut record = Record { seed: 7, ..Record::default() };
@@ -91,4 +91,33 @@ fn identities_errors_name_the_file_and_the_remedy() {
         let error = Record::from_json(text, Path::new("summary.json")).unwrap_err().to_string();
         assert!(error.contains("summary.json") && error.contains(part), "{error}");
     }
+}
+
+#[test]
+fn identities_numbers_that_are_not_finite_come_back_as_nan() {
+    let mut record = Record::default();
+    let nan = f64::NAN;
+    record.levels.insert(
+        "ensemble".into(),
+        LevelSummary {
+            mean: vec![1.0, nan],
+            covariance: vec![nan, f64::INFINITY],
+            ..LevelSummary::default()
+        },
+    );
+    record.quadrature.insert("mean".into(), nan);
+    record.timing.extend([("theory".to_owned(), nan), ("training".to_owned(), 2.5)]);
+    let measured = Some(Interval { value: nan, lo: nan, hi: nan });
+    let predicted = [("paper".to_owned(), nan), ("leading".to_owned(), 0.1)].into();
+    record.variance_sources.insert("total".into(), VarianceSource { measured, predicted });
+    let back = Record::from_json(&record.to_json().unwrap(), Path::new("summary.json")).unwrap();
+    let level = &back.levels["ensemble"];
+    assert_eq!((level.mean[0], level.mean.len(), level.covariance.len()), (1.0, 2, 2));
+    assert!(level.mean[1].is_nan() && level.covariance.iter().all(|v| v.is_nan()));
+    assert!(back.quadrature["mean"].is_nan() && back.timing["theory"].is_nan());
+    assert_eq!(back.timing["training"], 2.5);
+    let total = &back.variance_sources["total"];
+    assert!(total.measured.unwrap().value.is_nan() && total.predicted["paper"].is_nan());
+    assert_eq!(total.predicted["leading"], 0.1);
+    assert_eq!(back.to_json().unwrap(), record.to_json().unwrap());
 }

@@ -1,0 +1,107 @@
+//! The arrays of a comparison, `arrays.npz`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use anyhow::Context;
+use ndarray::{Array1, Array2, ArrayD, IxDyn};
+use ndarray_npy::NpzReader;
+
+use crate::io::{Compression, Named, ReadError, WriteError, write_npz};
+
+/// Named arrays of a comparison: the contents of `arrays.npz`, float64 throughout.
+///
+/// Names: `x_edges`, `y_edges`; `<level>_density` (bins, or bins × bins with x first); `<level>_q25`, `<level>_q75`;
+/// `probe_x` (n × D), `probe_t` (n), `<source>_mean`, `<source>_var` at the probes; in one dimension `map_x`,
+/// `map_t`, `<source>_var_map`, `proxy_cov_map`, `skewness_map` and `kurtosis_map` (times × positions); in two `plane_x`,
+/// `plane_y`, `plane_t`, `<source>_var_plane`, `proxy_cov_plane`, `skewness_plane` and `kurtosis_plane` (times × nx × ny);
+/// `corr_x` (K × D), `corr_t` (T) and `<source>_time_corr` (K × T × T); for images `samples_<level>` and `nearest_<level>` (k × D); `data`
+/// (M × D), where it is small. A source is `ensemble` or `theory_<closure>`; a
+/// variance is the trace over outputs, `proxy_cov` that of the labels, tr Var[y | x, t], in units of y².
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Arrays(BTreeMap<String, ArrayD<f64>>);
+
+impl Arrays {
+    /// Adds a vector.
+    pub fn insert(&mut self, name: impl Into<String>, values: Vec<f64>) {
+        self.0.insert(name.into(), Array1::from(values).into_dyn());
+    }
+
+    /// Adds a row-major array of the stated shape.
+    ///
+    /// # Errors
+    /// If the number of values is not the product of the shape.
+    pub fn insert_shaped(
+        &mut self,
+        name: impl Into<String>,
+        shape: &[usize],
+        values: Vec<f64>,
+    ) -> anyhow::Result<()> {
+        let name = name.into();
+        let found = values.len();
+        let array = ArrayD::from_shape_vec(IxDyn(shape), values)
+            .with_context(|| format!("array {name} has {found} values, its shape is {shape:?}"))?;
+        self.0.insert(name, array);
+        Ok(())
+    }
+
+    /// The array of this name.
+    pub fn get(&self, name: &str) -> Option<&ArrayD<f64>> {
+        self.0.get(name)
+    }
+
+    /// The values of a vector, if there is one of this name.
+    pub fn vector(&self, name: &str) -> Option<Vec<f64>> {
+        let array = self.0.get(name)?;
+        (array.ndim() == 1).then(|| array.iter().copied().collect())
+    }
+
+    /// The matrix of this name, if there is one.
+    pub fn matrix(&self, name: &str) -> Option<Array2<f64>> {
+        self.0.get(name)?.clone().into_dimensionality().ok()
+    }
+
+    /// Names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Writes an npz file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), WriteError> {
+        let standard: Vec<_> =
+            self.0.iter().map(|(name, a)| (name, a.shape(), a.as_standard_layout())).collect();
+        let named: Vec<Named<'_>> = standard
+            .iter()
+            .map(|(name, shape, a)| Named {
+                name: name.as_str(),
+                shape,
+                values: a.as_slice().unwrap_or_default(),
+            })
+            .collect();
+        write_npz(path, &named, Compression::Deflate)
+    }
+
+    /// Reads an npz file of float64 arrays.
+    ///
+    /// # Errors
+    /// If the file is missing, damaged, or holds another element type.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let damaged = |reason: String| ReadError::Format { path: path.to_owned(), reason };
+        let file = File::open(path).map_err(|cause| ReadError::Io { path: path.to_owned(), cause })?;
+        let open = |e| damaged(format!("not a readable npz file ({e}); make the run again"));
+        let mut npz = NpzReader::new(BufReader::new(file)).map_err(open)?;
+        let mut arrays = BTreeMap::new();
+        for name in npz.names().map_err(open)? {
+            let array: ArrayD<f64> = npz.by_name(&name).map_err(|e| {
+                damaged(format!("array {name} is not readable as float64 ({e}); make the run again"))
+            })?;
+            arrays.insert(name.trim_end_matches(".npy").to_owned(), array);
+        }
+        Ok(Self(arrays))
+    }
+}

@@ -1,0 +1,200 @@
+//! What a comparison saves: numbers (`summary.json`), arrays (`arrays.npz`) and the resolved config. Plots and
+//! reports read only these, so a report can be rendered again from a run directory alone.
+
+mod arrays;
+mod number;
+mod parts;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::io::{ReadError, write_bytes};
+
+pub use arrays::Arrays;
+pub use parts::{Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, VarianceSource};
+
+/// The version of `summary.json` this program writes; it reads every version up to it.
+pub const SCHEMA: u32 = 1;
+
+/// Distances by (level A, level B, metric): `distances.{A}.{B}.{metric}` of `summary.json`.
+pub type Distances = BTreeMap<String, BTreeMap<String, BTreeMap<String, Estimate>>>;
+
+/// The numbers of one comparison of theory with a trained ensemble.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Version of this layout, [`SCHEMA`].
+    pub schema: u32,
+    /// Version of the program that made the numbers.
+    pub version: String,
+    /// The seed every random stream derives from.
+    pub seed: u64,
+    /// The device the ensemble was trained on.
+    pub device: String,
+    /// The command line that made the record, the program's name first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// The resolved config.
+    pub config: serde_json::Value,
+    /// D, the dimension of x.
+    #[serde(default)]
+    pub dimension: usize,
+    /// Coverage that every interval aims at.
+    #[serde(default = "default_confidence")]
+    pub confidence: f64,
+    /// Height and width, where a data point is an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_shape: Option<[usize; 2]>,
+    /// Distances between levels.
+    #[serde(default)]
+    pub distances: Distances,
+    /// The statistics of the learned prediction y, theory against ensemble, by closure.
+    #[serde(default)]
+    pub kernel: BTreeMap<String, KernelNumbers>,
+    /// The closure whose mean score makes the level `mean_score`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_score_closure: Option<String>,
+    /// How Gaussian the learned score is over the ensemble.
+    #[serde(default)]
+    pub gaussianity: Option<Gaussianity>,
+    /// E_ρ tr Var y by source of training randomness, `total` among them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variance_sources: BTreeMap<String, VarianceSource>,
+    /// What is known of each level on its own.
+    #[serde(default)]
+    pub levels: BTreeMap<String, LevelSummary>,
+    /// Relative errors of the quadratures behind the theory, each from a second resolution.
+    #[serde(default, with = "number::map")]
+    pub quadrature: BTreeMap<String, f64>,
+    /// Wall-clock seconds by stage.
+    #[serde(default, with = "number::map")]
+    pub timing: BTreeMap<String, f64>,
+    /// Warnings given while the numbers were made.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+fn default_confidence() -> f64 {
+    0.95
+}
+
+impl Default for Record {
+    /// An empty record of this program's version.
+    fn default() -> Self {
+        Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: 0,
+            device: "cpu".to_owned(),
+            command: Vec::new(),
+            config: serde_json::Value::Null,
+            dimension: 0,
+            confidence: default_confidence(),
+            image_shape: None,
+            distances: BTreeMap::new(),
+            kernel: BTreeMap::new(),
+            mean_score_closure: None,
+            gaussianity: None,
+            variance_sources: BTreeMap::new(),
+            levels: BTreeMap::new(),
+            quadrature: BTreeMap::new(),
+            timing: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Record {
+    /// The distance from level `a` to level `b`, looked up in either order.
+    pub fn distance(&self, a: &str, b: &str, metric: &str) -> Option<&Estimate> {
+        let ordered = |a: &str, b: &str| self.distances.get(a)?.get(b)?.get(metric);
+        ordered(a, b).or_else(|| ordered(b, a))
+    }
+
+    /// The names of the metrics that occur, sorted.
+    pub fn metrics(&self) -> Vec<String> {
+        let inner = self.distances.values().flat_map(BTreeMap::values);
+        let mut names: Vec<String> = inner.flat_map(BTreeMap::keys).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The text of `summary.json`.
+    ///
+    /// # Errors
+    /// Never for a record built by this program.
+    pub fn to_json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Reads the text of a `summary.json`; `path` is named in errors.
+    ///
+    /// # Errors
+    /// If the text is not JSON, lacks a field, or comes from a newer program.
+    pub fn from_json(text: &str, path: &Path) -> Result<Self, ReadError> {
+        let refuse = |reason: String| ReadError::Format { path: path.to_owned(), reason };
+        let value: serde_json::Value = serde_json::from_str(text)
+            .map_err(|e| refuse(format!("not valid JSON ({e}); make the run again")))?;
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            None => Err(refuse("no `schema`: expected the record of gtv-cli compare".into())),
+            Some(s) if s > u64::from(SCHEMA) => Err(refuse(format!(
+                "schema {s}, but this gtv-cli reads up to {SCHEMA}; use the version that wrote it or a newer one"
+            ))),
+            Some(_) => serde_json::from_value(value)
+                .map_err(|e| refuse(format!("not the fields of a record ({e}); make the run again"))),
+        }
+    }
+}
+
+/// A record with its arrays and the text of its config: all a report needs.
+#[derive(Debug, Clone, Default)]
+pub struct Saved {
+    /// `summary.json`.
+    pub record: Record,
+    /// `arrays.npz`.
+    pub arrays: Arrays,
+    /// `config.toml`, word for word.
+    pub config_toml: String,
+}
+
+impl Saved {
+    /// Writes `summary.json` and `arrays.npz` into a run's folder, whose `config.toml` is there from its start.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write(&self, dir: &Path) -> anyhow::Result<()> {
+        self.arrays.write(&dir.join("arrays.npz"))?;
+        Ok(write_bytes(&dir.join("summary.json"), self.record.to_json()?.as_bytes())?)
+    }
+
+    /// Reads the record in a run's folder.
+    ///
+    /// # Errors
+    /// If the directory or one of its files is missing or damaged.
+    pub fn read(dir: &Path) -> anyhow::Result<Self> {
+        let missing = || {
+            format!(
+                "no complete record in {}: a report needs the summary.json, arrays.npz and config.toml that \
+                 `gtv-cli compare CONFIG --out DIR` writes",
+                dir.display()
+            )
+        };
+        let text = |name: &str| {
+            let path = dir.join(name);
+            std::fs::read_to_string(&path)
+                .map_err(|cause| ReadError::Io { path, cause })
+                .with_context(missing)
+        };
+        let record = Record::from_json(&text("summary.json")?, &dir.join("summary.json"))?;
+        let config_toml = text("config.toml")?;
+        let path = dir.join("arrays.npz");
+        let arrays = match Arrays::read(&path) {
+            Err(e @ ReadError::Io { .. }) => return Err(e).with_context(missing),
+            other => other?,
+        };
+        Ok(Self { record, arrays, config_toml })
+    }
+}
