@@ -53,6 +53,7 @@ fn trainer(t_min: f64, samples: usize) -> (LinearTrainer, Separable) {
         weight: LossWeight::NoiseVar,
         ridge: 0.1,
         samples,
+        draws: 1,
         target_mix: 0.0,
     };
     let cloud = PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap();

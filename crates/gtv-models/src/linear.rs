@@ -46,8 +46,9 @@ impl LinearTrainer {
             let found = spec.features.dim() as f64;
             return range("model.features (their dimension)", found, "the dimension of the data");
         }
-        if !spec.samples.is_multiple_of(sampler.draws()) {
-            return range("draws", sampler.draws() as f64, "a divisor of model.samples");
+        if spec.draws != sampler.draws() {
+            let found = sampler.draws() as f64;
+            return range("the sampler's draws of a data point", found, "the spec's draws (model.draws)");
         }
         if spec.target_mix > 0.0 && truth.is_none() {
             return Err(TheoryError::Unsupported {

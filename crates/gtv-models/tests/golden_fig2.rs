@@ -119,6 +119,7 @@ fn trainer() -> LinearTrainer {
         weight: LossWeight::NoiseVar,
         ridge: 0.1,
         samples: 256,
+        draws: 1,
         target_mix: 0.0,
     };
     let cloud = PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap();

@@ -66,6 +66,7 @@ fn paper(features: Features, samples: usize) -> LinearSpec {
         weight: LossWeight::NoiseVar,
         ridge: 0.1,
         samples,
+        draws: 1,
         target_mix: 0.0,
     }
 }

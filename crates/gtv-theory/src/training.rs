@@ -1,6 +1,6 @@
 //! Training triples of denoising score matching: t ~ U(ε, T), x0 ~ p_data, x = α_t x0 + σ_t n, n ~ N(0, I).
 
-use crate::data::PointCloud;
+use crate::data::{Picker, PointCloud};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Streams};
 use crate::schedule::Schedule;
@@ -38,24 +38,14 @@ impl Triples {
 pub struct DsmSampler {
     cloud: PointCloud,
     schedule: Schedule,
-    /// Π_m = Σ_{m' ≤ m} π_m', up to the last point with any weight.
-    cumulative: Vec<f64>,
+    picker: Picker,
     draws: usize,
 }
 
 impl DsmSampler {
     /// A sampler of p_data noised by the schedule.
     pub fn new(cloud: PointCloud, schedule: Schedule) -> Self {
-        let last = cloud.weights().iter().rposition(|&w| w > 0.0).unwrap_or(0);
-        let mut total = 0.0;
-        let cumulative = cloud.weights()[..=last]
-            .iter()
-            .map(|w| {
-                total += w;
-                total
-            })
-            .collect();
-        Self { cloud, schedule, cumulative, draws: 1 }
+        Self { picker: cloud.picker(), cloud, schedule, draws: 1 }
     }
 
     /// Noises each draw of x0 `draws` times, at its own independent (t, n); 1, the default, makes all triples
@@ -102,28 +92,40 @@ impl DsmSampler {
     /// `count` triples from a given generator.
     pub fn draw_from(&self, rng: &mut impl Rng, count: usize) -> Triples {
         let dim = self.cloud.dim();
-        let (start, length) = (self.schedule.t_min(), self.schedule.t_max() - self.schedule.t_min());
         let mut out = Triples {
             x0: Vec::with_capacity(count * dim),
             t: Vec::with_capacity(count),
             x: Vec::with_capacity(count * dim),
         };
         for first in (0..count).step_by(self.draws) {
-            let u: f64 = rng.random();
-            let index = self.cumulative.partition_point(|&c| c <= u).min(self.cumulative.len() - 1);
-            let x0 = self.cloud.point(index);
+            let x0 = self.cloud.point(self.picker.pick(rng.random()));
             for _ in first..count.min(first + self.draws) {
-                let t = start + length * rng.random::<f64>();
-                let (signal, std) = (self.schedule.signal(t), self.schedule.noise_std(t));
-                out.t.push(t);
-                out.x0.extend_from_slice(x0);
-                out.x.extend(x0.iter().map(|v| {
-                    let n: f64 = StandardNormal.sample(rng);
-                    signal * v + std * n
-                }));
+                self.noise(x0, rng, &mut out);
             }
         }
         out
+    }
+
+    /// The same clean points with new times and noises: what a training set shares with another one of the same data.
+    pub fn renoise(&self, triples: &Triples, rng: &mut impl Rng) -> Triples {
+        let mut out = Triples { x0: Vec::new(), t: Vec::new(), x: Vec::new() };
+        for x0 in triples.x0.chunks_exact(self.cloud.dim()) {
+            self.noise(x0, rng, &mut out);
+        }
+        out
+    }
+
+    /// Appends one triple of the clean point x0.
+    fn noise(&self, x0: &[f64], rng: &mut impl Rng, out: &mut Triples) {
+        let length = self.schedule.t_max() - self.schedule.t_min();
+        let t = self.schedule.t_min() + length * rng.random::<f64>();
+        let (signal, std) = (self.schedule.signal(t), self.schedule.noise_std(t));
+        out.t.push(t);
+        out.x0.extend_from_slice(x0);
+        out.x.extend(x0.iter().map(|v| {
+            let n: f64 = StandardNormal.sample(rng);
+            signal * v + std * n
+        }));
     }
 }
 

@@ -43,6 +43,7 @@ fn paper_spec(features: Separable, samples: usize) -> LinearSpec {
         weight: LossWeight::NoiseVar,
         ridge: 0.1,
         samples,
+        draws: 1,
         target_mix: 0.0,
     }
 }

@@ -98,6 +98,16 @@ impl PointCloud {
         &self.weights
     }
 
+    /// A table from which points are picked with their weights.
+    pub fn picker(&self) -> Picker {
+        let last = self.weights.iter().rposition(|&w| w > 0.0).unwrap_or(0);
+        let sum = |total: &mut f64, w: &f64| {
+            *total += w;
+            Some(*total)
+        };
+        Picker { cumulative: self.weights[..=last].iter().scan(0.0, sum).collect() }
+    }
+
     /// Σ π_m μ_m.
     pub fn mean(&self) -> Vec<f64> {
         let mut mean = vec![0.0; self.dim];
@@ -107,6 +117,19 @@ impl PointCloud {
             }
         }
         mean
+    }
+}
+
+/// Π_m = Σ_{m' ≤ m} π_m', up to the last point with any weight, so that rounding of the sum never picks one without.
+#[derive(Debug, Clone)]
+pub struct Picker {
+    cumulative: Vec<f64>,
+}
+
+impl Picker {
+    /// The point m whose [Π_{m−1}, Π_m) holds u in [0, 1): with u uniform, m has probability π_m.
+    pub fn pick(&self, u: f64) -> usize {
+        self.cumulative.partition_point(|c| *c <= u).min(self.cumulative.len() - 1)
     }
 }
 

@@ -6,6 +6,6 @@ mod mixture;
 mod shapes;
 
 pub use builtin::{BuiltIn, Placement};
-pub use cloud::PointCloud;
 pub(crate) use cloud::check_weights;
+pub use cloud::{Picker, PointCloud};
 pub use mixture::{ComponentCov, GaussianMixture, MixtureComponent};

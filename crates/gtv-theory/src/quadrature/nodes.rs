@@ -128,14 +128,7 @@ impl Nodes {
     ) -> Result<Self> {
         let dim = cloud.dim();
         Self::refuse_if_too_many(spec.quasi_nodes.saturating_mul(dim.div_ceil(4)), dim)?;
-        let cumulative: Vec<f64> = cloud
-            .weights()
-            .iter()
-            .scan(0.0, |sum, w| {
-                *sum += w;
-                Some(*sum)
-            })
-            .collect();
+        let picker = cloud.picker();
         let (lo, hi) = (schedule.t_min(), schedule.t_max());
         let mut nodes = Self::with_capacity(dim, spec.quasi_nodes);
         for q in 0..spec.quasi_nodes {
@@ -155,8 +148,7 @@ impl Nodes {
             // As in the tensor rule, t = ε + (T − ε)s²: half the nodes lie in the first quarter of the times.
             let s = coordinate(0);
             let t = lo + (hi - lo) * s * s;
-            let u = coordinate(1);
-            let m = cumulative.partition_point(|c| *c <= u).min(cloud.len() - 1);
+            let m = picker.pick(coordinate(1));
             let (alpha, sigma) = (schedule.signal(t), schedule.noise_std(t));
             for (d, mu) in cloud.point(m).iter().enumerate() {
                 nodes.x.push(alpha * mu + sigma * normal_quantile(coordinate(d + 2)));

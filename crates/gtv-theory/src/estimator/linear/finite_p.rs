@@ -2,11 +2,13 @@
 //!
 //! δ(z) = (w/P) φᵀ(A_δ + γ)⁻¹φ, A_δ = E[w φφᵀ/(1+δ)],
 //! W̄ = (A_δ+γ)⁻¹ E[w φ yᵀ/(1+δ)], r = y − W̄ᵀφ,
-//! S_ij = (1/P)(A_δ+γ)⁻¹ {E[(w/(1+δ))² (r_i r_j + φᵀS_ijφ) φφᵀ] − γ² W̄_iW̄_jᵀ} (A_δ+γ)⁻¹.
+//! S_ij = (1/P)(A_δ+γ)⁻¹ {E[(w/(1+δ))² (r_i r_j + φᵀS_ijφ) φφᵀ] − γ² W̄_iW̄_jᵀ} (A_δ+γ)⁻¹; with m draws a data point, one more
+//! term in the braces ([`shared`](super::shared)).
 //!
 //! A sample shrinks its own residual by 1/(1+δ) (leave-one-out), and the other P − 1 samples' noise shows up in it.
 
 use super::law::{Covariance, LinearLaw, RidgeSystem, sandwich};
+use super::shared::SharedPoints;
 use super::{Closure, LinearStatistics};
 use crate::error::{Error, Result};
 
@@ -49,11 +51,13 @@ pub(super) fn solve(statistics: &LinearStatistics) -> Result<FiniteP> {
     let moment = statistics.design.project(&statistics.weighted_target(|q| damped[q]), dim);
     let mean = system.solve(&moment);
     let residual = statistics.residual(&mean);
+    let influence: Vec<f64> = residual.iter().enumerate().map(|(k, r)| damped[k / dim] * r).collect();
+    let shared = SharedPoints::new(statistics, &influence, &mean)?;
     let mut blocks = Vec::with_capacity(pairs);
     for i in 0..dim {
         for j in i..dim {
-            let product = |q: usize| residual[q * dim + i] * residual[q * dim + j];
-            blocks.push(covariance_block(statistics, &system, &damped, product, &mean, (i, j))?);
+            let product = |q: usize| influence[q * dim + i] * influence[q * dim + j];
+            blocks.push(covariance_block(statistics, &system, &damped, product, &shared, (i, j))?);
         }
     }
     Ok(FiniteP { system, mean, blocks })
@@ -96,22 +100,15 @@ fn covariance_block(
     system: &RidgeSystem,
     damped: &[f64],
     product: impl Fn(usize) -> f64,
-    mean: &[f64],
+    shared: &SharedPoints,
     (i, j): (usize, usize),
 ) -> Result<Vec<f64>> {
-    let dim = statistics.dim();
-    let ridge = statistics.spec.ridge;
     let mut forms = vec![0.0; statistics.nodes()];
     let mut residual = f64::INFINITY;
     for _ in 0..CAP {
-        let inner = statistics.weighted(|q| damped[q] * damped[q] * (product(q) + forms[q]));
+        let inner = statistics.weighted(|q| product(q) + damped[q] * damped[q] * forms[q]);
         let mut block = statistics.design.gram(&inner);
-        let f_len = statistics.features.len();
-        for a in 0..f_len {
-            for b in 0..f_len {
-                block[a * f_len + b] -= ridge * ridge * mean[a * dim + i] * mean[b * dim + j];
-            }
-        }
+        shared.add_to(&mut block, i, j);
         let mut block = sandwich(system.inverse(), &block);
         block.iter_mut().for_each(|v| *v /= statistics.samples());
         let next = statistics.design.quadratic(&block);

@@ -1,6 +1,7 @@
 //! The law of a linear model's weights Ŵ (F × D) and of the score field they make.
 
 use super::design::Design;
+use super::shared::{self, SharedPoints};
 use super::shot_noise::ShotNoise;
 use super::{Closure, LinearField, LinearSpec, LinearStatistics};
 use crate::error::Result;
@@ -94,39 +95,37 @@ impl Covariance {
         system: &RidgeSystem,
         mut influence: Vec<f64>,
         mean: &[f64],
-    ) -> Self {
+    ) -> Result<Self> {
         let (dim, f_len, samples) = (statistics.dim(), statistics.features.len(), statistics.samples());
         let ridge = statistics.spec.ridge;
         if dim * f_len > DENSE_LIMIT {
+            shared::refuse(statistics, "more than 6,000 weights in total")?;
             let root_mass: Vec<f64> = statistics.nodes.mass.iter().map(|m| m.sqrt()).collect();
             for (u, root) in influence.chunks_exact_mut(dim).zip(&root_mass) {
                 u.iter_mut().for_each(|u| *u *= root / samples.sqrt());
             }
             let shift: Vec<f64> = mean.iter().map(|m| ridge * m / samples.sqrt()).collect();
-            return Self::Nodes(NodeCovariance {
+            return Ok(Self::Nodes(NodeCovariance {
                 design: statistics.design.clone(),
                 inverse: system.inverse().to_vec(),
                 influence,
                 root_mass,
                 mean: system.solve(&shift),
-            });
+            }));
         }
+        let shared = SharedPoints::new(statistics, &influence, mean)?;
         let mut blocks = Vec::with_capacity(dim * (dim + 1) / 2);
         for i in 0..dim {
             for j in i..dim {
                 let product = |q: usize| influence[q * dim + i] * influence[q * dim + j];
                 let mut inner = statistics.design.gram(&statistics.weighted(product));
-                for a in 0..f_len {
-                    for b in 0..f_len {
-                        inner[a * f_len + b] -= ridge * ridge * mean[a * dim + i] * mean[b * dim + j];
-                    }
-                }
+                shared.add_to(&mut inner, i, j);
                 let mut block = sandwich(system.inverse(), &inner);
                 block.iter_mut().for_each(|v| *v /= samples);
                 blocks.push(block);
             }
         }
-        Self::from_blocks(blocks)
+        Ok(Self::from_blocks(blocks))
     }
 }
 

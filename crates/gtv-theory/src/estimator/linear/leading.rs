@@ -1,6 +1,7 @@
 //! Leading order in 1/P, at finite ridge and with the actual residual (THEORY §5):
 //!
-//! W̄ = (A+γ)⁻¹ b, r = y − W̄ᵀφ, Cov(W_i, W_j) = (1/P)(A+γ)⁻¹ {E[w² r_i r_j φφᵀ] − γ² W̄_i W̄_jᵀ} (A+γ)⁻¹.
+//! W̄ = (A+γ)⁻¹ b, r = y − W̄ᵀφ, Cov(W_i, W_j) = (1/P)(A+γ)⁻¹ {E[w² r_i r_j φφᵀ] − γ² W̄_i W̄_jᵀ} (A+γ)⁻¹; with m draws a data
+//! point, one more term in the braces ([`shared`](super::shared)).
 
 use super::law::{Covariance, LinearLaw, RidgeSystem};
 use super::{Closure, LinearStatistics};
@@ -17,6 +18,6 @@ pub(super) fn law(statistics: &LinearStatistics) -> Result<LinearLaw> {
     for (r, w) in influence.chunks_exact_mut(dim).zip(&statistics.weight) {
         r.iter_mut().for_each(|r| *r *= w);
     }
-    let covariance = Covariance::of_influence(statistics, &system, influence, &mean);
+    let covariance = Covariance::of_influence(statistics, &system, influence, &mean)?;
     Ok(LinearLaw::new(statistics, Closure::Leading, mean, covariance))
 }

@@ -9,12 +9,15 @@ mod finite_p;
 mod law;
 mod leading;
 mod paper;
+mod shared;
 mod shot_noise;
+mod sources;
 mod spec;
 mod statistics;
 mod tensor;
 
 pub use field::LinearField;
 pub use law::{LinearLaw, PredictionMoments};
+pub use sources::VarianceSources;
 pub use spec::LinearSpec;
 pub use statistics::{Closure, LinearStatistics};

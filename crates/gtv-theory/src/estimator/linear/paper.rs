@@ -21,6 +21,6 @@ pub(super) fn law(statistics: &LinearStatistics) -> Result<LinearLaw> {
         r.iter_mut().for_each(|r| *r *= w);
     }
     let zero = vec![0.0; statistics.features.len() * dim];
-    let covariance = Covariance::of_influence(statistics, &system, influence, &zero);
+    let covariance = Covariance::of_influence(statistics, &system, influence, &zero)?;
     Ok(LinearLaw::new(statistics, Closure::Paper, zero, covariance).around(statistics.exact.clone()))
 }

@@ -21,6 +21,8 @@ pub struct LinearSpec {
     pub ridge: f64,
     /// P, the number of training triples.
     pub samples: usize,
+    /// m, triples that share one data point: P = n·m triples come from n independent draws of x0 (1: all independent).
+    pub draws: usize,
     /// η: the label is (1 − η)·(target of x0) + η·(its conditional mean): 0 is DSM (J1), 1 trains on the true score (J0).
     pub target_mix: f64,
 }
@@ -35,6 +37,12 @@ impl LinearSpec {
             if ok { Ok(()) } else { Err(Error::OutOfRange { name, value, expected }) }
         };
         check(self.samples > 0, "model.samples", self.samples as f64, "at least 1")?;
+        check(
+            self.draws > 0 && self.samples.is_multiple_of(self.draws),
+            "model.draws",
+            self.draws as f64,
+            "at least 1, and a divisor of model.samples",
+        )?;
         check(
             self.ridge.is_finite() && self.ridge >= 0.0,
             "model.ridge",

@@ -42,13 +42,14 @@ impl Closure {
 }
 
 /// A linear model's training problem on quadrature nodes.
+#[derive(Clone)]
 pub struct LinearStatistics {
     pub(super) spec: LinearSpec,
     pub(super) features: Arc<crate::features::Features>,
     pub(super) schedule: Schedule,
     pub(super) exact: Arc<ExactScore>,
     pub(super) cloud: PointCloud,
-    pub(super) nodes: Nodes,
+    pub(super) nodes: Arc<Nodes>,
     pub(super) design: Arc<dyn Design>,
     /// w_q.
     pub(super) weight: Vec<f64>,
@@ -80,22 +81,14 @@ impl LinearStatistics {
         let design: Arc<dyn Design> = design(&spec.features, &nodes)?.into();
         let exact = Arc::new(ExactScore::new(cloud.clone(), *schedule));
         let weight = nodes.t.iter().map(|&t| spec.target_weight(schedule, t)).collect();
-        let mut target: Vec<f64> =
-            nodes.point.iter().flat_map(|&m| cloud.point(m as usize)).copied().collect();
-        if spec.target_mix > 0.0 {
-            let mean = posterior_mean(&exact, &nodes);
-            for (y, m) in target.iter_mut().zip(mean) {
-                *y = (1.0 - spec.target_mix) * *y + spec.target_mix * m;
-            }
-        }
-        clean_to_label(spec, schedule, &nodes, &mut target);
+        let target = labels(spec, schedule, cloud, &exact, &nodes);
         Ok(Self {
             spec: spec.clone(),
             features: Arc::new(spec.features.clone()),
             schedule: *schedule,
             exact,
             cloud: cloud.clone(),
-            nodes,
+            nodes: Arc::new(nodes),
             design,
             weight,
             target,
@@ -114,6 +107,18 @@ impl LinearStatistics {
             Closure::FiniteP => finite_p::law(self),
             Closure::ShotNoise => shot_noise::law(self),
         }
+    }
+
+    /// The same training problem with another η, the mix of the noisy target with its conditional mean: 1 removes the label
+    /// noise (J0), and with it what is generalization *through variance*.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for η outside [0, 1].
+    pub fn with_target_mix(&self, target_mix: f64) -> Result<Self> {
+        let spec = LinearSpec { target_mix, ..self.spec.clone() };
+        spec.validate()?;
+        let target = labels(&spec, &self.schedule, &self.cloud, &self.exact, &self.nodes);
+        Ok(Self { spec, target, ..self.clone() })
     }
 
     /// Q, the number of quadrature nodes.
@@ -166,15 +171,28 @@ impl LinearStatistics {
     }
 }
 
-/// Turns x0 (or a mixture with its posterior mean) into the label y = c_t x0 + d_t x, in place.
-fn clean_to_label(spec: &LinearSpec, schedule: &Schedule, nodes: &Nodes, x0: &mut [f64]) {
+/// y_q = c_t x0 + d_t x, with (1 − η) x0 + η m(x, t) in the place of x0, Q × D.
+fn labels(
+    spec: &LinearSpec,
+    schedule: &Schedule,
+    cloud: &PointCloud,
+    exact: &ExactScore,
+    nodes: &Nodes,
+) -> Vec<f64> {
+    let mut target: Vec<f64> = nodes.point.iter().flat_map(|&m| cloud.point(m as usize)).copied().collect();
+    if spec.target_mix > 0.0 {
+        for (y, m) in target.iter_mut().zip(posterior_mean(exact, nodes)) {
+            *y = (1.0 - spec.target_mix) * *y + spec.target_mix * m;
+        }
+    }
     let dim = nodes.dim();
-    for (q, y) in x0.chunks_exact_mut(dim).enumerate() {
+    for (q, y) in target.chunks_exact_mut(dim).enumerate() {
         let (on_x0, on_x) = spec.prediction.target_coefficients(schedule, nodes.t[q]);
         for (y, x) in y.iter_mut().zip(&nodes.x[q * dim..]) {
             *y = on_x0 * *y + on_x * x;
         }
     }
+    target
 }
 
 /// m(x_q, t_q), Q × D.

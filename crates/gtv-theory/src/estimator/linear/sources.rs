@@ -1,0 +1,46 @@
+//! Where the variance of a linear model's prediction comes from, by closure.
+//!
+//! Ŵ is linear in the labels, so given the places (x, t)_n its mean is the model trained on the true score (J0) with the same
+//! draws: Var ŷ = Var ŷ_J0 + E Var[ŷ | places] at m = 1, the second part being label noise, which is what generalization
+//! *through variance* is made of. Separately, Var E[ŷ | x0_1 … x0_n] is the part of the data points' draw: Cov is linear in m at
+//! fixed P, so it is m (Cov|_{m=2} − Cov|_{m=1}).
+
+use super::{Closure, LinearSpec, LinearStatistics};
+use crate::error::Result;
+
+/// Parts of the mean of tr Var y over given places, in units of y².
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VarianceSources {
+    /// All of it.
+    pub total: f64,
+    /// What training on the true score removes.
+    pub label_noise: f64,
+    /// What it leaves: where the training triples' (x, t) happen to fall.
+    pub placement: f64,
+    /// The part of which data points were drawn, however often each is noised.
+    pub points: f64,
+}
+
+impl LinearStatistics {
+    /// The variance of one closure's prediction by source, averaged over places (x, t).
+    ///
+    /// # Shapes
+    /// `x`: n × D; `t`: n.
+    ///
+    /// # Errors
+    /// As [`LinearStatistics::law`]; shared data points need the tensor quadrature.
+    pub fn variance_sources(&self, closure: Closure, x: &[f64], t: &[f64]) -> Result<VarianceSources> {
+        let mean = |statistics: &Self| -> Result<f64> {
+            let moments = statistics.law(closure)?.prediction_moments(x, t);
+            Ok(moments.variance.iter().sum::<f64>() / t.len() as f64)
+        };
+        // P need not be even for the extrapolation from m = 2.
+        let with_draws = |draws| Self { spec: LinearSpec { draws, ..self.spec.clone() }, ..self.clone() };
+        let single = mean(&with_draws(1))?;
+        let shared = mean(&with_draws(2))? - single;
+        let draws = self.spec.draws as f64;
+        let total = single + (draws - 1.0) * shared;
+        let placement = mean(&self.with_target_mix(1.0)?)?;
+        Ok(VarianceSources { total, label_noise: total - placement, placement, points: draws * shared })
+    }
+}
