@@ -90,7 +90,8 @@ impl Loaded {
             prediction: config.model.prediction,
             weight: config.model.weight,
             ridge: config.model.ridge,
-            samples: config.model.samples,
+            samples: config.model.triples(),
+            draws: config.model.draws,
             target_mix: config.model.target.mix(),
         };
         spec.validate().map_err(|e| self.refused("model", e))?;
@@ -150,7 +151,8 @@ impl Loaded {
         let c = &self.config;
         let counts = [
             ("ensemble.members", c.ensemble.members, 1),
-            ("model.samples", c.model.samples, 1),
+            ("model.samples", c.model.triples(), 1),
+            ("model.draws", c.model.draws, 1),
             ("sampling.steps", c.sampling.steps, 1),
             ("sampling.paths", c.sampling.paths, 1),
             ("sampling.grid_points", c.sampling.grid_points.unwrap_or(2), 2),
@@ -189,7 +191,7 @@ impl Loaded {
         let c = &self.config;
         let dim = cloud.dim() as f64;
         let features = c.model.features.size(cloud.dim());
-        let (samples, members) = (c.model.samples as f64, c.ensemble.members as f64);
+        let (samples, members) = (c.model.triples() as f64, c.ensemble.members as f64);
         let shown = dim.min(2.0);
         // Above this size the theory keeps the covariance of the weights on quadrature nodes.
         let joint = if dim * features <= 6000.0 { dim * dim } else { 0.0 };

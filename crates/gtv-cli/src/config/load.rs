@@ -155,7 +155,7 @@ impl Loaded {
             reason: m.reason,
         };
         config.schedule.settle().map_err(misfit)?;
-        config.model.features.settle().map_err(misfit)?;
+        config.model.settle().map_err(misfit)?;
         config.sampling.settle().map_err(misfit)?;
         Ok(Self { config, places })
     }

@@ -60,8 +60,13 @@ pub struct ModelConfig {
     pub prediction: Prediction,
     /// λ_t, the weight of the score's squared error.
     pub weight: LossWeight,
-    /// P, training triples of each model.
-    pub samples: usize,
+    /// P, training triples of each model: points x draws where `points` is given, else 1,024.
+    pub samples: Option<usize>,
+    /// n, independent data points that each model is trained on; `samples` follows from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<usize>,
+    /// m, triples that share a data point (1: every triple has its own, as in the paper).
+    pub draws: usize,
     /// γ, on the sample-averaged second moment (linear).
     pub ridge: f64,
     /// The label.
@@ -80,13 +85,39 @@ impl Default for ModelConfig {
             kind: ModelKind::default(),
             prediction: Prediction::default(),
             weight: LossWeight::default(),
-            samples: 1024,
+            samples: None,
+            points: None,
+            draws: 1,
             ridge: 0.1,
             target: Target::Named(TargetName::Proxy),
             features: FeaturesConfig::default(),
             mlp: MlpConfig::default(),
             lazy: LazyConfig::default(),
         }
+    }
+}
+
+impl ModelConfig {
+    pub(super) fn settle(&mut self) -> std::result::Result<(), Misfit> {
+        let section = Section { name: "model", choice: "" };
+        let given = self.points.map(|n| n.saturating_mul(self.draws));
+        match (given, self.samples) {
+            (Some(product), Some(samples)) if product != samples => {
+                let reason =
+                    format!("is {samples}, but points x draws = {product}; leave one of the two out");
+                Err(section.misfit("samples", reason))
+            }
+            _ => {
+                self.samples = self.samples.or(given).or(Some(1024));
+                self.features.settle()
+            }
+        }
+    }
+
+    /// P.
+    pub fn triples(&self) -> usize {
+        // `settle` has filled it in.
+        self.samples.unwrap_or_default()
     }
 }
 
@@ -291,10 +322,13 @@ pub struct EnsembleConfig {
     pub members: usize,
     /// What differs between them.
     pub vary: Vec<Vary>,
+    /// Trains every member again on the true score (and on the same data points noised anew, where triples share them), to
+    /// measure where the variance between members comes from.
+    pub sources: bool,
 }
 
 impl Default for EnsembleConfig {
     fn default() -> Self {
-        Self { members: 100, vary: vec![Vary::Data, Vary::Init] }
+        Self { members: 100, vary: vec![Vary::Data, Vary::Init], sources: false }
     }
 }
