@@ -4,7 +4,7 @@
 use gtv_models::{DsmSampler, EnsembleOptions, LinearEnsemble, LinearTrainer};
 use gtv_theory::compare::w1_sorted;
 use gtv_theory::dynamics::{PfOde, Sampling, unobserved};
-use gtv_theory::estimator::{Closure, EmpiricalLinear, Estimator, LinearLaw, LinearSpec, LinearStatistics};
+use gtv_theory::estimator::{Closure, EmpiricalLinear, FieldLaw, LinearLaw, LinearSpec, LinearStatistics};
 use gtv_theory::features::{AxisBasis, Features, Separable};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};

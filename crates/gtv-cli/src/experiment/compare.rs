@@ -18,7 +18,7 @@ use gtv_theory::compare::{
     self, Axis, CompareSettings, Histogram, Level, Normalisation, between_model_bands, compare_levels,
     nearest_two, summarize_level,
 };
-use gtv_theory::estimator::{Closure, EmpiricalLinear, Estimator, LinearLaw, LinearStatistics};
+use gtv_theory::estimator::{Closure, EmpiricalLinear, Estimator, FieldLaw, LinearLaw, LinearStatistics};
 use gtv_theory::score::ExactScore;
 use std::collections::BTreeMap;
 use std::sync::Arc;

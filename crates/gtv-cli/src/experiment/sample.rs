@@ -9,7 +9,7 @@ use crate::io::{check_writable, write_npy};
 use crate::warnings::Warning;
 use anyhow::Result;
 use gtv_theory::ScoreField;
-use gtv_theory::estimator::Estimator;
+use gtv_theory::estimator::FieldLaw;
 use gtv_theory::rng::{ChaCha8Rng, Purpose};
 use rayon::prelude::*;
 use std::path::Path;

@@ -1,14 +1,17 @@
 //! Integrators of the reverse process: from x_T ~ N(0, σ_T² I) down to t = ε.
 //!
-//! [`PfOde`] and [`ReverseSde`] sample any [`ScoreField`](crate::score::ScoreField); both share one settings struct,
-//! [`Sampling`], and one parallel driver, [`run_paths`].
+//! [`PfOde`] and [`ReverseSde`] sample any [`ScoreField`](crate::score::ScoreField), [`PathWise`] the effective dynamics of any
+//! [`Estimator`](crate::estimator::Estimator); all share one settings struct, [`Sampling`], and one parallel driver, [`run_paths`].
 
 mod adaptive;
+mod conditioning;
 mod driver;
 mod effective;
+mod flow;
 mod fokker_planck;
 mod ito;
 mod lookup;
+mod path_wise;
 mod pf_ode;
 mod reverse_sde;
 mod sampling;
@@ -26,6 +29,7 @@ pub use ito::{
     DiagonalNoise, EulerMaruyama, ItoSde, ItoStepper, ItoWorkspace, Milstein, WeakOrderTwo, draw_increments,
 };
 pub use lookup::{Lookup, LookupGrid};
+pub use path_wise::PathWise;
 pub use pf_ode::{PfOde, PfWorkspace};
 pub use reverse_sde::ReverseSde;
 pub use sampling::{Form, Integrator, Sampling};

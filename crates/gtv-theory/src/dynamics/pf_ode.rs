@@ -6,11 +6,11 @@
 
 use super::adaptive::{Adaptive, Stop};
 use super::driver::{CHUNK, Progress, Samples, Tally, count_diverged, run_paths};
-use super::sampling::{Form, Integrator, Sampling, start_centre};
-use super::steppers::{Ode, Stages};
+use super::flow::{Answer, Flow};
+use super::sampling::{Integrator, Sampling, start_centre};
+use super::steppers::Stages;
 use crate::error::Result;
 use crate::rng::Streams;
-use crate::schedule::Schedule;
 use crate::score::ScoreField;
 
 /// A sampler of the probability-flow ODE of one score field.
@@ -91,9 +91,9 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
     pub fn transport(&self, x: &mut [f64], work: &mut PfWorkspace) -> Tally {
         let mut tally = Tally::default();
         for rows in x.chunks_mut(self.batch() * self.field.dim()) {
-            let schedule = self.field.schedule();
-            let mut system =
-                Flow { field: self.field, schedule, form: self.settings.form, x: &mut work.state };
+            let form = self.settings.form;
+            let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out);
+            let mut system = Flow { answer, schedule: self.field.schedule(), form, x: &mut work.state };
             system.enter(rows);
             let stop = self.integrate(&mut system, rows, &mut work.stages);
             system.leave(rows);
@@ -107,7 +107,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         tally
     }
 
-    fn integrate(&self, system: &mut Flow<F>, z: &mut [f64], stages: &mut Stages) -> Stop {
+    fn integrate<A: Answer>(&self, system: &mut Flow<A>, z: &mut [f64], stages: &mut Stages) -> Stop {
         let coordinate = |k: usize| system.coordinate(self.times[k]);
         let last = self.times.len() - 1;
         if self.settings.integrator == Integrator::Dopri5 {
@@ -134,78 +134,5 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         let (workspace, transport) =
             (|| self.workspace(), |w: &mut _, _, x: &mut [f64]| self.transport(x, w));
         run_paths(paths, &self.centre, scale, (streams, member), progress, workspace, transport)
-    }
-}
-
-/// The flow in either form, with room for the states x that the denoiser form recovers from y.
-struct Flow<'a, F: ScoreField + ?Sized> {
-    field: &'a F,
-    schedule: &'a Schedule,
-    form: Form,
-    x: &'a mut [f64],
-}
-
-impl<F: ScoreField + ?Sized> Flow<'_, F> {
-    /// The independent variable at time t: t itself or θ = α/σ.
-    fn coordinate(&self, t: f64) -> f64 {
-        match self.form {
-            Form::Time => t,
-            Form::Denoiser => self.schedule.signal(t) / self.schedule.noise_std(t),
-        }
-    }
-
-    /// The time at which the independent variable is s; exact at both ends, where inverting would lose α = 0.
-    fn time(&self, s: f64) -> f64 {
-        match self.form {
-            Form::Time => s,
-            Form::Denoiser if s <= self.coordinate(self.schedule.t_max()) => self.schedule.t_max(),
-            Form::Denoiser => self.schedule.time_at_log_snr(2.0 * s.ln()).max(self.schedule.t_min()),
-        }
-    }
-
-    /// From x at T to the integrated coordinate.
-    fn enter(&self, x: &mut [f64]) {
-        if self.form == Form::Denoiser {
-            let sigma = self.schedule.noise_std(self.schedule.t_max());
-            x.iter_mut().for_each(|x| *x /= sigma);
-        }
-    }
-
-    /// From the integrated coordinate to x at ε.
-    fn leave(&self, z: &mut [f64]) {
-        if self.form == Form::Denoiser {
-            let sigma = self.schedule.noise_std(self.schedule.t_min());
-            z.iter_mut().for_each(|z| *z *= sigma);
-        }
-    }
-}
-
-impl<F: ScoreField + ?Sized> Ode for Flow<'_, F> {
-    fn rhs(&mut self, s: f64, z: &[f64], dz: &mut [f64]) {
-        match self.form {
-            Form::Time => {
-                let (rate, diffusion) = (self.schedule.drift_rate(s), self.schedule.diffusion(s));
-                self.field.score_into(z, s, dz);
-                for (d, x) in dz.iter_mut().zip(z) {
-                    *d = -(rate * x + diffusion * *d);
-                }
-            }
-            Form::Denoiser => {
-                let t = self.time(s);
-                let sigma = self.schedule.noise_std(t);
-                let x = &mut self.x[..z.len()];
-                for (x, y) in x.iter_mut().zip(z) {
-                    *x = sigma * y;
-                }
-                self.field.denoiser_into(x, t, dz);
-            }
-        }
-    }
-
-    fn unit(&self, s: f64) -> f64 {
-        match self.form {
-            Form::Time => 1.0,
-            Form::Denoiser => self.schedule.noise_std(self.time(s)),
-        }
     }
 }

@@ -1,12 +1,13 @@
 //! The law of a linear model's weights Ŵ (F × D) and of the score field they make.
 
 use super::design::Design;
+use super::path_cov::{LinearModel, WeightCov};
 use super::shared::{self, SharedPoints};
 use super::shot_noise::ShotNoise;
 use super::{Closure, LinearField, LinearSpec, LinearStatistics};
 use crate::error::Result;
-use crate::estimator::{At, Estimator};
-use crate::linalg::{self, gemm_nn, gemm_tn};
+use crate::estimator::{At, Estimator, FieldLaw, PathCov, Response};
+use crate::linalg::{self, gemm_nn, gemm_nt, gemm_tn};
 use crate::rng::ChaCha8Rng;
 use crate::schedule::Schedule;
 use crate::score::ScoreField;
@@ -296,6 +297,11 @@ impl LinearLaw {
         }
     }
 
+    fn model(&self) -> LinearModel<'_> {
+        let prediction = self.spec.prediction;
+        LinearModel { features: &self.features, prediction, schedule: &self.schedule }
+    }
+
     fn fill(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
         let mut phi = vec![0.0; t.len() * self.features.len()];
         self.features.fill(x, t, &mut phi);
@@ -329,44 +335,20 @@ impl LinearLaw {
         }
         variance
     }
+}
 
-    /// Cov[y_i(z), y_j(z')], D × D.
-    fn prediction_cov(&self, z: At<'_>, other: At<'_>) -> Vec<f64> {
-        let (dim, f_len) = (self.dim(), self.features.len());
-        let (here, there) = (self.fill(z.x, &[z.t]), self.fill(other.x, &[other.t]));
-        let mut out = vec![0.0; dim * dim];
-        match &self.covariance {
-            Covariance::Blocks { blocks, .. } => {
-                let mut image = vec![0.0; f_len];
-                for i in 0..dim {
-                    for j in 0..dim {
-                        // S_ji = S_ijᵀ, so below the diagonal the arguments change places.
-                        let (left, right) = if i <= j { (&here, &there) } else { (&there, &here) };
-                        gemm_nn(f_len, 1, f_len, &blocks[block_index(dim, i, j)], right, &mut image);
-                        out[i * dim + j] = left.iter().zip(&image).map(|(a, b)| a * b).sum();
-                    }
-                }
+impl WeightCov for Covariance {
+    fn images(&self, phi: &[f64], i: usize, j: usize, out: &mut [f64]) {
+        match self {
+            Self::Blocks { blocks, .. } => {
+                let (size, dim) = (blocks[0].len().isqrt(), side_of_triangle(blocks.len()));
+                let block = &blocks[block_index(dim, i, j)];
+                // S_ji = S_ijᵀ.
+                let product = if i <= j { gemm_nn } else { gemm_nt };
+                product(phi.len() / size, size, size, phi, block, out);
             }
-            Covariance::Nodes(nodes) => {
-                let (k, l) = (nodes.kernel(&here, 1), nodes.kernel(&there, 1));
-                for ((u, k), l) in nodes.influence.chunks_exact(dim).zip(k).zip(l) {
-                    for i in 0..dim {
-                        for j in 0..dim {
-                            out[i * dim + j] += k * l * u[i] * u[j];
-                        }
-                    }
-                }
-                let (mut m, mut n) = (vec![0.0; dim], vec![0.0; dim]);
-                gemm_nn(1, dim, f_len, &here, &nodes.mean, &mut m);
-                gemm_nn(1, dim, f_len, &there, &nodes.mean, &mut n);
-                for i in 0..dim {
-                    for j in 0..dim {
-                        out[i * dim + j] -= m[i] * n[j];
-                    }
-                }
-            }
+            Self::Nodes(nodes) => nodes.images(phi, i, j, out),
         }
-        out
     }
 }
 
@@ -384,6 +366,23 @@ impl NodeCovariance {
         }
         self.design.apply(&columns, n)
     }
+
+    /// φᵀ S_ij = Σ_q k(z, z_q) u_qi u_qj φ_qᵀ(A+γ)⁻¹/P − (φᵀḡ_i) ḡ_jᵀ.
+    fn images(&self, phi: &[f64], i: usize, j: usize, out: &mut [f64]) {
+        let f_len = self.inverse.len().isqrt();
+        let (n, dim) = (phi.len() / f_len, self.mean.len() / f_len);
+        let mut weighted = self.kernel(phi, n);
+        for (k, u) in weighted.chunks_exact_mut(n).zip(self.influence.chunks_exact(dim)) {
+            k.iter_mut().for_each(|k| *k *= u[i] * u[j]);
+        }
+        let projected = self.design.project(&weighted, n);
+        gemm_tn(n, f_len, f_len, &projected, &self.inverse, out);
+        for (phi, out) in phi.chunks_exact(f_len).zip(out.chunks_exact_mut(f_len)) {
+            let mean = self.mean.chunks_exact(dim);
+            let along: f64 = phi.iter().zip(mean.clone()).map(|(p, m)| p * m[i]).sum();
+            out.iter_mut().zip(mean).for_each(|(o, m)| *o -= along * m[j]);
+        }
+    }
 }
 
 impl Estimator for LinearLaw {
@@ -395,13 +394,21 @@ impl Estimator for LinearLaw {
     }
 
     fn cov(&self, z: At<'_>, other: At<'_>) -> Vec<f64> {
-        let (a, _) = self.spec.prediction.score_coefficients(&self.schedule, z.t);
-        let (b, _) = self.spec.prediction.score_coefficients(&self.schedule, other.t);
-        let mut cov = self.prediction_cov(z, other);
-        cov.iter_mut().for_each(|v| *v *= a * b);
-        cov
+        self.model().cov(&self.covariance, z, other)
     }
 
+    fn path_cov(&self, response: Response, paths: usize, points: usize) -> Box<dyn PathCov + '_> {
+        match &self.covariance {
+            Covariance::Blocks { blocks, factor } => {
+                let root = factor.get_or_init(|| joint_factor(blocks, self.dim(), self.features.len()));
+                Box::new(self.model().gram(root, response, paths, points))
+            }
+            nodes => Box::new(self.model().images(nodes, response, paths, points)),
+        }
+    }
+}
+
+impl FieldLaw for LinearLaw {
     fn sample_field(&self, rng: &mut ChaCha8Rng) -> Box<dyn ScoreField> {
         Box::new(self.field(self.sample_weights(rng)))
     }
@@ -413,6 +420,11 @@ fn block_index(dim: usize, i: usize, j: usize) -> usize {
     i * (2 * dim - i + 1) / 2 + j - i
 }
 
+/// D of D(D + 1)/2 blocks.
+fn side_of_triangle(blocks: usize) -> usize {
+    (2 * blocks).isqrt()
+}
+
 fn square(matrix: &[f64]) -> Vec<f64> {
     let n = matrix.len().isqrt();
     let mut out = vec![0.0; matrix.len()];
@@ -421,7 +433,7 @@ fn square(matrix: &[f64]) -> Vec<f64> {
 }
 
 /// The lower Cholesky factor of the joint covariance in the variable order (output, feature).
-fn joint_factor(blocks: &[Vec<f64>], dim: usize, f_len: usize) -> Vec<f64> {
+pub(in crate::estimator) fn joint_factor(blocks: &[Vec<f64>], dim: usize, f_len: usize) -> Vec<f64> {
     let size = dim * f_len;
     let mut joint = vec![0.0; size * size];
     for i in 0..dim {

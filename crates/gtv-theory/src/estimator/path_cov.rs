@@ -1,0 +1,82 @@
+//! Covariances along paths: Cov[ŝ(z_k), ŝ(z_l)] for l = 0 … k, one new point z_k at a time.
+//!
+//! Several paths that pass the same times advance together, so that a law's work at a time is one matrix product.
+
+use super::{At, Estimator};
+use crate::schedule::Schedule;
+use crate::score::ScoreField;
+use std::sync::Arc;
+
+/// Which of a field's two equivalent answers the covariance is of; they differ by a factor of t alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Response {
+    /// The score ŝ.
+    #[default]
+    Score,
+    /// The denoiser m̂ = (x + σ² ŝ)/α.
+    Denoiser,
+}
+
+impl Response {
+    /// The factor that turns a deviation of the score at t into one of this answer: 1 or σ²/α (infinite where α = 0).
+    pub(super) fn of_score(self, schedule: &Schedule, t: f64) -> f64 {
+        match self {
+            Self::Score => 1.0,
+            Self::Denoiser => schedule.noise_var(t) / schedule.signal(t),
+        }
+    }
+}
+
+/// Covariances along paths that advance together; made by [`Estimator::path_cov`].
+pub trait PathCov {
+    /// Forgets all points: the next one is a path's first.
+    fn restart(&mut self);
+
+    /// Takes the next point of each of n paths and gives its covariance with that path's points so far, itself the last.
+    ///
+    /// # Shapes
+    /// `x`: n × D, the same n until the next restart; `out`: n × (k + 1) × D × D for a path's point number k = 0, 1, …,
+    /// rows belonging to the new point; n × D × D (the new point alone) for a [white](PathCov::is_white) law.
+    fn advance(&mut self, x: &[f64], t: f64, out: &mut [f64]);
+
+    /// Whether points at different times are independent.
+    fn is_white(&self) -> bool {
+        false
+    }
+}
+
+/// Every pair by itself.
+pub(super) struct Pairwise<'a, E: Estimator + ?Sized> {
+    estimator: &'a E,
+    field: Arc<dyn ScoreField>,
+    response: Response,
+    /// (x of all paths, t, the response's factor) of each time so far.
+    earlier: Vec<(Vec<f64>, f64, f64)>,
+}
+
+impl<'a, E: Estimator + ?Sized> Pairwise<'a, E> {
+    pub(super) fn new(estimator: &'a E, response: Response, _paths: usize, points: usize) -> Self {
+        let field = estimator.mean_score();
+        Self { estimator, field, response, earlier: Vec::with_capacity(points) }
+    }
+}
+
+impl<E: Estimator + ?Sized> PathCov for Pairwise<'_, E> {
+    fn restart(&mut self) {
+        self.earlier.clear();
+    }
+
+    fn advance(&mut self, x: &[f64], t: f64, out: &mut [f64]) {
+        let dim = self.field.dim();
+        let factor = self.response.of_score(self.field.schedule(), t);
+        self.earlier.push((x.to_vec(), t, factor));
+        let rows = out.chunks_exact_mut(self.earlier.len() * dim * dim);
+        for ((path, x), row) in x.chunks_exact(dim).enumerate().zip(rows) {
+            for ((before, time, other), block) in self.earlier.iter().zip(row.chunks_exact_mut(dim * dim)) {
+                let before = At { x: &before[path * dim..(path + 1) * dim], t: *time };
+                let cov = self.estimator.cov(At { x, t }, before);
+                block.iter_mut().zip(cov).for_each(|(o, c)| *o = factor * other * c);
+            }
+        }
+    }
+}
