@@ -76,6 +76,17 @@ impl Context {
         }
     }
 
+    /// The same seed, threads, memory and interrupt, for work that is done only to find out; says nothing.
+    pub fn muted(&self) -> Self {
+        Self {
+            seed: self.seed,
+            threads: self.threads,
+            interrupt: self.interrupt.clone(),
+            memory: self.memory,
+            ..Self::silent()
+        }
+    }
+
     /// Starts a progress bar on stderr.
     pub fn progress(&self, label: &str, units: u64) -> Progress {
         self.bars.start(label, units)
@@ -92,6 +103,11 @@ impl Context {
     /// The warnings so far, in order.
     pub fn warnings(&self) -> Vec<Warning> {
         self.kept().clone()
+    }
+
+    /// The warnings since the last call, in order.
+    pub fn take_warnings(&self) -> Vec<Warning> {
+        std::mem::take(&mut *self.kept())
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Warning>> {

@@ -68,8 +68,13 @@ impl RunDir {
     pub fn create(path: &Path, resolved_config: &str) -> anyhow::Result<Self> {
         Self::refuse_foreign(path)?;
         fs::create_dir_all(path).map_err(|e| WriteError::new(path, "create the folder", e))?;
-        write_bytes(&path.join("config.toml"), format!("{MARK}{resolved_config}").as_bytes())?;
+        write_bytes(&path.join("config.toml"), Self::config_text(resolved_config).as_bytes())?;
         Ok(Self { path: path.to_owned() })
+    }
+
+    /// What `config.toml` in the folder of a run of this config says.
+    pub fn config_text(resolved_config: &str) -> String {
+        format!("{MARK}{resolved_config}")
     }
 
     fn refuse_foreign(path: &Path) -> anyhow::Result<()> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use gtv_cli::plot::{
-    Curve, Densities, DensityPanel, DistancePlot, Figure, HeatPanel, Heatmaps, ImageGrid, ImageRow,
-    MetricPanel, Row, Scatter, ScatterPanel,
+    ColorScale, Curve, Densities, DensityPanel, DistancePlot, Figure, HeatPanel, Heatmaps, ImageGrid,
+    ImageRow, MetricPanel, Row, Scatter, ScatterPanel,
 };
 use gtv_cli::record::Estimate;
 
@@ -78,14 +78,14 @@ fn heatmaps(values: Vec<f64>, nx: usize, ny: usize, panels: usize) -> Heatmaps {
         x: (-2.0, 2.0),
         y: (-2.0, 2.0),
         points: vec![[0.0, 1.0], [9.0, 9.0]],
+        ..HeatPanel::default()
     };
     Heatmaps {
         panels: vec![panel; panels],
         columns: panels.min(5),
         x_label: "x₁".into(),
         y_label: "x₂".into(),
-        value_label: "tr C / (tr C + ‖s‖²)".into(),
-        range: None,
+        scales: vec![ColorScale::new("tr C / (tr C + ‖s‖²)", None)],
         square: true,
         alt: "maps".into(),
     }

@@ -47,6 +47,10 @@ impl Change {
 
     fn apply(&self, root: &mut Table) -> Result<(), ConfigError> {
         let mut parts: Vec<&str> = self.key.split('.').map(str::trim).collect();
+        if parts[0] == "sweep" && parts.len() > 1 {
+            // The section's keys are dotted names themselves.
+            parts = vec!["sweep", self.key.split_once('.').map_or("", |(_, rest)| rest.trim())];
+        }
         let last = parts.pop().unwrap_or_default();
         let mut table = root;
         for (depth, part) in parts.iter().enumerate() {
@@ -66,6 +70,8 @@ impl Change {
 pub struct Loaded {
     /// The resolved config.
     pub config: Config,
+    /// `[sweep]` as it was read; a single run has no use for it.
+    pub(super) sweep: Option<Value>,
     places: Places,
 }
 
@@ -144,6 +150,7 @@ impl Loaded {
             change.apply(&mut table)?;
             places.arguments.push((change.key.clone(), change.argument.clone()));
         }
+        let sweep = table.remove("sweep");
         let mut config: Config =
             serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|e| {
                 let key = e.path().to_string();
@@ -157,7 +164,7 @@ impl Loaded {
         config.schedule.settle().map_err(misfit)?;
         config.model.settle().map_err(misfit)?;
         config.sampling.settle().map_err(misfit)?;
-        Ok(Self { config, places })
+        Ok(Self { config, sweep, places })
     }
 
     /// Where a setting was made.
@@ -224,6 +231,9 @@ fn explain(places: &Places, table: &Table, path: &str, message: &str) -> ConfigE
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let mut known = quoted(rest);
         let name = if known.is_empty() { String::new() } else { known.remove(0) };
+        if path.is_empty() || path == name {
+            known.push("sweep".to_owned());
+        }
         let key =
             if path == name || path.ends_with(&format!(".{name}")) { path.to_owned() } else { join(&name) };
         let section = key.strip_suffix(&name).unwrap_or("").to_owned();

@@ -1,6 +1,7 @@
 //! The config of an experiment: one TOML file, every key with a default, unknown keys refused.
 //!
 //! [`Loaded::read`] parses the file and the `--set` changes into a [`Config`] whose every key is explicit;
+//! [`Loaded::swept`] reads `[sweep]`, which is about several runs and no part of one's config;
 //! [`Loaded::build`] makes the objects of gtv-theory from it, so that whatever can be wrong is found before work starts.
 
 mod build;
@@ -11,6 +12,7 @@ mod model;
 mod schedule;
 mod settle;
 mod study;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,7 @@ pub use model::{
 };
 pub use schedule::{ScheduleConfig, ScheduleName};
 pub use study::{CompareConfig, GridName, Lookup, SamplingConfig, TheoryConfig};
+pub use sweep::Swept;
 
 use serde::{Deserialize, Serialize};
 

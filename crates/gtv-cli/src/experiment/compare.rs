@@ -21,6 +21,7 @@ use gtv_theory::compare::{
 use gtv_theory::estimator::{Closure, EmpiricalLinear, Estimator, FieldLaw, LinearLaw, LinearStatistics};
 use gtv_theory::score::ExactScore;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,18 +40,31 @@ pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
     let loaded = Loaded::read(Some(&args.config), &args.changes.changes()?, ctx)?;
     let problem = loaded.build(ctx)?;
     let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
-    let run = RunDir::create(&out, &problem.resolved)?;
-    let saved = compute(&problem, &run, ctx)?;
-    let started = Instant::now();
+    let record = into_folder(&problem, &out, this_command(), ctx)?;
+    ctx.say(&report::terminal_table(&record))?;
+    ctx.say(&format!("report: {}", out.join("report.html").display()))
+}
+
+/// The command line of this process, the program's plain name first.
+fn this_command() -> Vec<String> {
+    let words = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).enumerate();
+    words.map(|(i, a)| if i == 0 { "gtv-cli".to_owned() } else { a }).collect()
+}
+
+/// One comparison with everything that belongs into its folder; `command` is what the report says made it.
+///
+/// # Errors
+/// An interrupt or a failed write, after which the same call resumes.
+pub fn into_folder(problem: &Problem, out: &Path, command: Vec<String>, ctx: &Context) -> Result<Record> {
+    let run = RunDir::create(out, &problem.resolved)?;
+    let mut saved = compute(problem, &run, ctx)?;
+    saved.record.command = command;
+    saved.record.warnings = ctx.take_warnings().iter().map(ToString::to_string).collect();
     saved.write(run.path())?;
     report::render(&saved, run.path())?;
+    // Last of all: a folder without parts is a finished one.
     PartStore::open(&run, problem.fingerprint, ctx)?.finish()?;
-    ctx.say(&report::terminal_table(&saved.record))?;
-    ctx.say(&format!(
-        "report: {} (rendered in {:.1} s)",
-        run.file("report.html").display(),
-        started.elapsed().as_secs_f64()
-    ))
+    Ok(saved.record)
 }
 
 /// Every number of the comparison.
@@ -79,7 +93,6 @@ fn compute(problem: &Problem, run: &RunDir, ctx: &Context) -> Result<Saved> {
     densities(problem, &levels, &settings, &mut arrays, ctx)?;
     images(problem, &levels, &mut record, &mut arrays)?;
     record.timing = clock.seconds;
-    record.warnings = ctx.warnings().iter().map(ToString::to_string).collect();
     Ok(Saved { record, arrays, config_toml: std::fs::read_to_string(run.file("config.toml"))? })
 }
 
@@ -89,10 +102,9 @@ fn name(level: &Sampled) -> String {
 
 /// The record before anything is computed.
 fn describe(problem: &Problem) -> Result<Record> {
-    let command = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).enumerate();
     Ok(Record {
         seed: problem.streams.seed(),
-        command: command.map(|(i, a)| if i == 0 { "gtv-cli".to_owned() } else { a }).collect(),
+        fingerprint: problem.fingerprint.hex(),
         config: serde_json::to_value(&problem.config)?,
         dimension: problem.cloud.dim(),
         confidence: CONFIDENCE,

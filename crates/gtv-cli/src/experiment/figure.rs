@@ -4,7 +4,7 @@ use crate::args::{FigureArg, FigureArgs, ModeArg};
 use crate::context::Context;
 use crate::interrupt::Interrupted;
 use crate::io::{Compression, Named, WriteError, check_writable, write_npz};
-use crate::plot::{Curve, Densities, DensityPanel, Figure, HeatPanel, Heatmaps};
+use crate::plot::{ColorScale, Curve, Densities, DensityPanel, Figure, HeatPanel, Heatmaps};
 use anyhow::Result;
 use gtv_models::figures::{Fig2, Fig2Spec, Fig3, Fig3Spec, Mode};
 use gtv_theory::data::BuiltIn;
@@ -79,6 +79,7 @@ fn fig1(out: &Path, ctx: &Context) -> Result<()> {
                 x: FIG1_RANGE,
                 y: FIG1_RANGE,
                 points: points.clone(),
+                ..HeatPanel::default()
             });
             ratios.extend(ratio);
         }
@@ -91,8 +92,7 @@ fn fig1(out: &Path, ctx: &Context) -> Result<()> {
         columns: FIG1_TIMES.len(),
         x_label: "x₁".to_owned(),
         y_label: "x₂".to_owned(),
-        value_label: "tr C / (tr C + |s|²)".to_owned(),
-        range: Some((0.0, 1.0)),
+        scales: vec![ColorScale::new("tr C / (tr C + |s|²)", Some((0.0, 1.0)))],
         square: true,
         alt: "Share of the proxy score's mean square that is variance, for four data sets at five times"
             .to_owned(),
@@ -186,6 +186,7 @@ fn fig3(out: &Path, mode: Mode, streams: Streams, ctx: &Context) -> Result<()> {
             x: range,
             y: range,
             points: panel.points.as_chunks::<2>().0.to_vec(),
+            ..HeatPanel::default()
         });
     }
     write(&file, &arrays)?;
@@ -198,8 +199,7 @@ fn fig3(out: &Path, mode: Mode, streams: Streams, ctx: &Context) -> Result<()> {
         columns: 3,
         x_label: "x₁".to_owned(),
         y_label: "x₂".to_owned(),
-        value_label: value.to_owned(),
-        range: None,
+        scales: vec![ColorScale::new(value, None)],
         square: true,
         alt: "Average learned distributions of a rotated square, by feature family and angle".to_owned(),
     };

@@ -7,9 +7,11 @@ mod figure;
 mod kernel;
 mod levels;
 mod members;
+mod merge;
 mod report;
 mod sample;
 mod score;
+mod sweep;
 mod train;
 
 use crate::args::{Cli, Command};
@@ -24,6 +26,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
     let ctx = Context::new(global.seed, global.threads, global.quiet, global.memory_limit)?;
     match cli.command {
         Command::Compare(args) => compare::run(args, &ctx),
+        Command::Sweep(args) => sweep::run(args, &ctx),
+        Command::Merge(args) => merge::run(args, &ctx),
         Command::Train(args) => train::run(args, &ctx),
         Command::Sample(args) => sample::run(args, &ctx),
         Command::Score(args) => score::run(args, &ctx),

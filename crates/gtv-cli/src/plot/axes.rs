@@ -5,7 +5,7 @@ use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{Color, Page, Rect, Text};
-use super::style::{GRID, INK, LevelStyle, SOFT, colored, faded};
+use super::style::{GRID, INK, LevelStyle, Palette, SOFT, colored, faded};
 
 /// Em of tick labels, in points.
 pub const SMALL: f64 = 10.5;
@@ -35,6 +35,8 @@ pub struct Axis {
     pub numbered: bool,
     /// The largest number of ticks.
     pub ticks: usize,
+    /// Ticks with their texts, where they are not to be chosen from the range.
+    pub named: Vec<(f64, String)>,
 }
 
 impl Axis {
@@ -42,7 +44,7 @@ impl Axis {
     pub fn linear(lo: f64, hi: f64, label: &str) -> Self {
         let (lo, hi) = if lo.is_finite() && hi.is_finite() { (lo, hi) } else { (0.0, 1.0) };
         let (lo, hi) = if hi > lo { (lo, hi) } else { (lo - 0.5, lo + 0.5) };
-        Self { lo, hi, log: false, label: label.into(), numbered: true, ticks: 7 }
+        Self { lo, hi, log: false, label: label.into(), numbered: true, ticks: 7, named: Vec::new() }
     }
 
     /// A logarithmic axis over `[lo, hi]`, both positive.
@@ -68,7 +70,9 @@ impl Axis {
 
     /// Ticks with their texts.
     pub fn marks(&self) -> Vec<(f64, String)> {
-        if self.log {
+        if !self.named.is_empty() {
+            self.named.clone()
+        } else if self.log {
             log_marks(self.lo, self.hi, self.ticks)
         } else {
             linear_marks(self.lo, self.hi, self.ticks)
@@ -353,10 +357,11 @@ pub fn color_bar<B: DrawingBackend>(
     rect: Rect,
     (lo, hi): (f64, f64),
     label: &str,
+    palette: Palette,
 ) -> Result<()> {
     let steps = 128;
     let values = (0..steps).rev().map(|i| (f64::from(i) + 0.5) / f64::from(steps));
-    page.image(rect, &colored(values, 1, steps as usize, (0.0, 1.0)))?;
+    page.image(rect, &colored(values, 1, steps as usize, (0.0, 1.0), palette))?;
     page.frame(rect, SOFT, 0.6)?;
     let axis = Axis { ticks: 6, ..Axis::linear(lo, hi, "") };
     let mut widest: f64 = 0.0;

@@ -5,6 +5,7 @@ use plotters::prelude::DrawingBackend;
 
 use super::axes::{Axis, CENTER, LEFT, Panel, RIGHT, SMALL};
 use super::canvas::{Color, Figure, Page, Rect, Text};
+use super::layout::Layout;
 use super::style::{GRID, INK, SOFT, level_style};
 use crate::record::Estimate;
 
@@ -101,12 +102,20 @@ fn floor_mark<B: DrawingBackend>(page: &Page<B>, (x, y): (f64, f64)) -> Result<(
 }
 
 impl DistancePlot {
-    fn panel_width(&self) -> f64 {
-        match self.panels.len() {
-            0 | 1 => 480.0,
+    fn layout(&self) -> Layout {
+        let panels = self.panels.len().max(1);
+        let width = match panels {
+            1 => 480.0,
             2 => 290.0,
             3 => 220.0,
             _ => 180.0,
+        };
+        Layout {
+            panels,
+            columns: panels,
+            cell: (width, ROW * self.rows.len().max(1) as f64),
+            margins: [LABELS, ABOVE, GAP, BELOW],
+            gap: (GAP, 0.0),
         }
     }
 }
@@ -117,8 +126,7 @@ impl Figure for DistancePlot {
     }
 
     fn size(&self) -> (f64, f64) {
-        let panels = self.panels.len().max(1) as f64;
-        (LABELS + panels * (self.panel_width() + GAP), ABOVE + ROW * self.rows.len().max(1) as f64 + BELOW)
+        self.layout().size()
     }
 
     fn paint<B: DrawingBackend>(&self, page: &Page<B>) -> Result<()> {
@@ -133,13 +141,12 @@ impl Figure for DistancePlot {
         page.text((LABELS + 40.0, 14.0), &format!("estimate, {percent} % bootstrap interval"), key)?;
         floor_mark(page, (LABELS + 252.0, 14.0))?;
         page.text((LABELS + 261.0, 14.0), "floor: the same for equal laws", key)?;
-        let (y0, y1) = (ABOVE, height - BELOW);
         for (i, row) in self.rows.iter().enumerate() {
-            page.text((LABELS - 9.0, y0 + ROW * (i as f64 + 0.5)), &row.label, RIGHT)?;
+            page.text((LABELS - 9.0, ABOVE + ROW * (i as f64 + 0.5)), &row.label, RIGHT)?;
         }
+        let layout = self.layout();
         for (i, panel) in self.panels.iter().enumerate() {
-            let x0 = LABELS + i as f64 * (self.panel_width() + GAP);
-            panel.paint(page, Rect { x0, y0, x1: x0 + self.panel_width(), y1 }, &self.rows)?;
+            panel.paint(page, layout.rect(i), &self.rows)?;
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
-//! Grids of heatmaps with data points over them: maps over the plane or over (x, t), one colour scale or one a panel.
+//! Grids of heatmaps with data points over them: maps over the plane or over (x, t), on one colour scale or several.
 
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
 use super::axes::{Axis, CENTER, Panel, SMALL, color_bar};
 use super::canvas::{Figure, Page, Rect, Text};
-use super::style::{SOFT, colored, rgb};
+use super::layout::Layout;
+use super::style::{Palette, SOFT, colored, rgb};
 
 /// One map.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,31 @@ pub struct HeatPanel {
     pub y: (f64, f64),
     /// Points drawn over the map.
     pub points: Vec<[f64; 2]>,
+    /// Its colour scale: 0 the first, i the i-th of the further ones.
+    pub scale: usize,
+}
+
+/// What colours stand for.
+#[derive(Debug, Clone, Default)]
+pub struct ColorScale {
+    /// The quantity, with its unit.
+    pub label: String,
+    /// Values of the first and the last colour; from the maps where it is not given.
+    pub range: Option<(f64, f64)>,
+    /// The colours.
+    pub palette: Palette,
+}
+
+impl ColorScale {
+    /// Viridis over a range, or over what the maps hold.
+    pub fn new(label: &str, range: Option<(f64, f64)>) -> Self {
+        Self { label: label.to_owned(), range, palette: Palette::Viridis }
+    }
+
+    /// A scale with white at 0 and equal reach to both sides.
+    pub fn diverging(label: &str, reach: f64) -> Self {
+        Self { label: label.to_owned(), range: Some((-reach, reach)), palette: Palette::Diverging }
+    }
 }
 
 /// A grid of maps, row by row.
@@ -37,10 +63,8 @@ pub struct Heatmaps {
     pub x_label: String,
     /// Label of the vertical axes, with unit.
     pub y_label: String,
-    /// What colour stands for, with unit.
-    pub value_label: String,
-    /// The range of the shared colour scale; from the values where it is not given.
-    pub range: Option<(f64, f64)>,
+    /// Colour scales, the first for maps that ask for no other.
+    pub scales: Vec<ColorScale>,
     /// Whether x and y have the same unit, so that panels are drawn to scale.
     pub square: bool,
     /// What the figure shows, for readers who cannot see it.
@@ -58,12 +82,18 @@ impl HeatPanel {
         self.nx > 0 && self.ny > 0 && self.values.len() == self.nx * self.ny
     }
 
-    fn paint<B: DrawingBackend>(&self, page: &Page<B>, panel: &Panel<B>, range: (f64, f64)) -> Result<()> {
+    fn paint<B: DrawingBackend>(
+        &self,
+        page: &Page<B>,
+        panel: &Panel<B>,
+        range: (f64, f64),
+        palette: Palette,
+    ) -> Result<()> {
         let rect = panel.rect;
         if self.is_drawable() {
             let rows =
                 (0..self.ny).rev().flat_map(|j| (0..self.nx).map(move |i| self.values[i * self.ny + j]));
-            page.image(rect, &colored(rows, self.nx, self.ny, range))?;
+            page.image(rect, &colored(rows, self.nx, self.ny, range, palette))?;
         } else {
             page.text((0.5 * (rect.x0 + rect.x1), 0.5 * (rect.y0 + rect.y1)), "no values", CENTER)?;
         }
@@ -81,13 +111,18 @@ impl HeatPanel {
 }
 
 impl Heatmaps {
-    fn shape(&self) -> (usize, usize) {
+    fn layout(&self) -> Layout {
         let columns = self.columns.clamp(1, self.panels.len().max(1));
-        (self.panels.len().div_ceil(columns).max(1), columns)
+        Layout {
+            panels: self.panels.len(),
+            columns,
+            cell: self.cell(columns),
+            margins: [LEFT_SPACE, TITLE, RIGHT_SPACE * self.scales.len().max(1) as f64, BOTTOM_SPACE],
+            gap: (GAP, TITLE),
+        }
     }
 
-    fn cell(&self) -> (f64, f64) {
-        let (_, columns) = self.shape();
+    fn cell(&self, columns: usize) -> (f64, f64) {
         let width = match columns {
             1 => 420.0,
             2 => 320.0,
@@ -99,12 +134,13 @@ impl Heatmaps {
         (width, width * ratio)
     }
 
-    /// The range of the colour scale: as given, or from 0 (or the least value) to the largest.
-    fn scale(&self) -> (f64, f64) {
-        if let Some(range) = self.range {
+    /// The range of a colour scale: as given, or from 0 (or the least value) to the largest.
+    fn range(&self, scale: usize) -> (f64, f64) {
+        if let Some(range) = self.scales.get(scale).and_then(|s| s.range) {
             return range;
         }
-        let values = self.panels.iter().flat_map(|p| &p.values).copied().filter(|v| v.is_finite());
+        let panels = self.panels.iter().filter(|p| p.scale == scale);
+        let values = panels.flat_map(|p| &p.values).copied().filter(|v| v.is_finite());
         let (lo, hi) = values.fold((0.0_f64, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
         if hi > lo { (lo, hi) } else { (lo, lo + 1.0) }
     }
@@ -116,39 +152,36 @@ impl Figure for Heatmaps {
     }
 
     fn size(&self) -> (f64, f64) {
-        let ((rows, columns), (w, h)) = (self.shape(), self.cell());
-        let (rows, columns) = (rows as f64, columns as f64);
-        let width = LEFT_SPACE + columns * w + (columns - 1.0) * GAP + RIGHT_SPACE;
-        (width, rows * (h + TITLE) + BOTTOM_SPACE)
+        self.layout().size()
     }
 
     fn paint<B: DrawingBackend>(&self, page: &Page<B>) -> Result<()> {
-        let ((rows, columns), (w, h)) = (self.shape(), self.cell());
-        let range = self.scale();
+        let layout = self.layout();
+        let (width, height) = layout.size();
+        if self.panels.is_empty() {
+            let note = Text { size: SMALL, ..CENTER };
+            return page.text((0.5 * width, 0.5 * height), "no maps were saved", note);
+        }
+        let palette = |scale: usize| self.scales.get(scale).map_or(Palette::default(), |s| s.palette);
         for (i, map) in self.panels.iter().enumerate() {
-            let (row, column) = (i / columns, i % columns);
-            let (x0, y0) = (LEFT_SPACE + column as f64 * (w + GAP), TITLE + row as f64 * (h + TITLE));
-            let rect = Rect { x0, y0, x1: x0 + w, y1: y0 + h };
             let axis = |(lo, hi), label: &str, shown| {
-                let ticks = if columns > 1 { 4 } else { 6 };
+                let ticks = if layout.columns > 1 { 4 } else { 6 };
                 let axis = Axis { ticks, ..Axis::linear(lo, hi, label) };
                 if shown { axis } else { axis.bare() }
             };
-            let x = axis(map.x, &self.x_label, i + columns >= self.panels.len());
-            let y = axis(map.y, &self.y_label, column == 0);
-            let panel = Panel::new(page, rect, x, y);
-            map.paint(page, &panel, range)?;
+            let x = axis(map.x, &self.x_label, layout.is_lowest(i));
+            let y = axis(map.y, &self.y_label, layout.is_first(i));
+            let panel = Panel::new(page, layout.rect(i), x, y);
+            map.paint(page, &panel, self.range(map.scale), palette(map.scale))?;
             panel.axis_x()?;
             panel.axis_y()?;
         }
-        let (width, _) = self.size();
-        let x0 = width - RIGHT_SPACE + 16.0;
-        let tall = (rows as f64 * (h + TITLE) - TITLE).min(340.0);
-        let bar = Rect { x0, y0: TITLE, x1: x0 + 14.0, y1: TITLE + tall };
-        if self.panels.is_empty() {
-            let note = Text { size: SMALL, ..CENTER };
-            return page.text((0.5 * width, TITLE + 0.5 * h), "no maps were saved", note);
+        let tall = (height - TITLE - BOTTOM_SPACE).min(340.0);
+        for (i, scale) in self.scales.iter().enumerate() {
+            let x0 = width - RIGHT_SPACE * (self.scales.len() - i) as f64 + 16.0;
+            let bar = Rect { x0, y0: TITLE, x1: x0 + 14.0, y1: TITLE + tall };
+            color_bar(page, bar, self.range(i), &scale.label, scale.palette)?;
         }
-        color_bar(page, bar, range, &self.value_label)
+        Ok(())
     }
 }

@@ -7,6 +7,8 @@ mod densities;
 mod distances;
 mod heatmaps;
 mod images;
+mod layout;
+mod lines;
 mod scatter;
 pub mod style;
 
@@ -14,6 +16,7 @@ pub use axes::superscript;
 pub use canvas::{Figure, Page};
 pub use densities::{Curve, Densities, DensityPanel};
 pub use distances::{DistancePlot, MetricPanel, Row};
-pub use heatmaps::{HeatPanel, Heatmaps};
+pub use heatmaps::{ColorScale, HeatPanel, Heatmaps};
 pub use images::{ImageGrid, ImageRow};
+pub use lines::{LinePanel, LinePoint, LineSeries, Lines, Spacing};
 pub use scatter::{Scatter, ScatterPanel};

@@ -4,7 +4,8 @@ use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
 use super::axes::{Axis, CENTER, Panel};
-use super::canvas::{Figure, Page, Rect, Text};
+use super::canvas::{Figure, Page, Text};
+use super::layout::Layout;
 use super::style::{SOFT, faded, level_style};
 
 /// One closure's variances.
@@ -34,8 +35,10 @@ pub struct Scatter {
 const SIDE: f64 = 220.0;
 
 impl Scatter {
-    fn columns(&self) -> usize {
-        if self.panels.len() == 4 { 2 } else { self.panels.len().clamp(1, 3) }
+    fn layout(&self) -> Layout {
+        let panels = self.panels.len();
+        let columns = if panels == 4 { 2 } else { panels.clamp(1, 3) };
+        Layout { panels, columns, cell: (SIDE, SIDE), margins: [72.0, 28.0, 32.0, 64.0], gap: (24.0, 62.0) }
     }
 
     /// Both axes: all positive pairs, at most eight decades down from the largest.
@@ -54,22 +57,19 @@ impl Figure for Scatter {
     }
 
     fn size(&self) -> (f64, f64) {
-        let rows = self.panels.len().div_ceil(self.columns()).max(1) as f64;
-        (80.0 + (SIDE + 24.0) * self.columns() as f64, 30.0 + (SIDE + 62.0) * rows)
+        self.layout().size()
     }
 
     fn paint<B: DrawingBackend>(&self, page: &Page<B>) -> Result<()> {
-        let columns = self.columns();
+        let layout = self.layout();
         let (lo, hi) = self.range();
         if self.panels.is_empty() {
             return page.text((0.5 * self.size().0, 60.0), "no probe points were saved", CENTER);
         }
         for (i, part) in self.panels.iter().enumerate() {
-            let (row, column) = ((i / columns) as f64, i % columns);
-            let (x0, y0) = (72.0 + (SIDE + 24.0) * column as f64, 28.0 + (SIDE + 62.0) * row);
-            let rect = Rect { x0, y0, x1: x0 + SIDE, y1: y0 + SIDE };
+            let rect = layout.rect(i);
             let y = Axis::log(lo, hi, &self.y_label);
-            let y = if column == 0 { y } else { y.bare() };
+            let y = if layout.is_first(i) { y } else { y.bare() };
             let panel = Panel::new(page, rect, Axis::log(lo, hi, &self.x_label), y);
             panel.grid_x()?;
             panel.grid_y()?;

@@ -52,24 +52,39 @@ pub fn level_style(level: &str) -> LevelStyle {
         "theory_shot-noise" => dashed(rgb(86, 180, 233), 9.0, 2.0),
         "theory_leading" => dashed(rgb(0, 158, 115), 4.0, 2.0),
         "theory_paper" => dashed(rgb(148, 103, 189), 1.8, 1.8),
+        "points" => dashed(rgb(170, 170, 170), 2.0, 2.0),
+        "theory_naive" => dashed(rgb(160, 82, 45), 6.0, 2.0),
+        "theory_white" => dashed(rgb(184, 134, 11), 3.0, 2.0),
+        "theory_damped" => dashed(rgb(75, 0, 130), 5.0, 1.5),
+        "theory_fokker-planck" => full(rgb(120, 60, 30), 1.2),
+        "theory_linear-noise" => dashed(rgb(0, 128, 128), 8.0, 2.5),
+        "theory_semiclassical" => dashed(rgb(128, 0, 64), 2.5, 1.5),
         _ => dashed(SOFT, 3.0, 1.5),
     }
 }
 
 /// The order in which levels are listed: from the data to the ensemble, each step adding one effect.
 pub fn level_rank(level: &str) -> usize {
-    match level {
-        "data" => 0,
-        "pf_ode" => 1,
-        "mean_score" => 2,
-        "theory_paper" => 3,
-        "theory_leading" => 4,
-        "theory_finite-p" => 5,
-        "theory_shot-noise" => 6,
-        "gaussian_empirical" => 8,
-        "ensemble" => 9,
-        _ => 7,
-    }
+    const ORDER: [&str; 16] = [
+        "points",
+        "data",
+        "pf_ode",
+        "mean_score",
+        "theory_naive",
+        "theory_fokker-planck",
+        "theory_white",
+        "theory_damped",
+        "theory_linear-noise",
+        "theory_semiclassical",
+        "theory_paper",
+        "theory_leading",
+        "theory_finite-p",
+        "theory_shot-noise",
+        "gaussian_empirical",
+        "ensemble",
+    ];
+    // A closure that is not listed comes after those that are, before the ensemble's own moments.
+    ORDER.iter().position(|l| *l == level).map_or(2 * ORDER.len() - 5, |i| 2 * i)
 }
 
 /// Level names in the order of [`level_rank`].
@@ -89,9 +104,16 @@ pub fn closure(level: &str) -> Option<&str> {
 pub fn level_label(level: &str) -> String {
     match level {
         "data" => "data, smoothed to ε".into(),
+        "points" => "data points".into(),
         "pf_ode" => "PF-ODE, true score".into(),
         "mean_score" => "PF-ODE, mean score".into(),
         "ensemble" => "trained ensemble".into(),
+        "theory_naive" => "naive estimator, white noise".into(),
+        "theory_fokker-planck" => "naive estimator, Fokker–Planck".into(),
+        "theory_white" => "same V, white in time".into(),
+        "theory_damped" => "same V, correlation damped".into(),
+        "theory_linear-noise" => "theory: linear noise".into(),
+        "theory_semiclassical" => "theory: semiclassical".into(),
         "gaussian_empirical" => "Gaussian, ensemble's moments".into(),
         other => closure(other).map_or_else(|| other.replace('_', " "), |c| format!("theory: {c}")),
     }
@@ -180,14 +202,45 @@ pub fn viridis(u: f64) -> [u8; 3] {
     })
 }
 
+/// The colours of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Palette {
+    /// Viridis, for quantities that start at a least value.
+    #[default]
+    Viridis,
+    /// Blue over white to orange, for quantities with a sign: the middle of the range is white.
+    Diverging,
+}
+
+impl Palette {
+    /// The colour at `u` in [0, 1] (clamped); light grey for NaN.
+    fn at(self, u: f64) -> [u8; 3] {
+        match self {
+            Self::Viridis => viridis(u),
+            Self::Diverging => diverging(u),
+        }
+    }
+}
+
+/// [`THEORY`]'s blue at 0, white at 1/2, [`EXPERIMENT`]'s orange at 1.
+fn diverging(u: f64) -> [u8; 3] {
+    if u.is_nan() {
+        return UNDEFINED;
+    }
+    let side = 2.0 * u.clamp(0.0, 1.0) - 1.0;
+    let end = if side < 0.0 { THEORY } else { EXPERIMENT };
+    [end.0, end.1, end.2].map(|c| (250.0 + (f64::from(c) - 250.0) * side.abs()).round() as u8)
+}
+
 /// Values in `range` as colours, rows from the top of the picture.
 pub fn colored(
     values: impl Iterator<Item = f64>,
     width: usize,
     height: usize,
     (lo, hi): (f64, f64),
+    palette: Palette,
 ) -> Pixels {
     let span = if hi > lo { hi - lo } else { 1.0 };
-    let rgb = values.flat_map(|v| viridis((v - lo) / span)).collect();
+    let rgb = values.flat_map(|v| palette.at((v - lo) / span)).collect();
     Pixels { width, height, rgb }
 }

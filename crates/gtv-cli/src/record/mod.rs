@@ -4,6 +4,7 @@
 mod arrays;
 mod number;
 mod parts;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::io::{ReadError, write_bytes};
 
 pub use arrays::Arrays;
 pub use parts::{Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, VarianceSource};
+pub use sweep::{Quantity, SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities, shown};
 
 /// The version of `summary.json` this program writes; it reads every version up to it.
 pub const SCHEMA: u32 = 1;
@@ -36,6 +38,9 @@ pub struct Record {
     /// The command line that made the record, the program's name first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// SHA-256 of all that determines the numbers: resolved config, data, program version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
     /// The resolved config.
     pub config: serde_json::Value,
     /// D, the dimension of x.
@@ -89,6 +94,7 @@ impl Default for Record {
             seed: 0,
             device: "cpu".to_owned(),
             command: Vec::new(),
+            fingerprint: String::new(),
             config: serde_json::Value::Null,
             dimension: 0,
             confidence: default_confidence(),

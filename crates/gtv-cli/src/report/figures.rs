@@ -8,8 +8,8 @@ use super::answer::{chain, main_theory};
 use super::tables::metrics;
 use crate::plot::style::{closure, level_label, metric_label, ranked};
 use crate::plot::{
-    Curve, Densities, DensityPanel, DistancePlot, Figure, HeatPanel, Heatmaps, ImageGrid, ImageRow,
-    MetricPanel, Row, Scatter, ScatterPanel,
+    ColorScale, Curve, Densities, DensityPanel, DistancePlot, Figure, HeatPanel, Heatmaps, ImageGrid,
+    ImageRow, MetricPanel, Row, Scatter, ScatterPanel,
 };
 use crate::record::{Arrays, Record, Saved};
 
@@ -163,7 +163,16 @@ fn planes(arrays: &Arrays) -> Made<Heatmaps> {
     let panel = |level: &str| {
         let density = arrays.matrix(&format!("{level}_density")).filter(|m| m.dim() == (nx, ny))?;
         let values = density.iter().copied().collect();
-        Some(HeatPanel { title: level_label(level), values, nx, ny, x, y, points: points.clone() })
+        Some(HeatPanel {
+            title: level_label(level),
+            values,
+            nx,
+            ny,
+            x,
+            y,
+            points: points.clone(),
+            ..HeatPanel::default()
+        })
     };
     let levels = levels_with(arrays, "_density");
     let panels: Vec<HeatPanel> = levels.iter().filter_map(|l| panel(l)).collect();
@@ -185,8 +194,10 @@ fn planes(arrays: &Arrays) -> Made<Heatmaps> {
         columns: 3,
         x_label: "first coordinate of x₀".into(),
         y_label: "second coordinate of x₀".into(),
-        value_label: "density (1/units of x²)".into(),
-        range: Some((0.0, if top > 0.0 { top } else { 1.0 })),
+        scales: vec![ColorScale::new(
+            "density (1/units of x²)",
+            Some((0.0, if top > 0.0 { top } else { 1.0 })),
+        )],
         square: true,
         alt: "Heatmaps of the density of each level on one colour scale".into(),
     };
@@ -291,7 +302,7 @@ fn variance_maps(arrays: &Arrays) -> Made<Heatmaps> {
     let panel = |source: &str, title: String| {
         let map = arrays.matrix(&format!("{source}_var_map")).filter(|m| m.dim() == (t.len(), x.len()))?;
         let values = map.t().iter().map(|v| v.max(0.0).sqrt()).collect();
-        Some(HeatPanel { title, values, nx: x.len(), ny: t.len(), x: xr, y: tr, points: Vec::new() })
+        Some(HeatPanel { title, values, nx: x.len(), ny: t.len(), x: xr, y: tr, ..HeatPanel::default() })
     };
     let measured = panel("ensemble", level_label("ensemble"));
     let highest = |p: &HeatPanel| p.values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
@@ -306,8 +317,7 @@ fn variance_maps(arrays: &Arrays) -> Made<Heatmaps> {
         panels,
         x_label: "x".into(),
         y_label: "time t".into(),
-        value_label: "standard deviation of y (units of y)".into(),
-        range: top.map(|top| (0.0, top)),
+        scales: vec![ColorScale::new("standard deviation of y (units of y)", top.map(|top| (0.0, top)))],
         square: false,
         alt: "Maps over x and t of the spread of the learned prediction, measured and predicted".into(),
     };

@@ -17,9 +17,7 @@ use crate::record::{Record, Saved};
 /// If the template cannot be rendered.
 pub fn page(saved: &Saved, figures: &[Drawn]) -> Result<String> {
     let record = &saved.record;
-    let mut environment = Environment::new();
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    environment.add_template("report.html", include_str!("report.html"))?;
+    let environment = environment("report.html", include_str!("report.html"))?;
     let figure = |name: &str| {
         let found = figures.iter().find(|f| f.name == name);
         found.map(|f| context! { svg => Value::from_safe_string(f.svg.clone()), caption => f.caption.as_str(), name => f.name })
@@ -62,6 +60,18 @@ pub fn page(saved: &Saved, figures: &[Drawn]) -> Result<String> {
         config => saved.config_toml.as_str(),
     };
     Ok(environment.get_template("report.html")?.render(page)?)
+}
+
+/// A template with the style sheet that all pages share.
+///
+/// # Errors
+/// If the template is not one.
+pub fn environment(name: &'static str, template: &'static str) -> Result<Environment<'static>> {
+    let mut environment = Environment::new();
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.add_global("style", Value::from_safe_string(include_str!("style.css").to_owned()));
+    environment.add_template(name, template)?;
+    Ok(environment)
 }
 
 /// The command line, quoted for a shell where it needs to be.

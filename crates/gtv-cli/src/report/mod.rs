@@ -4,6 +4,7 @@ mod answer;
 mod figures;
 mod html;
 pub mod number;
+pub mod sweep;
 mod tables;
 
 use std::path::Path;

@@ -270,12 +270,15 @@ pub fn terminal_table(record: &Record) -> String {
     text
 }
 
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
-    let widths: [usize; N] =
-        std::array::from_fn(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0));
-    let line = |row: &[String; N]| {
-        let padded =
-            row.iter().zip(widths).map(|(text, w)| format!("{text}{}", " ".repeat(w - text.chars().count())));
+/// Columns padded to equal width.
+pub fn aligned<R: AsRef<[String]>>(rows: &[R]) -> String {
+    let cells = |row: &R, c: usize| row.as_ref().get(c).map_or(0, |text| text.chars().count());
+    let columns = rows.iter().map(|r| r.as_ref().len()).max().unwrap_or(0);
+    let widths: Vec<usize> =
+        (0..columns).map(|c| rows.iter().map(|r| cells(r, c)).max().unwrap_or(0)).collect();
+    let line = |row: &R| {
+        let padded = row.as_ref().iter().zip(&widths);
+        let padded = padded.map(|(text, w)| format!("{text}{}", " ".repeat(w - text.chars().count())));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()

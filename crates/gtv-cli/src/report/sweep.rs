@@ -1,0 +1,389 @@
+//! The summary of a sweep: `report.html` with links to the cells' own reports, figures, and the table on stdout.
+//!
+//! Where `seed` is swept, cells that differ in it alone are one group, shown as mean ± standard error over seeds.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use minijinja::context;
+use minijinja::value::{Serde, Value};
+use serde::Serialize;
+
+use super::html::environment;
+use super::number::{bracket, plain, significant};
+use super::tables::aligned;
+use crate::io::write_bytes;
+use crate::plot::style::{closure, level_label, level_rank, main_metric, metric_label, metric_name, ranked};
+use crate::plot::{Figure, LinePanel, LinePoint, LineSeries, Lines, Spacing};
+use crate::record::{Quantity, SweepCell, SweepRecord, shown};
+
+/// Most panels of a figure; further combinations are in the tables alone.
+const MOST_PANELS: usize = 12;
+
+/// Draws the figures and writes `report.html`; `config` is the sweep's `config.toml`.
+///
+/// # Errors
+/// If a figure cannot be drawn or a file cannot be written.
+pub fn render(record: &SweepRecord, config: &str, dir: &Path) -> Result<()> {
+    let view = View::new(record);
+    let folder = dir.join("figures");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let mut drawn = Vec::new();
+    for (name, caption, figure) in view.figures() {
+        figure.draw(&folder.join(name))?;
+        drawn.push(context! { name, caption, svg => Value::from_safe_string(figure.svg()?) });
+    }
+    let environment = environment("sweep.html", include_str!("sweep.html"))?;
+    let cells: Vec<_> = record
+        .cells
+        .iter()
+        .map(|c| {
+            let values: Vec<String> = c.values.iter().map(shown).collect();
+            let (folder, failure) = (c.folder.as_str(), c.failure.as_deref());
+            context! { folder, finished => c.finished, failure, values, index => c.index }
+        })
+        .collect();
+    let page = context! {
+        version => record.version.as_str(),
+        title => record.config.get("title").and_then(|t| t.as_str()).unwrap_or(""),
+        keys => record.keys.iter().map(|k| k.key.clone()).collect::<Vec<_>>(),
+        total => record.cells.len(),
+        missing => record.missing().count(),
+        seeds => view.seeds(),
+        metric => view.metric.as_deref().map(metric_label),
+        table => Serde(view.table()),
+        figures => drawn,
+        cells,
+        config,
+    };
+    Ok(write_bytes(
+        &dir.join("report.html"),
+        environment.get_template("sweep.html")?.render(page)?.as_bytes(),
+    )?)
+}
+
+/// The short table of a sweep: a row for each combination of settings, a column for each theory level.
+pub fn terminal_table(record: &SweepRecord) -> String {
+    let view = View::new(record);
+    let Some(metric) = &view.metric else {
+        return "no finished cell has a distance to a trained ensemble\n".into();
+    };
+    let table = view.table();
+    let rows: Vec<&[String]> =
+        std::iter::once(&table.head[..]).chain(table.rows.iter().map(Vec::as_slice)).collect();
+    let spread = if view.seeds() > 1 { ", mean ± standard error over seeds" } else { "" };
+    format!("{} to the trained ensemble{spread}\n{}", metric_name(metric), aligned(&rows))
+}
+
+/// Texts of a table.
+#[derive(Serialize)]
+struct Table {
+    head: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+/// Cells that differ in the seed alone.
+struct Group<'a> {
+    /// Values of the keys but for the seed.
+    values: Vec<&'a serde_json::Value>,
+    cells: Vec<&'a SweepCell>,
+}
+
+struct View<'a> {
+    record: &'a SweepRecord,
+    /// Places of the keys that are not the seed.
+    keys: Vec<usize>,
+    groups: Vec<Group<'a>>,
+    /// The metric shown, if any cell has one.
+    metric: Option<String>,
+}
+
+impl<'a> View<'a> {
+    fn new(record: &'a SweepRecord) -> Self {
+        let keys: Vec<usize> = (0..record.keys.len()).filter(|&k| record.keys[k].key != "seed").collect();
+        let mut groups: Vec<Group<'a>> = Vec::new();
+        for cell in &record.cells {
+            let values: Vec<_> = keys.iter().map(|&k| &cell.values[k]).collect();
+            match groups.iter_mut().find(|g| g.values == values) {
+                Some(group) => group.cells.push(cell),
+                None => groups.push(Group { values, cells: vec![cell] }),
+            }
+        }
+        let names = record.cells.iter().flat_map(|c| c.quantities.keys());
+        let to_ensemble = names.filter_map(|n| distance(n).map(|(_, metric)| metric.to_owned()));
+        let metrics: Vec<String> = to_ensemble.collect::<BTreeSet<_>>().into_iter().collect();
+        let metric = main_metric(&metrics).map(str::to_owned);
+        Self { record, keys, groups, metric }
+    }
+
+    /// Number of seeds, 0 where the seed is not swept.
+    fn seeds(&self) -> usize {
+        self.record.keys.iter().find(|k| k.key == "seed").map_or(0, |k| k.values.len())
+    }
+
+    /// The middle part of the names `<before>X<after>` that occur, in the order of levels.
+    fn parts(&self, part: impl Fn(&str) -> Option<&str>) -> Vec<String> {
+        let names = self.record.cells.iter().flat_map(|c| c.quantities.keys());
+        let found: BTreeSet<&str> = names.filter_map(|n| part(n)).collect();
+        ranked(found).into_iter().map(str::to_owned).collect()
+    }
+
+    /// Levels with the main distance to the ensemble.
+    fn levels(&self) -> Vec<String> {
+        self.parts(|name| distance(name).filter(|(_, m)| Some(*m) == self.metric.as_deref()).map(|(l, _)| l))
+    }
+
+    /// The distance of a level to the ensemble over a group.
+    fn distance(&self, group: &Group<'_>, level: &str) -> Option<Quantity> {
+        let metric = self.metric.as_deref()?;
+        let names =
+            [format!("distances.{level}.ensemble.{metric}"), format!("distances.ensemble.{level}.{metric}")];
+        names.iter().find_map(|name| group.quantity(name))
+    }
+
+    fn table(&self) -> Table {
+        let levels: Vec<String> = self.levels().into_iter().filter(|l| closure(l).is_some()).collect();
+        let mut head: Vec<String> = self.keys.iter().map(|&k| self.record.keys[k].key.clone()).collect();
+        if self.seeds() > 0 {
+            head.push("seeds".into());
+        }
+        head.extend(levels.iter().map(|l| closure(l).unwrap_or(l).to_owned()));
+        head.push("floor".into());
+        let row = |group: &Group<'_>| {
+            let mut row: Vec<String> = group.values.iter().map(|v| shown(v)).collect();
+            if self.seeds() > 0 {
+                row.push(format!("{} of {}", group.finished().count(), self.seeds()));
+            }
+            let found: Vec<Option<Quantity>> = levels.iter().map(|l| self.distance(group, l)).collect();
+            row.extend(found.iter().map(|q| q.as_ref().map_or("–".to_owned(), |q| self.text(group, q))));
+            let floors = found.iter().flatten().filter_map(|q| q.floor);
+            let floor = floors.fold(f64::NAN, f64::max);
+            row.push(plain(floor));
+            row
+        };
+        Table { head, rows: self.groups.iter().map(row).collect() }
+    }
+
+    fn text(&self, group: &Group<'_>, q: &Quantity) -> String {
+        match (q.lo, q.hi) {
+            (Some(_), Some(hi)) if group.finished().count() > 1 => {
+                format!("{} ± {}", plain(q.value), significant(hi - q.value, 2))
+            }
+            (Some(lo), Some(hi)) => format!("{} {}", plain(q.value), bracket(lo, hi)),
+            _ => plain(q.value),
+        }
+    }
+
+    /// The key on the horizontal axis: the first numeric one with several values, else the first.
+    fn axis(&self) -> Option<usize> {
+        let key = |k: &usize| &self.record.keys[self.keys[*k]];
+        let several = |k: &usize| key(k).values.len() > 1;
+        let numeric = |k: &usize| key(k).values.iter().all(serde_json::Value::is_number);
+        let all = || 0..self.keys.len();
+        all().find(|k| several(k) && numeric(k)).or_else(|| all().find(several)).or_else(|| all().next())
+    }
+
+    fn spacing(&self) -> Spacing {
+        let Some(axis) = self.axis() else { return Spacing::Names(vec!["all seeds".into()]) };
+        let values = &self.record.keys[self.keys[axis]].values;
+        match values.iter().map(serde_json::Value::as_f64).collect::<Option<Vec<f64>>>() {
+            Some(numbers) if is_logarithmic(&numbers) => Spacing::Log,
+            Some(_) => Spacing::Linear,
+            None => Spacing::Names(values.iter().map(shown).collect()),
+        }
+    }
+
+    /// Where a group stands on the horizontal axis.
+    fn position(&self, group: &Group<'_>) -> f64 {
+        let Some(axis) = self.axis() else { return 0.0 };
+        let values = &self.record.keys[self.keys[axis]].values;
+        let names = values.iter().any(|v| !v.is_number());
+        let place = values.iter().position(|v| v == group.values[axis]).unwrap_or(0);
+        if names { place as f64 } else { group.values[axis].as_f64().unwrap_or(0.0) }
+    }
+
+    /// One figure: `lines` names the levels and finds their numbers.
+    fn lines(
+        &self,
+        levels: &[String],
+        label: impl Fn(&str) -> String,
+        number: impl Fn(&Group<'_>, &str) -> Option<Quantity>,
+    ) -> Lines {
+        let axis = self.axis();
+        let others = |g: &Group<'_>| {
+            let named = (0..self.keys.len())
+                .filter(|k| Some(*k) != axis && self.record.keys[self.keys[*k]].values.len() > 1);
+            let named =
+                named.map(|k| format!("{} = {}", self.record.keys[self.keys[k]].key, shown(g.values[k])));
+            named.collect::<Vec<_>>().join(", ")
+        };
+        let mut titles: Vec<String> = Vec::new();
+        for group in &self.groups {
+            let title = others(group);
+            if !titles.contains(&title) {
+                titles.push(title);
+            }
+        }
+        titles.truncate(MOST_PANELS);
+        let panel = |title: &String| {
+            let mut groups: Vec<&Group<'_>> = self.groups.iter().filter(|g| others(g) == *title).collect();
+            groups.sort_by(|a, b| self.position(a).total_cmp(&self.position(b)));
+            let series = levels.iter().map(|level| {
+                let point = |g: &&Group<'_>| {
+                    let q = number(g, level)?;
+                    let end = |v: Option<f64>| v.unwrap_or(f64::NAN);
+                    Some(LinePoint { x: self.position(g), value: q.value, lo: end(q.lo), hi: end(q.hi) })
+                };
+                let points = groups.iter().filter_map(point).collect();
+                LineSeries { level: level.clone(), label: label(level), points }
+            });
+            let floor = groups.iter().filter_map(|g| {
+                let floors = levels.iter().filter(|l| closure(l).is_some());
+                let floor = floors.filter_map(|l| number(g, l)?.floor).fold(f64::NAN, f64::max);
+                floor.is_finite().then(|| (self.position(g), floor))
+            });
+            LinePanel { title: title.clone(), series: series.collect(), floor: floor.collect() }
+        };
+        Lines {
+            panels: titles.iter().map(panel).collect(),
+            x_label: axis.map_or_else(String::new, |k| self.record.keys[self.keys[k]].key.clone()),
+            spacing: self.spacing(),
+            ..Lines::default()
+        }
+    }
+
+    fn figures(&self) -> Vec<(&'static str, String, Lines)> {
+        let bars = if self.seeds() > 1 {
+            "mean ± standard error over seeds"
+        } else {
+            "intervals as in the cells' reports"
+        };
+        let mut figures = Vec::new();
+        if let Some(metric) = &self.metric {
+            let levels: Vec<String> =
+                self.levels().into_iter().filter(|l| level_rank(l) > level_rank("data")).collect();
+            let lines = self.lines(&levels, level_label, |g, l| self.distance(g, l));
+            let lines = Lines {
+                y_label: format!("{} to the ensemble{}", metric_name(metric), unit(metric)),
+                alt: "Distance of each level to the trained ensemble against the swept setting".into(),
+                ..lines
+            };
+            let caption = format!(
+                "Distance of each level to the trained ensemble; {bars}. In the grey area a level cannot be told from the ensemble."
+            );
+            figures.push(("sweep_distance", caption, lines));
+        }
+        let closures = self.parts(|n| n.strip_prefix("kernel.")?.strip_suffix(".variance_ratio"));
+        if !closures.is_empty() {
+            let mut levels: Vec<String> = closures.iter().map(|c| format!("theory_{c}")).collect();
+            levels.sort_by_key(|l| level_rank(l));
+            let name = |l: &str| format!("kernel.{}.variance_ratio", closure(l).unwrap_or(l));
+            let lines = self.lines(&levels, level_label, |g, l| g.quantity(&name(l)));
+            let lines = Lines {
+                y_label: "predicted / measured variance of y".into(),
+                reference: Some(1.0),
+                alt: "Ratio of predicted to measured total variance against the swept setting".into(),
+                ..lines
+            };
+            let caption = format!(
+                "Variance of the learned prediction y over the training distribution, predicted over measured; {bars}. 1 is right."
+            );
+            figures.push(("sweep_variance_ratio", caption, lines));
+        }
+        let levels = self.parts(|n| n.strip_prefix("levels.")?.strip_suffix(".gap_mass"));
+        if !levels.is_empty() {
+            let lines = self.lines(&levels, level_label, |g, l| g.quantity(&format!("levels.{l}.gap_mass")));
+            let lines = Lines {
+                y_label: "mass in gaps".into(),
+                alt: "Share of samples near no datum, by level, against the swept setting".into(),
+                ..lines
+            };
+            figures.push((
+                "sweep_gap_mass",
+                format!("Share of samples near no datum, by level; {bars}."),
+                lines,
+            ));
+        }
+        figures
+    }
+}
+
+impl Group<'_> {
+    fn finished(&self) -> impl Iterator<Item = &&SweepCell> {
+        self.cells.iter().filter(|c| c.finished)
+    }
+
+    /// A number of the group: a cell's own with its interval, or mean ± standard error over cells.
+    fn quantity(&self, name: &str) -> Option<Quantity> {
+        let all: Vec<&Quantity> = self.finished().filter_map(|c| c.quantities.get(name)).collect();
+        let (count, one) = (all.len() as f64, **all.first()?);
+        if all.len() == 1 {
+            return Some(one);
+        }
+        let mean = |v: &dyn Fn(&Quantity) -> f64| all.iter().map(|q| v(q)).sum::<f64>() / count;
+        let value = mean(&|q| q.value);
+        let error = (mean(&|q| (q.value - value).powi(2)) / (count - 1.0)).sqrt();
+        let floor = mean(&|q| q.floor.unwrap_or(f64::NAN));
+        let floor = floor.is_finite().then_some(floor);
+        Some(Quantity { value, lo: Some(value - error), hi: Some(value + error), floor })
+    }
+}
+
+/// Level and metric of `distances.{level}.ensemble.{metric}`, in either order of the levels.
+fn distance(name: &str) -> Option<(&str, &str)> {
+    let mut parts = name.strip_prefix("distances.")?.split('.');
+    match (parts.next()?, parts.next()?, parts.next()?) {
+        (level, "ensemble", metric) | ("ensemble", level, metric) => Some((level, metric)),
+        _ => None,
+    }
+}
+
+/// The unit in a metric's label, with its bracket.
+fn unit(metric: &str) -> String {
+    let label = metric_label(metric);
+    label.split_once(" (").map_or_else(String::new, |(_, unit)| format!(" ({unit}"))
+}
+
+/// Whether values are spaced more evenly in their logarithm; two values are where they differ tenfold.
+fn is_logarithmic(values: &[f64]) -> bool {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let [first, .., last] = sorted[..] else { return false };
+    if first <= 0.0 {
+        return false;
+    }
+    if sorted.len() == 2 {
+        return last / first >= 10.0;
+    }
+    let unevenness = |f: fn(f64) -> f64| {
+        let steps: Vec<f64> = sorted.windows(2).map(|w| f(w[1]) - f(w[0])).collect();
+        let (least, most) = steps.iter().fold((f64::INFINITY, 0.0_f64), |(a, b), s| (a.min(*s), b.max(*s)));
+        most / least
+    };
+    unevenness(f64::ln) < unevenness(|v| v)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_spacing_follows_the_values() {
+        assert!(is_logarithmic(&[64.0, 128.0, 256.0]) && is_logarithmic(&[4096.0, 256.0, 1024.0]));
+        assert!(is_logarithmic(&[1e-4, 1e-2]) && !is_logarithmic(&[1.0, 2.0]));
+        assert!(
+            !is_logarithmic(&[1.0, 2.0, 3.0])
+                && !is_logarithmic(&[0.0, 1.0, 10.0])
+                && !is_logarithmic(&[5.0])
+        );
+    }
+
+    #[test]
+    fn identities_distances_are_found_in_either_order() {
+        assert_eq!(distance("distances.pf_ode.ensemble.w1"), Some(("pf_ode", "w1")));
+        assert_eq!(distance("distances.ensemble.theory_white.js"), Some(("theory_white", "js")));
+        assert_eq!(distance("distances.data.pf_ode.w1"), None);
+        assert_eq!(distance("levels.ensemble.gap_mass"), None);
+    }
+}
