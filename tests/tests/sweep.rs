@@ -110,6 +110,17 @@ fn finished_cells_are_not_run_again() {
     assert_eq!(before, changed(&first.join("summary.json")), "a finished cell was run again");
     bench.line("sweep tiny.toml --out whole --quiet").done();
     assert_eq!(bytes(&bench, "run/sweep.csv"), bytes(&bench, "whole/sweep.csv"));
+    // A longer list shifts the places of cells; those that are finished move there.
+    bench.line("sweep tiny.toml --out run --set sweep.seed=[0,1,2] --quiet").done();
+    assert_eq!(before, changed(&first.join("summary.json")));
+    let moved = bench.path("run/cells").read_dir().expect("cells").map(|e| e.expect("a cell").file_name());
+    let mut names: Vec<String> = moved.map(|n| n.to_string_lossy().into_owned()).collect();
+    names.sort();
+    let expected = [(100, 0), (100, 1), (100, 2), (200, 0), (200, 1), (200, 2)].iter().enumerate();
+    let expected = expected.map(|(i, (p, s))| format!("{i:03}-model.samples={p}-seed={s}"));
+    assert_eq!(names, expected.collect::<Vec<_>>());
+    bench.line("sweep tiny.toml --out run --quiet").done();
+    assert_eq!(bytes(&bench, "run/sweep.csv"), bytes(&bench, "whole/sweep.csv"));
     // Another setting makes other cells of the same names.
     bench.line("sweep tiny.toml --out run --set model.ridge=0.2 --quiet").done();
     assert_ne!(before, changed(&first.join("summary.json")));

@@ -136,10 +136,10 @@ impl std::str::FromStr for Shard {
 /// The config's [sweep] holds dotted keys with the values they take; several keys make the product, the last one
 /// varying fastest:
 ///
-///     [sweep]
-///     "model.samples" = [256, 1024, 4096]
-///     "schedule.t_min" = { log = [1e-4, 1e-1, 12] }     # or linear = [first, last, count]
-///     seed = [0, 1, 2]                                  # figures then show mean and standard error over seeds
+///   [sweep]
+///   "model.samples" = [256, 1024, 4096]
+///   "schedule.t_min" = { log = [1e-4, 1e-1, 12] }     # or linear = [first, last, count]
+///   seed = [0, 1, 2]                                  # figures then show mean and standard error over seeds
 ///
 /// Each cell is a `compare` with those settings, in DIR/cells/; sweep.csv, sweep.json, report.html and figures/ put them
 /// side by side. Finished cells are not run again, so the same command goes on after an interrupt, and a list

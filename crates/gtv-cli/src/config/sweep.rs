@@ -80,21 +80,14 @@ impl Loaded {
 
 /// Entries by dotted key, whether written as `"model.samples" = …` or `model.samples = …`.
 fn flatten<'a>(table: &'a Table, prefix: &str, entries: &mut Vec<(String, &'a Value)>) {
+    let dotted = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+    let section = |value: &'a Value| value.as_table().filter(|t| !is_range(t));
     // Nested tables first, so that a quoted name overrides them.
-    for nested in [true, false] {
-        for (name, value) in table {
-            let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-            match value {
-                Value::Table(inner) if !is_range(inner) => {
-                    if nested {
-                        flatten(inner, &key, entries);
-                    }
-                }
-                _ if !nested => entries.push((key, value)),
-                _ => {}
-            }
-        }
+    for (name, inner) in table.iter().filter_map(|(name, value)| Some((name, section(value)?))) {
+        flatten(inner, &dotted(name), entries);
     }
+    let values = table.iter().filter(|(_, value)| section(value).is_none());
+    entries.extend(values.map(|(name, value)| (dotted(name), value)));
 }
 
 fn is_range(table: &Table) -> bool {

@@ -107,6 +107,7 @@ fn describe(problem: &Problem) -> Result<Record> {
         fingerprint: problem.fingerprint.hex(),
         config: serde_json::to_value(&problem.config)?,
         dimension: problem.cloud.dim(),
+        load: Some(problem.spec.load()),
         confidence: CONFIDENCE,
         image_shape: problem.config.compare.image,
         ..Record::default()

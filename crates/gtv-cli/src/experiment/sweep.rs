@@ -3,7 +3,8 @@
 //! DIR/config.toml holds the resolved config with the swept values spelled out; DIR/cells/NNN-key=value… is a complete
 //! `compare` folder each, numbered in the order of the product (the last key varies fastest). A cell whose folder
 //! is complete and has the fingerprint of this config, data and program version is not run again, so an
-//! interrupted sweep goes on by the same command and `--resume` is what happens anyway. `--shard i/n` runs the cells
+//! interrupted sweep goes on by the same command and `--resume` is what happens anyway; finished cells keep their numbers
+//! when a list is made longer and their places shift. `--shard i/n` runs the cells
 //! of index ≡ i − 1 mod n; `gtv-cli merge` puts the shards' folders together.
 
 use super::compare;
@@ -11,6 +12,7 @@ use crate::args::{Shard, SweepArgs};
 use crate::config::{Change, Loaded, Problem, Swept};
 use crate::context::Context;
 use crate::failure::UsageError;
+use crate::io::WriteError;
 use crate::record::{Record, SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities};
 use crate::report::sweep as report;
 use crate::run_dir::{Fingerprint, RunDir};
@@ -34,6 +36,7 @@ pub fn run(args: SweepArgs, ctx: &Context) -> Result<()> {
     let fingerprints = plan.validate(ctx)?;
     let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
     RunDir::create(&out, &plan.resolved)?;
+    plan.adopt(&fingerprints, &out)?;
     let shard = args.shard.unwrap_or(Shard { part: 1, of: 1 });
     let mine: Vec<(&Cell, Fingerprint)> =
         plan.cells.iter().zip(fingerprints).filter(|(cell, _)| shard.has(cell.index)).collect();
@@ -140,6 +143,39 @@ impl Plan {
     fn validate(&self, ctx: &Context) -> Result<Vec<Fingerprint>> {
         let muted = ctx.muted();
         self.cells.iter().map(|cell| Ok(self.problem(cell, &muted)?.fingerprint)).collect()
+    }
+
+    /// Gives finished cells of an earlier sweep in the folder their places in this one: a longer list shifts numbers.
+    fn adopt(&self, fingerprints: &[Fingerprint], out: &Path) -> Result<()> {
+        let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+        let folders = std::fs::read_dir(out.join(CELLS)).into_iter().flatten().flatten();
+        for path in folders.map(|entry| entry.path()) {
+            if let Some(record) = finished(&path) {
+                found.insert(record.fingerprint, path);
+            }
+        }
+        let fail = |path: &Path| {
+            let path = path.to_owned();
+            move |e| WriteError::new(&path, "move the finished cell", e)
+        };
+        // By way of a name that no cell has, since cells may change places; a kill between leaves them to be found again.
+        let mut moves = Vec::new();
+        for (cell, fingerprint) in self.cells.iter().zip(fingerprints) {
+            let (place, name) = (out.join(&cell.folder), fingerprint.hex());
+            if let Some(from) = found.get(&name).filter(|from| **from != place) {
+                let aside = out.join(CELLS).join(format!(".gtv-{name}.tmp"));
+                std::fs::rename(from, &aside).map_err(fail(from))?;
+                moves.push((aside, place));
+            }
+        }
+        for (aside, place) in moves {
+            if place.exists() {
+                // A cell of another config, which would have been run over.
+                std::fs::remove_dir_all(&place).map_err(fail(&place))?;
+            }
+            std::fs::rename(&aside, &place).map_err(fail(&aside))?;
+        }
+        Ok(())
     }
 
     fn problem(&self, cell: &Cell, ctx: &Context) -> Result<Problem> {

@@ -44,7 +44,7 @@ pub struct Densities {
 
 /// Levels whose peaks may be cut, so that the others stay legible: they consist of sharp spikes by nature.
 fn is_spiky(level: &str) -> bool {
-    matches!(level, "data" | "pf_ode")
+    matches!(level, "points" | "data" | "pf_ode")
 }
 
 impl DensityPanel {

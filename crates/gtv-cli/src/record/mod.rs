@@ -46,6 +46,9 @@ pub struct Record {
     /// D, the dimension of x.
     #[serde(default)]
     pub dimension: usize,
+    /// F/P, features for each training sample, where the model has features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
     /// Coverage that every interval aims at.
     #[serde(default = "default_confidence")]
     pub confidence: f64,
@@ -97,6 +100,7 @@ impl Default for Record {
             fingerprint: String::new(),
             config: serde_json::Value::Null,
             dimension: 0,
+            load: None,
             confidence: default_confidence(),
             image_shape: None,
             distances: BTreeMap::new(),

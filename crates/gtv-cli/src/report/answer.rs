@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use super::findings;
 use super::number::{bracket, estimate, plain};
 use crate::plot::style::{closure, level_label, main_metric, metric_name, ranked};
-use crate::record::{Estimate, LevelSummary, Record};
+use crate::record::{Estimate, Interval, LevelSummary, Record};
 
 /// Below this a distance in the variance or the mean is called accurate.
 const ACCURATE: f64 = 0.1;
@@ -30,9 +31,14 @@ pub fn answer(record: &Record) -> Vec<String> {
             said.push(first);
             said.push(view.remainder(closure, theory));
             said.extend(view.closer(closure, theory));
+            said.extend(findings::shape(record, theory, view.to_ensemble("gaussian_empirical")));
         }
     }
     said.extend(view.kernel());
+    let main = view.main().map_or("", |(closure, _)| closure);
+    said.extend(findings::sources(record, main));
+    said.extend(findings::colour(record, main));
+    said.extend(findings::naive(record));
     said.extend(view.lost());
     said
 }
@@ -40,6 +46,27 @@ pub fn answer(record: &Record) -> Vec<String> {
 /// Closures from the most to the least complete. The one that the answer is about is chosen by this order, not by
 /// its distance, so that luck among closures does not enter.
 const COMPLETENESS: [&str; 4] = ["shot-noise", "finite-p", "leading", "paper"];
+
+/// Levels that make a point about the theory and are no prediction of what is learned: chosen only where there is no other.
+const ILLUSTRATIONS: [&str; 6] =
+    ["linear-noise", "semiclassical", "damped", "white", "fokker-planck", "naive"];
+
+/// The rank of a closure, 0 for the most complete.
+fn rank(name: &str) -> usize {
+    let place = |list: &[&str]| list.iter().position(|c| *c == name);
+    let first = COMPLETENESS.len();
+    // A closure that is not listed comes between the two.
+    place(&COMPLETENESS).or_else(|| Some(first + 1 + place(&ILLUSTRATIONS)?)).unwrap_or(first)
+}
+
+/// A number of a level with its interval.
+pub fn level_interval(
+    record: &Record,
+    level: &str,
+    number: impl Fn(&LevelSummary) -> Option<Interval>,
+) -> Option<Interval> {
+    number(record.levels.get(level)?).filter(|i| i.value.is_finite())
+}
 
 /// The level of the closure that the answer is about.
 pub fn main_theory(record: &Record) -> Option<String> {
@@ -55,13 +82,14 @@ pub fn chain(record: &Record) -> Vec<String> {
     let known = |level: &str| {
         record.distances.contains_key(level) || record.distances.values().any(|to| to.contains_key(level))
     };
-    let fixed = ["data", "pf_ode", "mean_score"].into_iter().map(str::to_owned);
+    let fixed = ["points", "data", "pf_ode", "mean_score"].into_iter().map(str::to_owned);
     fixed.chain(theory).chain(["ensemble".to_owned()]).filter(|l| known(l)).collect()
 }
 
 /// What the step between two neighbours of the chain adds.
 pub fn effect(to: &str) -> &'static str {
     match to {
+        "data" => "smoothing of the data by the forward noise left at t = ε",
         "pf_ode" => "integration error of the sampler, and its start from pure noise",
         "mean_score" => "bias: the models' mean score differs from the true score",
         "ensemble" => "the closure's error: what the assumed law of the fluctuations misses",
@@ -92,13 +120,14 @@ impl View<'_> {
     }
 
     fn main(&self) -> Option<(&str, &Estimate)> {
-        let rank = |name: &str| COMPLETENESS.iter().position(|c| *c == name).unwrap_or(COMPLETENESS.len());
         self.closures().into_iter().min_by_key(|(name, _)| rank(name))
     }
 
     /// Closures that are clearly closer than the one the answer is about.
     fn closer(&self, main: &str, theory: &Estimate) -> Option<String> {
-        let closures = self.closures().into_iter().filter(|(name, e)| *name != main && above(theory, e));
+        let others =
+            self.closures().into_iter().filter(|(name, _)| *name != main && !ILLUSTRATIONS.contains(name));
+        let closures = others.filter(|(_, e)| above(theory, e));
         let named: Vec<String> = closures.map(|(name, e)| format!("{name} at {}", estimate(e))).collect();
         (!named.is_empty()).then(|| format!("Closer than {main}: {}.", named.join(", ")))
     }

@@ -33,6 +33,8 @@ pub fn page(saved: &Saved, figures: &[Drawn]) -> Result<String> {
         attribution_figure => figure("attribution"),
         scatter => figure("variance_scatter"),
         maps => figure("variance_maps"),
+        correlation => figure("time_correlation"),
+        shape_maps => figure("gaussianity_maps"),
         images => figure("images"),
         levels => Serde(tables::levels(record)),
         metrics => Serde(tables::metric_labels(record)),
@@ -40,6 +42,8 @@ pub fn page(saved: &Saved, figures: &[Drawn]) -> Result<String> {
         other_distances => Serde(tables::other_distances(record)),
         attribution => Serde(tables::attribution(record)),
         kernel => Serde(tables::kernel(record)),
+        sources => Serde(tables::sources(record)),
+        source_closures => tables::source_closures(record),
         gaussianity => Serde(tables::gaussianity(record)),
         gaussian_models => record.gaussianity.as_ref().map(|g| count(g.models)),
         gaussian_probes => record.gaussianity.as_ref().map(|g| count(g.probes)),
@@ -101,6 +105,7 @@ fn setting(record: &Record) -> Vec<(String, String)> {
     add("Model", at("/model/kind").map(text));
     add("Prediction", at("/model/prediction").map(text));
     add("Training samples P", at("/model/samples").map(text));
+    add("F/P", record.load.map(plain));
     add("Trained models N", record.levels.get("ensemble").map(|l| count(l.models)));
     add("Schedule", at("/schedule/kind").map(text));
     add("ε", at("/schedule/t_min").map(text));

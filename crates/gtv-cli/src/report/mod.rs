@@ -2,6 +2,7 @@
 
 mod answer;
 mod figures;
+mod findings;
 mod html;
 pub mod number;
 pub mod sweep;

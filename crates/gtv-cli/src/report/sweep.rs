@@ -291,7 +291,8 @@ impl<'a> View<'a> {
             );
             figures.push(("sweep_variance_ratio", caption, lines));
         }
-        let levels = self.parts(|n| n.strip_prefix("levels.")?.strip_suffix(".gap_mass"));
+        let mut levels = self.parts(|n| n.strip_prefix("levels.")?.strip_suffix(".gap_mass"));
+        levels.retain(|l| level_rank(l) > level_rank("data"));
         if !levels.is_empty() {
             let lines = self.lines(&levels, level_label, |g, l| g.quantity(&format!("levels.{l}.gap_mass")));
             let lines = Lines {

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::answer::{chain, effect};
+use super::findings::source_name;
 use super::number::{bracket, count, duration, estimate, interval, plain};
-use crate::plot::style::{level_label, main_metric, metric_label, metric_name, ranked};
+use crate::plot::style::{level_label, level_rank, main_metric, metric_label, metric_name, ranked};
 use crate::record::{Estimate, Interval, Record};
 
 /// One level's row.
@@ -60,6 +61,17 @@ fn meaning(level: &str) -> &'static str {
         }
         "theory_finite-p" => "effective dynamics; mean and V with self-consistent leverage at finite P",
         "theory_shot-noise" => "as finite-p, with every cumulant to first order in one sample's influence",
+        "points" => "the data points themselves, before any noise",
+        "theory_naive" => "one fresh proxy score a step (Prop. 4.1): noise κ D C D, white in time (Itô)",
+        "theory_fokker-planck" => "the naive estimator's density, solved on a grid instead of sampled",
+        "theory_white" => {
+            "V as at equal times, independent between steps: what correlation in time does not explain"
+        }
+        "theory_damped" => "V times exp(−|t − t′|/ℓ): between white noise and the models' own correlation",
+        "theory_linear-noise" => {
+            "each deterministic path with the Gaussian spread that V gives it to first order"
+        }
+        "theory_semiclassical" => "small-noise formula of the paper (Eq. 18), normalised numerically",
         "gaussian_empirical" => {
             "Gaussian fields with the ensemble's own mean and covariance: isolates the closure"
         }
@@ -172,10 +184,42 @@ pub fn kernel(record: &Record) -> Vec<Line> {
             plain(k.correlation),
         ],
     };
-    let order = ["paper", "leading", "finite-p", "shot-noise"];
     let mut closures: Vec<_> = record.kernel.iter().collect();
-    closures.sort_by_key(|(name, _)| order.iter().position(|o| o == name).unwrap_or(order.len()));
+    closures.sort_by_key(|(name, _)| level_rank(&format!("theory_{name}")));
     closures.into_iter().map(row).collect()
+}
+
+/// E_ρ tr Var y by source: measured with its share, then each closure's prediction with its share; the total last.
+pub fn sources(record: &Record) -> Vec<Line> {
+    let all = &record.variance_sources;
+    let total = all.get("total");
+    let with_share = |text: String, value: f64, whole: Option<f64>| match whole {
+        Some(whole) if whole > 0.0 && value.is_finite() => format!("{text} ({:.0} %)", 100.0 * value / whole),
+        _ => text,
+    };
+    let closures = source_closures(record);
+    let row = |name: &String| {
+        let s = &all[name];
+        let whole = total.and_then(|t| t.measured).map(|i| i.value);
+        let measured = s.measured.map_or("–".to_owned(), |i| with_share(interval(&i), i.value, whole));
+        let predicted = closures.iter().map(|c| {
+            let whole = total.and_then(|t| t.predicted.get(c)).copied();
+            s.predicted.get(c).map_or("–".to_owned(), |v| with_share(plain(*v), *v, whole))
+        });
+        Line { name: source_name(name), cells: std::iter::once(measured).chain(predicted).collect() }
+    };
+    let mut names: Vec<&String> = all.keys().collect();
+    names.sort_by_key(|n| (*n == "total", n.as_str() != "label-noise", n.as_str()));
+    names.into_iter().map(row).collect()
+}
+
+/// The closures that predict variances by source, in the order of levels.
+pub fn source_closures(record: &Record) -> Vec<String> {
+    let named = record.variance_sources.values().flat_map(|s| s.predicted.keys());
+    let mut closures: Vec<String> = named.cloned().collect();
+    closures.sort_by_key(|c| (level_rank(&format!("theory_{c}")), c.clone()));
+    closures.dedup();
+    closures
 }
 
 /// Skewness and kurtosis over probes.

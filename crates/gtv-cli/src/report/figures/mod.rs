@@ -1,10 +1,13 @@
 //! Which figures a record gives, built from its arrays and numbers.
 
+mod maps;
+
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::answer::{chain, main_theory};
+use super::number::plain;
 use super::tables::metrics;
 use crate::plot::style::{closure, level_label, metric_label, ranked};
 use crate::plot::{
@@ -53,8 +56,14 @@ pub fn draw_all(saved: &Saved, folder: &Path) -> Result<Vec<Drawn>> {
     if let Some((figure, caption)) = variances(arrays) {
         add("variance_scatter", caption, &figure)?;
     }
-    if let Some((figure, caption)) = variance_maps(arrays) {
+    if let Some((figure, caption)) = maps::boundary(arrays).or_else(|| maps::boundary_planes(arrays)) {
         add("variance_maps", caption, &figure)?;
+    }
+    if let Some((figure, caption)) = maps::correlation(arrays) {
+        add("time_correlation", caption, &figure)?;
+    }
+    if let Some((figure, caption)) = maps::shape(record, arrays) {
+        add("gaussianity_maps", caption, &figure)?;
     }
     if let Some((figure, caption)) = images(record, arrays) {
         add("images", caption, &figure)?;
@@ -103,7 +112,7 @@ fn densities(record: &Record, arrays: &Arrays) -> Made<Densities> {
     let levels = levels_with(arrays, "_density");
     let main = main_theory(record);
     let shown = |l: &&str| match *l {
-        "gaussian_empirical" => false,
+        "points" | "gaussian_empirical" => false,
         l => !l.starts_with("theory_") || main.as_deref().is_none_or(|m| m == l),
     };
     // The theory is drawn last: it is the thinner line of the two that should coincide.
@@ -142,15 +151,38 @@ fn closures(arrays: &Arrays) -> Made<Densities> {
     if panels.is_empty() {
         return None;
     }
-    let caption = "Each closure against the trained ensemble. Bands: quartiles between models, predicted and measured. \
-                   The Gaussian with the ensemble's own moments shows what a Gaussian closure gives when mean and \
-                   covariance are right."
-        .into();
+    let widths: Vec<String> = panels
+        .iter()
+        .filter_map(|p| Some(format!("{} {}", p.title.trim_start_matches("theory: "), plain(band_ratio(p)?))))
+        .collect();
+    let widths = if widths.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " Mean width of the predicted band over that of the measured one, both weighted by the ensemble's density: {}.",
+            widths.join(", ")
+        )
+    };
+    let caption = format!(
+        "Each closure against the trained ensemble. Bands: quartiles between models, predicted and measured. The \
+         Gaussian with the ensemble's own moments shows what a Gaussian closure gives when mean and covariance are right.{widths}"
+    );
     let columns = if panels.len() == 4 { 2 } else { panels.len().min(3) };
     Some((
         Densities { panels, columns, alt: "Densities of each closure and of the ensemble".into() },
         caption,
     ))
+}
+
+/// Σ ρ (q75 − q25) of the prediction over that of the ensemble, ρ the ensemble's density; the ensemble's curve is first.
+fn band_ratio(panel: &DensityPanel) -> Option<f64> {
+    let [ensemble, predicted] = &panel.curves[..] else { return None };
+    let width = |curve: &Curve| -> Option<f64> {
+        let (lo, hi) = curve.band.as_ref()?;
+        Some(lo.iter().zip(hi).zip(&ensemble.density).map(|((lo, hi), rho)| rho * (hi - lo)).sum())
+    };
+    let ratio = width(predicted)? / width(ensemble)?;
+    ratio.is_finite().then_some(ratio)
 }
 
 fn planes(arrays: &Arrays) -> Made<Heatmaps> {
@@ -174,7 +206,7 @@ fn planes(arrays: &Arrays) -> Made<Heatmaps> {
             ..HeatPanel::default()
         })
     };
-    let levels = levels_with(arrays, "_density");
+    let levels: Vec<&str> = levels_with(arrays, "_density").into_iter().filter(|l| *l != "points").collect();
     let panels: Vec<HeatPanel> = levels.iter().filter_map(|l| panel(l)).collect();
     let peak = |spiky: bool| {
         let of = levels.iter().zip(&panels).filter(|(l, _)| matches!(**l, "data" | "pf_ode") == spiky);
@@ -251,7 +283,8 @@ fn attribution(record: &Record) -> Made<DistancePlot> {
 
 fn short(level: &str) -> String {
     match level {
-        "data" => "data".into(),
+        "points" => "points".into(),
+        "data" => "smoothed".into(),
         "pf_ode" => "PF-ODE".into(),
         "mean_score" => "mean score".into(),
         "ensemble" => "ensemble".into(),
@@ -293,37 +326,6 @@ fn variances(arrays: &Arrays) -> Made<Scatter> {
                    theory that is right lies on the dashed line, up to the scatter of a variance over N models, √(2/N)."
         .into();
     (!scatter.panels.is_empty()).then_some((scatter, caption))
-}
-
-fn variance_maps(arrays: &Arrays) -> Made<Heatmaps> {
-    let (x, t) = (arrays.vector("map_x")?, arrays.vector("map_t")?);
-    let range = |v: &[f64]| Some((*v.first()?, *v.last()?));
-    let (xr, tr) = (range(&x)?, range(&t)?);
-    let panel = |source: &str, title: String| {
-        let map = arrays.matrix(&format!("{source}_var_map")).filter(|m| m.dim() == (t.len(), x.len()))?;
-        let values = map.t().iter().map(|v| v.max(0.0).sqrt()).collect();
-        Some(HeatPanel { title, values, nx: x.len(), ny: t.len(), x: xr, y: tr, ..HeatPanel::default() })
-    };
-    let measured = panel("ensemble", level_label("ensemble"));
-    let highest = |p: &HeatPanel| p.values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
-    let top = measured.as_ref().map(highest).filter(|top| *top > 0.0);
-    let theories = distinct_theories(arrays, "_var_map").into_iter().filter_map(|(l, title)| panel(l, title));
-    let panels: Vec<HeatPanel> = measured.into_iter().chain(theories).collect();
-    if panels.is_empty() {
-        return None;
-    }
-    let maps = Heatmaps {
-        columns: if panels.len() == 4 { 2 } else { panels.len().min(3) },
-        panels,
-        x_label: "x".into(),
-        y_label: "time t".into(),
-        scales: vec![ColorScale::new("standard deviation of y (units of y)", top.map(|top| (0.0, top)))],
-        square: false,
-        alt: "Maps over x and t of the spread of the learned prediction, measured and predicted".into(),
-    };
-    let caption = "Standard deviation between models of the learned prediction y(x, t), measured and predicted, on the measured \
-                   one's colour scale.";
-    Some((maps, caption.into()))
 }
 
 fn images(record: &Record, arrays: &Arrays) -> Made<ImageGrid> {
