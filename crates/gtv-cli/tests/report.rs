@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use gtv_cli::record::{Estimate, KernelNumbers, Record, Saved};
+use gtv_cli::record::{
+    Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved, VarianceSource,
+};
 use gtv_cli::report::number::{duration, plain, significant};
 use gtv_cli::report::{answer, render, terminal_table};
 
@@ -46,6 +48,11 @@ fn identities_the_report_holds_every_headline_number() {
                 [i.value, i.lo, i.hi].into_iter().for_each(has);
             }
         }
+        for s in record.variance_sources.values() {
+            has(s.measured.unwrap().value);
+            s.predicted.values().for_each(|v| has(*v));
+        }
+        assert!(html.contains("0.0132 [0.0128, 0.0136] (76 %)"), "the share of the label noise");
         record.quadrature.values().for_each(|q| has(*q));
         record.timing.values().for_each(|s| assert!(html.contains(&duration(*s))));
         assert!(html.contains("--seed 11") && html.contains("&#x27;configs&#x2f;three points.toml&#x27;"));
@@ -62,7 +69,11 @@ fn identities_the_report_stands_alone() {
             html.contains("<svg") && html.contains("diverged &amp; were left out"),
             "text is escaped, figures are not"
         );
-        assert!(!html.contains("NaN") && !html.contains("undefined"));
+        // Pixels are letters too, in which any word can be found.
+        let pieces = html.split("data:image/png;base64,");
+        let texts = pieces.enumerate().map(|(i, p)| if i == 0 { p } else { &p[p.find('"').unwrap()..] });
+        let text: String = texts.collect();
+        assert!(!text.contains("NaN") && !text.contains("undefined"));
     }
 }
 
@@ -71,10 +82,22 @@ fn identities_each_kind_of_record_gives_its_figures() {
     let pairs = |names: &[&str]| -> Vec<String> {
         names.iter().flat_map(|n| [format!("{n}.png"), format!("{n}.svg")]).collect()
     };
-    let one = ["attribution", "closures", "density", "distances", "variance_maps", "variance_scatter"];
+    let one = [
+        "attribution",
+        "closures",
+        "density",
+        "distances",
+        "gaussianity_maps",
+        "time_correlation",
+        "variance_maps",
+        "variance_scatter",
+    ];
     for (saved, names) in [
         (synthetic::one_dimension(), &one[..]),
-        (synthetic::two_dimensions(), &["attribution", "density", "distances"]),
+        (
+            synthetic::two_dimensions(),
+            &["attribution", "density", "distances", "gaussianity_maps", "variance_maps"],
+        ),
         (synthetic::images(), &["attribution", "distances", "images"]),
     ] {
         let (dir, _) = rendered(&saved);
@@ -198,4 +221,118 @@ fn identities_numbers_keep_their_digits() {
     assert_eq!(significant(0.0123, 2), "0.012");
     assert_eq!(duration(0.412), "412 ms");
     assert_eq!(duration(128.4), "2 min 08 s");
+}
+
+fn interval(value: f64, half: f64) -> Interval {
+    Interval { value, lo: value - half, hi: value + half }
+}
+
+fn with_gaps(record: &mut Record, gaps: &[(&str, f64)]) {
+    for (level, gap) in gaps {
+        let mass_near = [0.34, 0.3, 0.33].map(|m| interval(m * (1.0 - gap), 0.01)).to_vec();
+        let summary =
+            LevelSummary { gap_mass: Some(interval(*gap, 0.002)), mass_near, ..LevelSummary::default() };
+        record.levels.insert((*level).into(), summary);
+    }
+}
+
+#[test]
+fn identities_the_main_theory_is_no_illustration_where_there_is_a_closure() {
+    let illustrations = ["naive", "white", "damped", "fokker-planck", "linear-noise", "semiclassical"];
+    let far = |name: &str| (format!("theory_{name}"), 0.001);
+    for closure in ["shot-noise", "finite-p", "leading", "paper", "a-new-one"] {
+        let mut all: Vec<(String, f64)> = illustrations.iter().map(|i| far(i)).collect();
+        all.push((format!("theory_{closure}"), 0.3));
+        let rows: Vec<_> = all.iter().map(|(l, v)| (l.as_str(), *v, 0.9 * v, 1.1 * v)).collect();
+        let text = answer(&with(&rows, 1e-4)).join(" ");
+        assert!(text.contains(&format!("closure {closure}")) && !text.contains("Closer than"), "{text}");
+    }
+    let alone = answer(&with(&[("theory_naive", 0.1, 0.09, 0.11)], 1e-4)).join(" ");
+    assert!(alone.contains("closure naive"), "{alone}");
+}
+
+#[test]
+fn identities_white_noise_is_said_to_empty_gaps_only_where_it_does() {
+    let base = with(&[("theory_finite-p", 0.01, 0.009, 0.012)], 0.002);
+    let said = |gaps: &[(&str, f64)]| {
+        let mut record = base.clone();
+        with_gaps(&mut record, gaps);
+        answer(&record).join(" ")
+    };
+    let emptied = said(&[("theory_naive", 0.005), ("pf_ode", 0.039)]);
+    assert!(emptied.contains("0.00500 [0.00300, 0.00700]") && emptied.contains("expelled"), "{emptied}");
+    assert!(emptied.contains("mass near each datum: 0.338, 0.298, 0.328"), "{emptied}");
+    assert!(said(&[("theory_naive", 0.039), ("pf_ode", 0.038)]).contains("no expulsion"));
+    assert!(!said(&[("pf_ode", 0.039)]).contains("White noise"));
+    let coloured = said(&[
+        ("theory_white", 0.01),
+        ("theory_damped", 0.05),
+        ("theory_finite-p", 0.1),
+        ("ensemble", 0.11),
+    ]);
+    for part in ["0.0100 [0.00800", "0.0500 [", "0.100 [", "0.110 [", "more mass into the gaps"] {
+        assert!(coloured.contains(part), "{coloured}");
+    }
+    let neither = said(&[("theory_white", 0.099), ("theory_finite-p", 0.1)]);
+    assert!(neither.contains("is not shown to matter"), "{neither}");
+}
+
+#[test]
+fn identities_the_closure_is_doubted_where_load_or_levels_say_so() {
+    let cumulant = |mean: f64| Cumulant {
+        mean,
+        median_abs: 0.5,
+        max_abs: 9.0,
+        standard_error: 0.11,
+        share_beyond_two_se: 0.4,
+    };
+    let levels = [("theory_finite-p", 0.08, 0.07, 0.09), ("gaussian_empirical", 0.1, 0.09, 0.11)];
+    let mut record = with(&levels, 0.002);
+    let said = |record: &Record| answer(record).join(" ");
+    assert!(!said(&record).contains("kurtosis"));
+    record.gaussianity = Some(Gaussianity {
+        models: 2000,
+        probes: 96,
+        skewness: cumulant(-0.043),
+        excess_kurtosis: cumulant(13.2),
+    });
+    let text = said(&record);
+    assert!(text.contains("still misses the ensemble") && text.contains("kurtosis 13.2 (0.110)"), "{text}");
+    assert!(text.contains("not Gaussian, their tails are heavier"), "{text}");
+    record.load = Some(1.0);
+    assert!(said(&record).contains("With F/P = 1.00"));
+    record.distances.remove("gaussian_empirical");
+    record.load = Some(0.25);
+    assert!(!said(&record).contains("kurtosis"));
+}
+
+#[test]
+fn identities_shares_of_the_variance_are_measured_ones() {
+    let mut record = with(&[("theory_finite-p", 0.01, 0.009, 0.012)], 0.002);
+    for (source, measured, predicted) in
+        [("label-noise", 0.6, 0.51), ("placement", 0.4, 0.3), ("total", 1.0, 0.8)]
+    {
+        let predicted = [("finite-p".to_owned(), predicted)].into();
+        let measured = Some(interval(measured, 0.01));
+        record.variance_sources.insert(source.into(), VarianceSource { measured, predicted });
+    }
+    let text = answer(&record).join(" ");
+    assert!(text.contains("60 % comes from the noise of the labels"), "{text}");
+    assert!(
+        text.contains("(finite-p predicts 64 %)") && text.contains("40 % from where the inputs fall"),
+        "{text}"
+    );
+    record.variance_sources.remove("total");
+    assert!(!answer(&record).join(" ").contains("noise of the labels"));
+}
+
+#[test]
+fn identities_the_chain_starts_at_the_points_where_they_are_compared() {
+    let mut saved = synthetic::one_dimension();
+    let smoothing =
+        [("w1".to_owned(), Estimate { value: 0.0117, lo: 0.011, hi: 0.012, floor: 0.001 })].into();
+    saved.record.distances.entry("points".into()).or_default().insert("data".into(), smoothing);
+    let (_dir, html) = rendered(&saved);
+    assert!(html.contains("smoothing of the data by the forward noise") && html.contains("0.0117"));
+    assert!(html.contains("points → smoothed"), "the row of the figure");
 }

@@ -169,8 +169,11 @@ impl Plan {
             }
         }
         for (aside, place) in moves {
-            if place.exists() {
-                // A cell of another config, which would have been run over.
+            if let Some(record) = finished(&place) {
+                // Not wanted now, but when its list is long again.
+                let kept = out.join(CELLS).join(format!(".gtv-{}.tmp", record.fingerprint));
+                std::fs::rename(&place, &kept).map_err(fail(&place))?;
+            } else if place.exists() {
                 std::fs::remove_dir_all(&place).map_err(fail(&place))?;
             }
             std::fs::rename(&aside, &place).map_err(fail(&aside))?;

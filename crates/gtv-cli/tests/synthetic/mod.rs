@@ -2,6 +2,7 @@
 
 use gtv_cli::record::{
     Arrays, Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved,
+    VarianceSource,
 };
 use serde_json::json;
 
@@ -102,6 +103,17 @@ pub fn record(dimension: usize, metrics: &[&str]) -> Record {
         skewness: cumulant(-0.0432, 1.27, 0.0548),
         excess_kurtosis: cumulant(1.94, 7.13, 0.11),
     });
+    for (source, measured, scale) in
+        [("label-noise", 0.0132, 0.97), ("placement", 0.0041, 1.02), ("total", 0.0173, 0.98)]
+    {
+        let predicted =
+            [("leading", 0.8), ("finite-p", 1.0)].map(|(c, f)| (c.to_owned(), f * scale * measured));
+        let measured = Some(interval(measured, 0.0004));
+        record
+            .variance_sources
+            .insert(source.into(), VarianceSource { measured, predicted: predicted.into_iter().collect() });
+    }
+    record.load = Some(0.25);
     for (i, level) in LEVELS.iter().enumerate() {
         let spread = i as f64 / 9.0;
         let summary = LevelSummary {
@@ -183,9 +195,45 @@ pub fn one_dimension() -> Saved {
         let map = t.iter().flat_map(|&t| x.iter().map(move |&x| value(t, x))).collect();
         arrays.insert_shaped(format!("{source}_var_map"), &[40, 60], map).unwrap();
     }
+    let uncertain = |t: f64, x: f64| 0.25 * (-(x * x - 0.25).powi(2) / (0.002 + 0.3 * t)).exp();
+    let over = |f: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
+        t.iter().flat_map(|&t| x.iter().map(move |&x| f(t, x))).collect()
+    };
+    let labels = over(&uncertain);
+    let alive = |t: f64, x: f64| if uncertain(t, x) > 1e-6 { 1.0 } else { f64::NAN };
+    let skewness = over(&|t, x| alive(t, x) * 1.3 * (4.0 * x).sin() * (1.0 - t));
+    let kurtosis = over(&|t, x| alive(t, x) * (7.0 * (-9.0 * x * x).exp() - 0.4 + t));
+    for (name, map) in [("proxy_cov_map", labels), ("skewness_map", skewness), ("kurtosis_map", kurtosis)] {
+        arrays.insert_shaped(name, &[40, 60], map).unwrap();
+    }
     arrays.insert("map_x", x);
     arrays.insert("map_t", t);
+    correlations(&mut arrays);
     Saved { record: record(1, &["w1", "kl", "js", "energy"]), arrays, config_toml: CONFIG.into() }
+}
+
+/// Correlations in time at three positions.
+fn correlations(arrays: &mut Arrays) {
+    let times: Vec<f64> = (0..30).map(|i| 0.01 + 0.034 * f64::from(i)).collect();
+    for (source, length) in
+        [("ensemble", 0.3), ("theory_finite-p", 0.28), ("theory_white", 0.0), ("theory_damped", 0.1)]
+    {
+        let one = |a: f64, b: f64, k: f64| {
+            if a == b {
+                1.0
+            } else {
+                (-(a - b).abs() / (length + 1e-9)).exp() * (1.0 - 0.6 * k * (a - b).abs())
+            }
+        };
+        let pairs = |k: f64| {
+            let times = &times;
+            times.iter().flat_map(move |&a| times.iter().map(move |&b| one(a, b, k))).collect::<Vec<_>>()
+        };
+        let map = [0.0, 1.0, 2.0].map(pairs).concat();
+        arrays.insert_shaped(format!("{source}_time_corr"), &[3, 30, 30], map).unwrap();
+    }
+    arrays.insert_shaped("corr_x", &[3, 1], vec![-0.5, 0.0, 0.75]).unwrap();
+    arrays.insert("corr_t", times);
 }
 
 /// A comparison in the plane.
@@ -208,6 +256,29 @@ pub fn two_dimensions() -> Saved {
     arrays.insert("x_edges", edges.clone());
     arrays.insert("y_edges", edges);
     arrays.insert_shaped("data", &[4, 2], data.concat()).unwrap();
+    let (side, times) = (41, [0.05, 0.2, 0.6]);
+    let axis: Vec<f64> = (0..side).map(|i| -1.5 + 0.075 * f64::from(i)).collect();
+    let over = |f: &dyn Fn(f64, f64, f64) -> f64| -> Vec<f64> {
+        let (axis, mut values) = (&axis, Vec::new());
+        for t in times {
+            values.extend(axis.iter().flat_map(|&x| axis.iter().map(move |&y| f(t, x, y))));
+        }
+        values
+    };
+    let boundary = |t: f64, x: f64, y: f64| (-((x * x - y * y) / (0.2 + t)).powi(2)).exp();
+    let shape = |x: f64, y: f64| if x.hypot(y) < 1.4 { x - y } else { f64::NAN };
+    for (name, values) in [
+        ("proxy_cov_plane", over(&|t, x, y| 0.5 * boundary(t, x, y))),
+        ("ensemble_var_plane", over(&|t, x, y| 0.04 * boundary(2.0 * t, x, y) * (1.0 + x * x))),
+        ("theory_leading_var_plane", over(&|t, x, y| 0.03 * boundary(2.0 * t, x, y))),
+        ("skewness_plane", over(&|_, x, y| shape(x, y))),
+        ("kurtosis_plane", over(&|t, x, y| shape(x, y).powi(2) - t)),
+    ] {
+        arrays.insert_shaped(name, &[3, side as usize, side as usize], values).unwrap();
+    }
+    arrays.insert("plane_x", axis.clone());
+    arrays.insert("plane_y", axis);
+    arrays.insert("plane_t", times.to_vec());
     Saved { record: record(2, &["sliced_w2", "kl", "js", "energy"]), arrays, config_toml: CONFIG.into() }
 }
 
