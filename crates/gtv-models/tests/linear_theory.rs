@@ -98,7 +98,7 @@ impl Study {
         x
     }
 
-    fn of_law(&self, lane: u64, law: &dyn Estimator) -> Vec<f64> {
+    fn of_law(&self, lane: u64, law: &dyn FieldLaw) -> Vec<f64> {
         self.distribution(lane, |id, streams| {
             law.sample_field(&mut streams.stream(Purpose::TheoryModel, id, 0))
         })
