@@ -25,6 +25,8 @@ pub struct Context {
     /// Whether warnings are printed, not only kept.
     loud: bool,
     warnings: Mutex<Vec<Warning>>,
+    /// What the work in hand is part of, for printed warnings.
+    scope: Mutex<String>,
 }
 
 impl Context {
@@ -59,6 +61,7 @@ impl Context {
             bars: Bars::new(quiet),
             loud: true,
             warnings: Mutex::default(),
+            scope: Mutex::default(),
         })
     }
 
@@ -73,6 +76,7 @@ impl Context {
             bars: Bars::new(true),
             loud: false,
             warnings: Mutex::default(),
+            scope: Mutex::default(),
         }
     }
 
@@ -95,9 +99,15 @@ impl Context {
     /// Prints a warning on stderr, `--quiet` or not, and keeps it for the record.
     pub fn warn(&self, warning: Warning) {
         if self.loud {
-            self.bars.suspend(|| complain(&format!("warning: {warning}")));
+            let scope = self.scope.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            self.bars.suspend(|| complain(&format!("warning: {scope}{warning}")));
         }
         self.kept().push(warning);
+    }
+
+    /// Names the part of a longer work, such as a sweep's cell, that printed warnings are about from now on.
+    pub fn about(&self, part: &str) {
+        *self.scope.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = format!("{part}: ");
     }
 
     /// The warnings so far, in order.

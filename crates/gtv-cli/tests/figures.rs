@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gtv_cli::plot::{
     ColorScale, Curve, Densities, DensityPanel, DistancePlot, Figure, HeatPanel, Heatmaps, ImageGrid,
-    ImageRow, MetricPanel, Row, Scatter, ScatterPanel,
+    ImageRow, LinePanel, LinePoint, LineSeries, Lines, MetricPanel, Row, Scatter, ScatterPanel, Spacing,
 };
 use gtv_cli::record::Estimate;
 
@@ -202,4 +202,68 @@ fn identities_a_figure_is_drawn_the_same_twice() {
     let figure = densities(2, 2);
     assert_eq!(figure.svg().unwrap(), figure.svg().unwrap());
     assert_eq!(figure.png().unwrap(), figure.png().unwrap());
+}
+
+fn lines(values: &[(f64, f64, f64, f64)], floor: &[(f64, f64)], panels: usize, spacing: Spacing) -> Lines {
+    let point = |&(x, value, lo, hi): &(f64, f64, f64, f64)| LinePoint { x, value, lo, hi };
+    let series = |level: &str| LineSeries {
+        level: level.into(),
+        label: format!("label of {level}"),
+        points: values.iter().map(point).collect(),
+    };
+    let panel = LinePanel {
+        title: "model.ridge = 0.1".into(),
+        series: ["mean_score", "theory_leading", "theory_finite-p"].map(series).to_vec(),
+        floor: floor.to_vec(),
+    };
+    Lines {
+        panels: vec![panel; panels],
+        x_label: "model.samples".into(),
+        y_label: "W₁ (units of x)".into(),
+        spacing,
+        reference: None,
+        alt: "lines".into(),
+    }
+}
+
+#[test]
+fn identities_lines_show_every_swept_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let points = [(64.0, 0.2, 0.15, 0.26), (256.0, 0.1, 0.08, 0.13), (1024.0, 0.01, 0.008, 0.013)];
+    let floor = [(64.0, 0.02), (256.0, 0.01), (1024.0, 0.005)];
+    for panels in [1, 2, 4, 7] {
+        let texts = drawn(&lines(&points, &floor, panels, Spacing::Log), &at(&format!("log{panels}")));
+        for text in
+            ["64", "256", "1024", "W₁ (units of x)", "label of mean_score", "floor: the same for equal laws"]
+        {
+            assert!(texts.iter().any(|t| t == text), "{text} is missing from {texts:?}");
+        }
+    }
+    let named = Spacing::Names(vec!["gaussian".into(), "fourier".into()]);
+    let texts = drawn(&lines(&[(0.0, 1.0, 0.9, 1.1), (1.0, 2.0, 1.9, 2.2)], &[], 1, named), &at("names"));
+    assert!(texts.iter().any(|t| t == "fourier"));
+    let ratio = Lines { reference: Some(1.0), ..lines(&points, &[], 1, Spacing::Linear) };
+    drawn(&ratio, &at("ratio"));
+}
+
+#[test]
+fn limits_lines_without_numbers_are_drawn_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let nan = f64::NAN;
+    drawn(&Lines::default(), &dir.path().join("none"));
+    for (i, points) in [
+        vec![],
+        vec![(1.0, nan, nan, nan)],
+        vec![(1.0, 0.0, nan, nan)],
+        vec![(1.0, -1.0, -2.0, 0.0), (2.0, 1e9, nan, f64::INFINITY)],
+        vec![(0.0, 1.0, 1.0, 1.0), (1e-12, 1e-9, 0.0, 1.0)],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for (j, spacing) in [Spacing::Linear, Spacing::Log, Spacing::Names(vec![])].into_iter().enumerate() {
+            drawn(&lines(&points, &[(1.0, 0.1)], 3, spacing), &dir.path().join(format!("{i}-{j}")));
+        }
+    }
 }

@@ -49,6 +49,7 @@ pub fn run(args: SweepArgs, ctx: &Context) -> Result<()> {
         let whole = finished(&folder).is_some_and(|r| r.fingerprint == fingerprint.hex());
         if !whole {
             ctx.take_warnings();
+            ctx.about(cell.folder.trim_start_matches(CELLS));
             let outcome = plan.problem(cell, ctx).and_then(|problem| {
                 compare::into_folder(&problem, &folder, plan.command(cell, &folder, ctx), ctx)
             });

@@ -259,6 +259,10 @@ impl<'a, B: DrawingBackend> Page<'a, B> {
         for pair in points.windows(2) {
             let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
             let length = (x1 - x0).hypot(y1 - y0);
+            if !length.is_finite() {
+                // Dashes to infinity would never end.
+                continue;
+            }
             let mut done = 0.0;
             if inked && dash.is_empty() {
                 dash.push((x0, y0));

@@ -5,7 +5,7 @@ use plotters::prelude::DrawingBackend;
 
 use super::axes::{Axis, CENTER, Entry, LEFT, Panel, legend};
 use super::canvas::{Figure, Page, Rect, Text};
-use super::style::{INK, SOFT, faded, level_label, level_rank, level_style};
+use super::style::{INK, LevelStyle, SOFT, faded, level_label, level_rank, level_style};
 
 /// The density of one level.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +96,10 @@ impl DensityPanel {
             let style = level_style(&curve.level);
             if let Some((lo, hi)) = &curve.band {
                 panel.band(&self.x, lo, hi, faded(style.color, 0.28))?;
+                // Edges tell two bands apart where they lie over each other.
+                let edge = LevelStyle { color: faded(style.color, 0.75), width: 0.7, dash: None };
+                panel.curve(&self.x, lo, edge)?;
+                panel.curve(&self.x, hi, edge)?;
             }
         }
         for curve in &self.curves {
@@ -162,6 +166,8 @@ impl Figure for Densities {
     fn size(&self) -> (f64, f64) {
         match self.shape() {
             (1, 1) => (760.0, 470.0),
+            // Few panels have room for two bands each.
+            (rows, columns @ 1..=2) => (60.0 + 375.0 * columns as f64, 110.0 + 260.0 * rows as f64),
             (rows, columns) => (60.0 + 225.0 * columns as f64, 110.0 + 190.0 * rows as f64),
         }
     }

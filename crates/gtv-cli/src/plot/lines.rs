@@ -179,12 +179,14 @@ impl LinePanel {
     ) -> Result<()> {
         panel.grid_y()?;
         let (lo, hi) = (panel.y.lo, panel.y.hi);
-        if self.floor.len() > 1 {
-            let (x, y): (Vec<f64>, Vec<f64>) = self.floor.iter().copied().unzip();
+        let across = |x: f64| (panel.x.lo..=panel.x.hi).contains(&x);
+        let floor: Vec<(f64, f64)> = self.floor.iter().copied().filter(|f| across(f.0)).collect();
+        if floor.len() > 1 {
+            let (x, y): (Vec<f64>, Vec<f64>) = floor.iter().copied().unzip();
             panel.band(&x, &vec![lo; x.len()], &y, faded(GRID, 0.7))?;
             let style = LevelStyle { color: SOFT, width: 1.0, dash: Some((2.0, 2.0)) };
             panel.curve(&x, &y, style)?;
-        } else if let Some((x, y)) = self.floor.first() {
+        } else if let Some((x, y)) = floor.first() {
             let (x, y) = panel.at(*x, y.clamp(lo, hi));
             page.dashed(&[(x - 16.0, y), (x + 16.0, y)], SOFT, 1.0, (2.0, 2.0))?;
         }
@@ -204,14 +206,14 @@ impl LinePanel {
             let places: Vec<(f64, f64)> = series
                 .points
                 .iter()
-                .filter(|p| p.value.is_finite() && (lo..=hi).contains(&p.value))
+                .filter(|p| across(p.x) && (lo..=hi).contains(&p.value))
                 .map(|p| at(p.x, p.value))
                 .collect();
             match style.dash {
                 None => page.line(&places, style.color, style.width)?,
                 Some(dash) => page.dashed(&places, style.color, style.width, dash)?,
             }
-            for p in &series.points {
+            for p in series.points.iter().filter(|p| across(p.x)) {
                 if p.lo.is_finite() && p.hi.is_finite() && p.value.is_finite() {
                     let (from, to) = (at(p.x, p.lo.clamp(lo, hi)), at(p.x, p.hi.clamp(lo, hi)));
                     page.line(&[from, to], style.color, 1.2)?;

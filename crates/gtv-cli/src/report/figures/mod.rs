@@ -167,7 +167,7 @@ fn closures(arrays: &Arrays) -> Made<Densities> {
         "Each closure against the trained ensemble. Bands: quartiles between models, predicted and measured. The \
          Gaussian with the ensemble's own moments shows what a Gaussian closure gives when mean and covariance are right.{widths}"
     );
-    let columns = if panels.len() == 4 { 2 } else { panels.len().min(3) };
+    let columns = panels.len().min(2);
     Some((
         Densities { panels, columns, alt: "Densities of each closure and of the ensemble".into() },
         caption,
