@@ -98,6 +98,9 @@ pub struct CompareArgs {
     /// Folder to write into [default: runs/NAME-OF-CONFIG]
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Label of the training (model.target): proxy, true-score (removes the label noise), or a mix from 0 to 1
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<String>,
     /// Changes to the config.
     #[command(flatten)]
     pub changes: ConfigArgs,
@@ -219,6 +222,9 @@ pub struct TrainArgs {
     /// Training triples of each model (model.samples)
     #[arg(long, value_name = "P")]
     pub samples: Option<usize>,
+    /// Label of the training (model.target): proxy, true-score (removes the label noise), or a mix from 0 to 1
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<String>,
     /// Training steps of each model (training.steps; mlp)
     #[arg(long, value_name = "K")]
     pub steps: Option<usize>,

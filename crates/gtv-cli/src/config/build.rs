@@ -1,12 +1,12 @@
 //! From a config to the objects of gtv-theory: everything that can be wrong is found here, before work starts.
 
 use super::error::ConfigError;
-use super::{Config, DataConfig, Loaded, ModelKind};
+use super::{Config, DataConfig, Loaded, Lookup, ModelKind, TheoryName};
 use crate::context::Context;
 use crate::memory::Budget;
 use crate::run_dir::Fingerprint;
 use gtv_theory::data::BuiltIn;
-use gtv_theory::dynamics::Sampling;
+use gtv_theory::dynamics::{Integrator, Sampling};
 use gtv_theory::estimator::LinearSpec;
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::Streams;
@@ -35,6 +35,13 @@ pub struct Problem {
     pub quadrature: QuadratureSpec,
     /// What partial results must agree with.
     pub fingerprint: Fingerprint,
+}
+
+impl Problem {
+    /// κ of the naive estimator.
+    pub fn kappa(&self) -> f64 {
+        self.config.theory.kappa.unwrap_or_else(|| self.spec.load())
+    }
 }
 
 impl Loaded {
@@ -79,6 +86,7 @@ impl Loaded {
                 cloud
             }
         };
+        self.check_theory(cloud.dim())?;
         self.check_memory(&cloud, &ctx.memory, ctx.threads)?;
         let features = config
             .model
@@ -158,7 +166,8 @@ impl Loaded {
             ("sampling.grid_points", c.sampling.grid_points.unwrap_or(2), 2),
             ("theory.models", c.theory.models, 1),
             ("theory.paths", c.theory.paths, 1),
-            ("compare.bins", c.compare.bins, 2),
+            ("compare.bins", c.compare.bins.unwrap_or(2), 2),
+            ("compare.energy_samples", c.compare.energy_samples, 2),
             ("compare.projections", c.compare.projections, 1),
             ("compare.bootstrap", c.compare.bootstrap, 2),
         ];
@@ -180,6 +189,48 @@ impl Loaded {
             if !(lo.is_finite() && hi.is_finite() && lo < hi) {
                 let reason = format!("is [{lo}, {hi}], expected finite ends, the second above the first");
                 return Err(self.value(key, &reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the predictions named in `[theory]` need of the rest.
+    fn check_theory(&self, dim: usize) -> Result<(), ConfigError> {
+        let c = &self.config;
+        let positive = |key: &str, value: Option<f64>| match value {
+            Some(v) if !(v.is_finite() && v > 0.0) => {
+                Err(self.value(key, &format!("is {v}, expected a finite number above 0")))
+            }
+            _ => Ok(()),
+        };
+        positive("theory.correlation_time", c.theory.correlation_time)?;
+        positive("theory.kappa", c.theory.kappa)?;
+        positive("compare.near_radius", c.compare.near_radius)?;
+        if !(c.compare.confidence > 0.0 && c.compare.confidence < 1.0) {
+            let reason =
+                format!("is {}, expected a number between 0 and 1, such as 0.95", c.compare.confidence);
+            return Err(self.value("compare.confidence", &reason));
+        }
+        use TheoryName::{FokkerPlanck, LinearNoise, Semiclassical};
+        for name in &c.theory.closures {
+            if matches!(name, FokkerPlanck | LinearNoise | Semiclassical) && dim > 1 {
+                let reason =
+                    format!("names \"{}\", which is for one dimension; the data have {dim}", name.name());
+                return Err(self.value("theory.closures", &reason));
+            }
+            if name.path_wise() && c.sampling.integrator != Integrator::Euler {
+                let reason = format!(
+                    "is not \"euler\", which \"{}\" in theory.closures needs: its noise is drawn step by step",
+                    name.name()
+                );
+                return Err(self.value("sampling.integrator", &reason));
+            }
+            if name.path_wise() && c.sampling.lookup == Lookup::Grid {
+                let reason = format!(
+                    "is \"grid\", but \"{}\" in theory.closures has no table: its noise is drawn along each path",
+                    name.name()
+                );
+                return Err(self.value("sampling.lookup", &reason));
             }
         }
         Ok(())
@@ -224,7 +275,8 @@ impl Loaded {
             ),
             (
                 "the comparison",
-                8.0 * (c.compare.bins as f64).powf(shown) * members.max(c.theory.models as f64),
+                8.0 * (c.compare.bins.unwrap_or(if shown > 1.0 { 60 } else { 200 }) as f64).powf(shown)
+                    * members.max(c.theory.models as f64),
                 "8 bytes x B^min(D, 2) x max(members, models)",
                 "lower compare.bins",
             ),

@@ -45,6 +45,12 @@ impl Change {
         Self { key: key.to_owned(), value: value.into(), argument }
     }
 
+    /// `--target`, in either command that takes it.
+    pub fn target(target: &str) -> Self {
+        let value = target.parse::<f64>().map_or_else(|_| target.into(), Value::Float);
+        Self::argument("model.target", value, format!("--target {target}"))
+    }
+
     fn apply(&self, root: &mut Table) -> Result<(), ConfigError> {
         let mut parts: Vec<&str> = self.key.split('.').map(str::trim).collect();
         if parts[0] == "sweep" && parts.len() > 1 {
@@ -164,6 +170,7 @@ impl Loaded {
         config.schedule.settle().map_err(misfit)?;
         config.model.settle().map_err(misfit)?;
         config.sampling.settle().map_err(misfit)?;
+        config.theory.settle().map_err(misfit)?;
         Ok(Self { config, sweep, places })
     }
 

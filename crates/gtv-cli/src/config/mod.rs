@@ -25,7 +25,7 @@ pub use model::{
     Optimizer, Target, TargetName, TrainingConfig, Vary,
 };
 pub use schedule::{ScheduleConfig, ScheduleName};
-pub use study::{CompareConfig, GridName, Lookup, SamplingConfig, TheoryConfig};
+pub use study::{CompareConfig, GridName, Lookup, SamplingConfig, TheoryConfig, TheoryName};
 pub use sweep::Swept;
 
 use serde::{Deserialize, Serialize};

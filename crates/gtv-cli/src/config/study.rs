@@ -129,12 +129,91 @@ impl SamplingConfig {
     }
 }
 
+/// A prediction of the average learned distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TheoryName {
+    /// The paper's limit of the linear model's law.
+    Paper,
+    /// Leading order in 1/P.
+    Leading,
+    /// Self-consistent leverage.
+    FiniteP,
+    /// Poisson sprinkling: every cumulant to first order in a sample's influence.
+    ShotNoise,
+    /// The naive estimator of Prop. 4.1: white noise κ D C D.
+    Naive,
+    /// The base law's V at equal times, drawn anew at every step.
+    White,
+    /// White noise of the base law's strength integrated over the time lag: the same whatever the number of steps.
+    MatchedWhite,
+    /// The base law's V times e^{−|t−t'|/ℓ}.
+    Damped,
+    /// The naive estimator's density by its Fokker–Planck equation (1D).
+    FokkerPlanck,
+    /// Normal noise about each path of the base law's mean score (1D).
+    LinearNoise,
+    /// The paper's Eq. 18 (1D).
+    Semiclassical,
+}
+
+impl TheoryName {
+    /// The name used in configs and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Paper | Self::Leading | Self::FiniteP | Self::ShotNoise => {
+                self.closure().map_or("", Closure::name)
+            }
+            Self::Naive => "naive",
+            Self::White => "white",
+            Self::MatchedWhite => "matched-white",
+            Self::Damped => "damped",
+            Self::FokkerPlanck => "fokker-planck",
+            Self::LinearNoise => "linear-noise",
+            Self::Semiclassical => "semiclassical",
+        }
+    }
+
+    /// The linear model's closure of this name.
+    pub fn closure(self) -> Option<Closure> {
+        match self {
+            Self::Paper => Some(Closure::Paper),
+            Self::Leading => Some(Closure::Leading),
+            Self::FiniteP => Some(Closure::FiniteP),
+            Self::ShotNoise => Some(Closure::ShotNoise),
+            _ => None,
+        }
+    }
+
+    /// Whether it is derived from another law, `theory.base`.
+    pub fn derived(self) -> bool {
+        matches!(
+            self,
+            Self::White | Self::MatchedWhite | Self::Damped | Self::LinearNoise | Self::Semiclassical
+        )
+    }
+
+    /// Whether its noise is drawn along each path, step by step.
+    pub fn path_wise(self) -> bool {
+        matches!(self, Self::Naive | Self::White | Self::MatchedWhite | Self::Damped)
+    }
+}
+
 /// `[theory]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TheoryConfig {
-    /// The closures to compute.
-    pub closures: Vec<Closure>,
+    /// The predictions to compute.
+    pub closures: Vec<TheoryName>,
+    /// The law that white, damped, linear-noise and semiclassical start from: paper, leading, finite-p or naive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<TheoryName>,
+    /// κ of the naive estimator, in units of time; F/P where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kappa: Option<f64>,
+    /// ℓ, the time over which damped noise forgets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_time: Option<f64>,
     /// Models drawn from each closure's law.
     pub models: usize,
     /// Paths drawn from each of those models.
@@ -156,7 +235,15 @@ impl Default for TheoryConfig {
         let QuadratureSpec { times, noise_spacing, noise_range, quasi_nodes, tensor_points } =
             QuadratureSpec::default();
         Self {
-            closures: Closure::ALL.to_vec(),
+            closures: vec![
+                TheoryName::Paper,
+                TheoryName::Leading,
+                TheoryName::FiniteP,
+                TheoryName::ShotNoise,
+            ],
+            base: None,
+            kappa: None,
+            correlation_time: None,
             models: 200,
             paths: 20_000,
             times,
@@ -169,6 +256,40 @@ impl Default for TheoryConfig {
 }
 
 impl TheoryConfig {
+    pub(super) fn settle(&mut self) -> Result<(), Misfit> {
+        use TheoryName::{Damped, FiniteP, FokkerPlanck, Leading, Naive, Paper};
+        let has = |name: TheoryName| self.closures.contains(&name);
+        let derived = self.closures.iter().any(|c| c.derived());
+        let section = |choice| Section { name: "theory", choice };
+        // The most complete Gaussian law that is computed anyway.
+        let best = [FiniteP, Leading, Paper, Naive].into_iter().find(|c| has(*c)).unwrap_or(FiniteP);
+        let (damped, naive) = (has(Damped), has(Naive) || has(FokkerPlanck));
+        let base =
+            section("these closures (only with white, matched-white, damped, linear-noise or semiclassical)");
+        base.settle("base", &mut self.base, derived.then_some(best))?;
+        if let Some(other) = self.base.filter(|b| ![FiniteP, Leading, Paper, Naive].contains(b)) {
+            let reason = format!("is \"{}\", expected paper, leading, finite-p or naive", other.name());
+            return Err(base.misfit("base", reason));
+        }
+        if self.kappa.is_some() && !(naive || self.base == Some(Naive)) {
+            let reason = "is not used with these closures (only with naive or fokker-planck); remove it";
+            return Err(base.misfit("kappa", reason));
+        }
+        let times = section("these closures (only with damped)");
+        times.settle("correlation_time", &mut self.correlation_time, damped.then_some(0.1))
+    }
+
+    /// The linear model's closures that are needed, in order, each once.
+    pub fn laws(&self) -> Vec<Closure> {
+        let mut laws: Vec<Closure> = self.closures.iter().filter_map(|c| c.closure()).collect();
+        if let Some(base) = self.base.and_then(TheoryName::closure)
+            && !laws.contains(&base)
+        {
+            laws.push(base);
+        }
+        laws
+    }
+
     /// The resolution of integrals over the training distribution.
     pub fn quadrature(&self) -> QuadratureSpec {
         let Self { times, noise_spacing, noise_range, quasi_nodes, tensor_points, .. } = *self;
@@ -182,14 +303,22 @@ impl TheoryConfig {
 pub struct CompareConfig {
     /// The distances to compute.
     pub metrics: Vec<Metric>,
-    /// Histogram bins on each axis.
-    pub bins: usize,
+    /// Histogram bins on each axis; 200 in one dimension and 60 in two where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bins: Option<usize>,
     /// Range of the histogram on each axis.
     pub range: [f64; 2],
     /// Bootstrap resamples of members.
     pub bootstrap: usize,
     /// Random directions of sliced distances.
     pub projections: usize,
+    /// Coverage of every interval.
+    pub confidence: f64,
+    /// Samples of each level in the energy distance (2D and more).
+    pub energy_samples: usize,
+    /// Distance from a datum that counts as near it; a fifth of the mean distance between neighbouring data where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near_radius: Option<f64>,
     /// Height and width of a data point that is an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<[usize; 2]>,
@@ -200,10 +329,13 @@ impl Default for CompareConfig {
         Self {
             metrics: Metric::ALL.to_vec(),
             image: None,
-            bins: 200,
+            bins: None,
             range: [-1.5, 1.5],
             bootstrap: 200,
             projections: 128,
+            confidence: 0.95,
+            energy_samples: 4096,
+            near_radius: None,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! `gtv-cli compare`: the theory's levels against a really trained ensemble, with numbers, figures and a report.
 
 use super::ensemble;
-use super::kernel::{CONFIDENCE, Probes, maps};
+use super::kernel::Probes;
 use super::levels::{Sampled, Sampler};
+use super::theory::{Theory, statistics};
+use super::{maps, sources};
 use crate::args::CompareArgs;
-use crate::config::{Loaded, Problem};
+use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
 use crate::record::{
     Arrays, Distances, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved,
@@ -15,10 +17,10 @@ use crate::warnings::Warning;
 use anyhow::Result;
 use gtv_models::LinearEnsemble;
 use gtv_theory::compare::{
-    self, Axis, CompareSettings, Histogram, Level, Normalisation, between_model_bands, compare_levels,
-    nearest_two, summarize_level,
+    self, Axis, CompareSettings, Histogram, Level, Metric, Normalisation, between_model_bands,
+    compare_levels, nearest_two, summarize_level,
 };
-use gtv_theory::estimator::{Closure, EmpiricalLinear, Estimator, FieldLaw, LinearLaw, LinearStatistics};
+use gtv_theory::estimator::{Closure, EmpiricalLinear, Estimator, FieldLaw, LinearLaw};
 use gtv_theory::score::ExactScore;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +39,9 @@ const IMAGES: usize = 16;
 /// # Errors
 /// Bad input before any work; an interrupt or a failed write, after which the same command resumes.
 pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
-    let loaded = Loaded::read(Some(&args.config), &args.changes.changes()?, ctx)?;
+    let mut changes = args.changes.changes()?;
+    changes.extend(args.target.as_deref().map(Change::target));
+    let loaded = Loaded::read(Some(&args.config), &changes, ctx)?;
     let problem = loaded.build(ctx)?;
     let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
     let record = into_folder(&problem, &out, this_command(), ctx)?;
@@ -76,13 +80,16 @@ fn compute(problem: &Problem, run: &RunDir, ctx: &Context) -> Result<Saved> {
     if problem.spec.load() > 1.0 {
         ctx.warn(Warning::HighLoad { load: problem.spec.load() });
     }
-    let laws = clock.time("theory", || theory(problem, ctx))?;
-    record.quadrature = clock.time("quadrature check", || quadrature_error(problem, &laws, ctx))?;
-    record.mean_score_closure = mean_law(&laws).map(|law| law.closure().name().to_owned());
+    let theory = clock.time("theory", || Theory::solve(problem, ctx))?;
+    let laws = &theory.laws;
+    record.quadrature = clock.time("quadrature check", || quadrature_error(problem, laws, ctx))?;
+    record.mean_score_closure = theory.mean_law().map(|law| law.closure().name().to_owned());
     let ensemble = clock.time("training", || ensemble::train(problem, &store, ctx))?;
     (record.kernel, record.gaussianity) =
-        clock.time("kernel", || kernel(problem, &ensemble, &laws, &mut arrays))?;
-    let levels = clock.time("sampling", || levels(problem, &laws, &ensemble, &store, ctx))?;
+        clock.time("kernel", || kernel(problem, &ensemble, laws, &mut arrays))?;
+    record.variance_sources =
+        clock.time("variance sources", || sources::measure(problem, &theory, &ensemble, &store, ctx))?;
+    let levels = clock.time("sampling", || levels(problem, &theory, &ensemble, &store, ctx))?;
     let settings = settings(problem);
     record.distances = clock.time("distances", || distances(problem, &levels, &settings))?;
     ctx.interrupt.check()?;
@@ -108,7 +115,7 @@ fn describe(problem: &Problem) -> Result<Record> {
         config: serde_json::to_value(&problem.config)?,
         dimension: problem.cloud.dim(),
         load: Some(problem.spec.load()),
-        confidence: CONFIDENCE,
+        confidence: problem.config.compare.confidence,
         image_shape: problem.config.compare.image,
         ..Record::default()
     })
@@ -129,42 +136,6 @@ impl Clock {
     }
 }
 
-/// The laws of the closures that the config names.
-pub fn theory(problem: &Problem, ctx: &Context) -> Result<Vec<LinearLaw>> {
-    let closures = &problem.config.theory.closures;
-    if closures.is_empty() {
-        return Ok(Vec::new());
-    }
-    let bar = ctx.progress("theory", closures.len() as u64 + 1);
-    let statistics = statistics(problem, &problem.quadrature)?;
-    bar.advance(1);
-    let mut laws = Vec::with_capacity(closures.len());
-    for closure in closures {
-        ctx.interrupt.check()?;
-        laws.push(statistics.law(*closure)?);
-        bar.advance(1);
-    }
-    Ok(laws)
-}
-
-fn statistics(
-    problem: &Problem,
-    quadrature: &gtv_theory::quadrature::QuadratureSpec,
-) -> Result<LinearStatistics> {
-    Ok(LinearStatistics::new(&problem.spec, &problem.schedule, &problem.cloud, quadrature, problem.streams)?)
-}
-
-/// The law whose mean is the level `mean_score`: the most complete closure that has a mean of its own.
-fn mean_law(laws: &[LinearLaw]) -> Option<&LinearLaw> {
-    let rank = |law: &&LinearLaw| match law.closure() {
-        Closure::Paper => 0,
-        Closure::Leading => 1,
-        Closure::ShotNoise => 2,
-        Closure::FiniteP => 3,
-    };
-    laws.iter().max_by_key(rank)
-}
-
 type Kernel = (BTreeMap<String, KernelNumbers>, Option<Gaussianity>);
 
 /// Theory against ensemble at the level of the kernel.
@@ -183,9 +154,7 @@ fn kernel(
     for law in laws {
         numbers.insert(law.closure().name().to_owned(), probes.compare(law, problem, arrays)?);
     }
-    if problem.cloud.dim() == 1 {
-        maps(problem, ensemble, laws, arrays)?;
-    }
+    maps::save(problem, ensemble, laws, arrays)?;
     Ok((numbers, probes.gaussianity(problem)?))
 }
 
@@ -224,23 +193,21 @@ fn quadrature_error(problem: &Problem, laws: &[LinearLaw], ctx: &Context) -> Res
 /// Every level's samples, from the data up to the trained ensemble.
 fn levels(
     problem: &Problem,
-    laws: &[LinearLaw],
+    theory: &Theory,
     ensemble: &LinearEnsemble,
     store: &PartStore,
     ctx: &Context,
 ) -> Result<Vec<Sampled>> {
     let sampler = Sampler { problem, store, ctx };
     let config = &problem.config;
-    let mut levels = vec![sampler.data()?];
+    let mut levels = vec![sampler.points()?, sampler.data()?];
     let exact = ExactScore::new(problem.cloud.clone(), problem.schedule);
     levels.push(sampler.single(Level::PfOde, &exact)?);
-    if let Some(law) = mean_law(laws) {
+    if let Some(law) = theory.mean_law() {
         levels.push(sampler.single(Level::MeanScore, law.mean_score().as_ref())?);
     }
-    for law in laws {
-        let level = Level::Theory(law.closure().name().to_owned());
-        let theory = &config.theory;
-        levels.push(sampler.models(level, theory.models, theory.paths, |_, rng| law.sample_field(rng))?);
+    for name in &config.theory.closures {
+        levels.push(theory.level(*name, &sampler)?);
     }
     let members: Vec<&[f64]> = ensemble.members().collect();
     if members.len() > 1 {
@@ -259,11 +226,13 @@ fn settings(problem: &Problem) -> CompareSettings {
     let config = &problem.config.compare;
     CompareSettings {
         metrics: config.metrics.clone(),
-        bins: Some(config.bins),
+        bins: config.bins,
         range: config.range,
         bootstrap: config.bootstrap,
-        confidence: CONFIDENCE,
+        confidence: config.confidence,
         projections: config.projections,
+        energy_samples: config.energy_samples,
+        near_radius: config.near_radius,
         ..CompareSettings::default()
     }
 }
@@ -272,9 +241,15 @@ fn settings(problem: &Problem) -> CompareSettings {
 fn distances(problem: &Problem, levels: &[Sampled], settings: &CompareSettings) -> Result<Distances> {
     let samples: Vec<&compare::LevelSamples> = levels.iter().map(|l| &l.samples).collect();
     let pairs: Vec<(usize, usize)> =
-        (0..samples.len()).flat_map(|a| (a + 1..samples.len()).map(move |b| (a, b))).collect();
+        (1..samples.len()).flat_map(|a| (a + 1..samples.len()).map(move |b| (a, b))).collect();
+    // The data themselves have no density: to them only distances that transport mass are finite.
+    let transport = |m: &Metric| !matches!(m, Metric::Kl | Metric::Js);
+    let metrics = settings.metrics.iter().copied().filter(transport).collect();
+    let smoothing = CompareSettings { metrics, ..settings.clone() };
+    let mut found = compare_levels(&samples, &[(0, 1)], &smoothing, problem.streams)?;
+    found.extend(compare_levels(&samples, &pairs, settings, problem.streams)?);
     let mut distances = Distances::new();
-    for pair in compare_levels(&samples, &pairs, settings, problem.streams)? {
+    for pair in found {
         let (a, b) = (name(&levels[pair.a]), name(&levels[pair.b]));
         let metrics = distances.entry(a).or_default().entry(b).or_default();
         for (metric, e) in pair.distances {
@@ -325,7 +300,8 @@ fn densities(
     for (axis, key) in axes.iter().zip(["x_edges", "y_edges"]) {
         arrays.insert(key, axis.edges());
     }
-    for level in levels {
+    // The data themselves have no density.
+    for level in levels.iter().filter(|l| *l.samples.level() != Level::Points) {
         let mut members = Vec::with_capacity(level.samples.groups().len() * cells);
         let mut inside = 0.0;
         for group in level.samples.groups() {
@@ -359,7 +335,7 @@ fn images(problem: &Problem, levels: &[Sampled], record: &mut Record, arrays: &m
         return Ok(());
     }
     let dim = problem.cloud.dim();
-    for level in levels {
+    for level in levels.iter().filter(|l| *l.samples.level() != Level::Points) {
         let groups = level.samples.groups();
         // One image from each of as many models as there are.
         let picked: Vec<f64> = (0..IMAGES)

@@ -9,13 +9,12 @@ use gtv_theory::compare::kernel::{ProbeMoments, ProbePredictions};
 use gtv_theory::estimator::LinearLaw;
 use gtv_theory::estimator::linear::PredictionMoments;
 use gtv_theory::linalg::gemm_nn;
+use gtv_theory::quadrature::normal_quantile;
 use gtv_theory::rng::Purpose;
 use rayon::prelude::*;
 
 /// Probe points, drawn from the training distribution: averages over them are averages over ρ.
 const PROBES: usize = 2_000;
-/// Positions and times of the one-dimensional variance maps.
-const MAP: (usize, usize) = (81, 60);
 /// Fewer members than this say nothing about the shape of their distribution.
 const FEWEST_FOR_SHAPE: usize = 8;
 
@@ -36,7 +35,8 @@ impl Probes {
         Self::at(triples.x, triples.t, ensemble)
     }
 
-    fn at(x: Vec<f64>, t: Vec<f64>, ensemble: &LinearEnsemble) -> Self {
+    /// Given points.
+    pub fn at(x: Vec<f64>, t: Vec<f64>, ensemble: &LinearEnsemble) -> Self {
         let features = &ensemble.trainer().spec().features;
         let (dim, f_len) = (features.dim(), features.len());
         let mut phi = vec![0.0; t.len() * f_len];
@@ -54,7 +54,11 @@ impl Probes {
         Self { x, t, dim, predictions }
     }
 
-    fn ensemble(&self) -> Result<ProbePredictions<'_>> {
+    /// The members' predictions, checked.
+    ///
+    /// # Errors
+    /// Predictions that are not finite, fewer than two members.
+    pub fn ensemble(&self) -> Result<ProbePredictions<'_>> {
         Ok(ProbePredictions::new(&self.predictions, &vec![1.0; self.t.len()], self.dim)?)
     }
 
@@ -70,12 +74,12 @@ impl Probes {
     pub fn compare(&self, law: &LinearLaw, problem: &Problem, arrays: &mut Arrays) -> Result<KernelNumbers> {
         let moments = self.theory(law);
         let ensemble = self.ensemble()?;
-        let resamples = problem.config.compare.bootstrap;
-        let found = ensemble.compare(&moments, resamples, CONFIDENCE, problem.streams)?;
+        let (resamples, confidence) = (problem.config.compare.bootstrap, problem.config.compare.confidence);
+        let found = ensemble.compare(&moments, resamples, confidence, problem.streams)?;
         let source = format!("theory_{}", law.closure().name());
         self.save(&source, moments, arrays)?;
-        // Half the width of a normal interval at this confidence, in standard errors.
-        let widths = 2.0 * 1.959_963_984_540_054;
+        // The width of a normal interval at this confidence, in standard errors.
+        let widths = 2.0 * normal_quantile(0.5 + 0.5 * confidence);
         Ok(KernelNumbers {
             mean_error: found.mean_error.value,
             variance_ratio: found.variance_ratio.value,
@@ -112,13 +116,9 @@ impl Probes {
         }
         let ensemble = self.ensemble()?;
         let (found, variance) = (ensemble.gaussianity()?, ensemble.moments().variance);
-        let typical = variance.iter().sum::<f64>() / variance.len() as f64;
-        // Where no feature reaches, the members agree to rounding: there is no shape to measure.
         let alive: Vec<usize> =
-            (0..found.skewness_map.len()).filter(|i| variance[i / self.dim] > NEGLIGIBLE * typical).collect();
-        // ŝ = a y + b x: the sign of a is that of the skewness, and nothing else changes.
-        let sign =
-            |q: usize| problem.spec.prediction.score_coefficients(&problem.schedule, self.t[q]).0.signum();
+            (0..found.skewness_map.len()).filter(|i| lives(&variance)(i / self.dim)).collect();
+        let sign = |q: usize| self.score_sign(problem, q);
         let skewness = alive.iter().map(|&i| sign(i / self.dim) * found.skewness_map[i]);
         let kurtosis = alive.iter().map(|&i| found.excess_kurtosis_map[i]);
         let weights: Vec<f64> = alive.iter().map(|&i| variance[i / self.dim]).collect();
@@ -131,11 +131,77 @@ impl Probes {
     }
 }
 
+impl Probes {
+    /// ŝ = a y + b x: the sign of a is that of the skewness, and nothing else changes.
+    fn score_sign(&self, problem: &Problem, q: usize) -> f64 {
+        problem.spec.prediction.score_coefficients(&problem.schedule, self.t[q]).0.signum()
+    }
+
+    /// Skewness and excess kurtosis of ŝ over members at each point, means over its coordinates; NaN where the members agree
+    /// to rounding. `None` for too few members.
+    ///
+    /// # Errors
+    /// Predictions that are not finite.
+    pub fn shape(&self, problem: &Problem) -> Result<Option<(Vec<f64>, Vec<f64>)>> {
+        if problem.config.ensemble.members < FEWEST_FOR_SHAPE {
+            return Ok(None);
+        }
+        let ensemble = self.ensemble()?;
+        let (found, variance) = (ensemble.gaussianity()?, ensemble.moments().variance);
+        let lives = lives(&variance);
+        let mean = |map: &[f64], sign: &dyn Fn(usize) -> f64| -> Vec<f64> {
+            let rows = map.chunks_exact(self.dim).enumerate();
+            rows.map(|(q, row)| {
+                let value = sign(q) * row.iter().sum::<f64>() / self.dim as f64;
+                if lives(q) { value } else { f64::NAN }
+            })
+            .collect()
+        };
+        let skewness = mean(&found.skewness_map, &|q| self.score_sign(problem, q));
+        Ok(Some((skewness, mean(&found.excess_kurtosis_map, &|_| 1.0))))
+    }
+
+    /// Where the probes are: x (Q × D) and t (Q).
+    pub fn places(&self) -> (&[f64], &[f64]) {
+        (&self.x, &self.t)
+    }
+
+    /// Each member's predictions less the members' mean, divided by √Q: squares sum to means over probes. N of Q × D.
+    pub fn deviations(&self) -> Vec<Vec<f64>> {
+        let columns = self.x.len();
+        let members = self.predictions.chunks_exact(columns);
+        let (count, scale) = (members.len() as f64, 1.0 / (self.t.len() as f64).sqrt());
+        let mut mean = vec![0.0; columns];
+        for member in members.clone() {
+            mean.iter_mut().zip(member).for_each(|(m, y)| *m += y / count);
+        }
+        members.map(|member| member.iter().zip(&mean).map(|(y, m)| scale * (y - m)).collect()).collect()
+    }
+
+    /// tr Cov[y_q, y_q'] over members for all pairs of probes, Q × Q.
+    pub fn covariance(&self) -> Vec<f64> {
+        let (count, members) = (self.t.len(), self.deviations());
+        let scale = count as f64 / (members.len() as f64 - 1.0);
+        let mut sum = vec![0.0; count * count];
+        for member in &members {
+            for (row, a) in sum.chunks_exact_mut(count).zip(member.chunks_exact(self.dim)) {
+                for (s, b) in row.iter_mut().zip(member.chunks_exact(self.dim)) {
+                    *s += scale * a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+                }
+            }
+        }
+        sum
+    }
+}
+
+/// Where no feature reaches, the members agree to rounding, and their distribution has no shape to measure.
+fn lives(variance: &[f64]) -> impl Fn(usize) -> bool {
+    let least = NEGLIGIBLE * variance.iter().sum::<f64>() / variance.len() as f64;
+    move |q| variance[q] > least
+}
+
 /// Variance, relative to its mean over probes, below which a probe is left out of the shape statistics.
 const NEGLIGIBLE: f64 = 1e-9;
-
-/// Coverage of every interval of a comparison.
-pub const CONFIDENCE: f64 = 0.95;
 
 /// Summary over probes; the mean weighs a probe by its variance, as the effective dynamics feel it.
 fn cumulant(values: &[f64], weights: &[f64], standard_error: f64) -> Cumulant {
@@ -155,34 +221,4 @@ fn cumulant(values: &[f64], weights: &[f64], standard_error: f64) -> Cumulant {
 fn traced(moments: PredictionMoments, dim: usize) -> ProbeMoments {
     let variance = moments.variance.chunks_exact(dim).map(|v| v.iter().sum()).collect();
     ProbeMoments { mean: moments.mean, variance }
-}
-
-/// Maps of the predictions' variance over (t, x), in one dimension: ensemble and theory on the same points.
-///
-/// # Errors
-/// Predictions that are not finite.
-pub fn maps(
-    problem: &Problem,
-    ensemble: &LinearEnsemble,
-    laws: &[LinearLaw],
-    arrays: &mut Arrays,
-) -> Result<()> {
-    let (positions, times) = MAP;
-    let [lo, hi] = problem.config.compare.range;
-    let (start, end) = (problem.schedule.t_min(), problem.schedule.t_max());
-    let step = |lo: f64, hi: f64, i: usize, n: usize| lo + (hi - lo) * i as f64 / (n - 1) as f64;
-    let map_x: Vec<f64> = (0..positions).map(|i| step(lo, hi, i, positions)).collect();
-    let map_t: Vec<f64> = (0..times).map(|k| step(start, end, k, times)).collect();
-    let x: Vec<f64> = map_t.iter().flat_map(|_| map_x.iter().copied()).collect();
-    let t: Vec<f64> = map_t.iter().flat_map(|t| std::iter::repeat_n(*t, positions)).collect();
-    let probes = Probes::at(x, t, ensemble);
-    let shape = [times, positions];
-    arrays.insert_shaped("ensemble_var_map", &shape, probes.ensemble()?.moments().variance)?;
-    for law in laws {
-        let name = format!("theory_{}_var_map", law.closure().name());
-        arrays.insert_shaped(name, &shape, probes.theory(law).variance)?;
-    }
-    arrays.insert("map_x", map_x);
-    arrays.insert("map_t", map_t);
-    Ok(())
 }

@@ -46,8 +46,17 @@ pub fn lane(level: &Level) -> u64 {
             "paper" => 5,
             "leading" => 6,
             "finite-p" => 7,
-            _ => 8,
+            "shot-noise" => 8,
+            "naive" => 9,
+            "white" => 10,
+            "damped" => 11,
+            "fokker-planck" => 12,
+            "linear-noise" => 13,
+            "semiclassical" => 14,
+            "matched-white" => 16,
+            _ => 17,
         },
+        Level::Points => 15,
     };
     number << 40
 }
@@ -59,49 +68,67 @@ impl Sampler<'_> {
         (config.ensemble.members * config.sampling.paths).clamp(1, MOST_SINGLE)
     }
 
+    /// The data themselves, drawn with their weights.
+    ///
+    /// # Errors
+    /// None for a valid problem.
+    pub fn points(&self) -> Result<Sampled> {
+        self.drawn(Level::Points, 1.0, 0.0)
+    }
+
     /// Level 0: data smoothed to p(x | ε).
     ///
     /// # Errors
     /// None for a valid problem.
     pub fn data(&self) -> Result<Sampled> {
-        let (cloud, schedule) = (&self.problem.cloud, &self.problem.schedule);
-        let t = schedule.t_min();
-        let (alpha, sigma) = (schedule.signal(t), schedule.noise_std(t));
-        let mut rng = self.problem.streams.stream(Purpose::Initial, lane(&Level::Data), 0);
-        let cumulative: Vec<f64> = cloud
-            .weights()
-            .iter()
-            .scan(0.0, |sum, w| {
-                *sum += w;
-                Some(*sum)
-            })
-            .collect();
+        let (schedule, t) = (&self.problem.schedule, self.problem.schedule.t_min());
+        self.drawn(Level::Data, schedule.signal(t), schedule.noise_std(t))
+    }
+
+    /// `signal` x0 + `std` n.
+    fn drawn(&self, level: Level, signal: f64, std: f64) -> Result<Sampled> {
+        let cloud = &self.problem.cloud;
+        let mut rng = self.problem.streams.stream(Purpose::Initial, lane(&level), 0);
+        let picker = cloud.picker();
         let mut x = Vec::with_capacity(self.single_count() * cloud.dim());
         for _ in 0..self.single_count() {
-            let u: f64 = rng.random();
-            let m = cumulative.partition_point(|c| *c <= u).min(cloud.len() - 1);
-            x.extend(cloud.point(m).iter().map(|mu| {
+            let point = cloud.point(picker.pick(rng.random()));
+            x.extend(point.iter().map(|mu| {
                 let noise: f64 = StandardNormal.sample(&mut rng);
-                alpha * mu + sigma * noise
+                signal * mu + std * noise
             }));
         }
-        Ok(Sampled { samples: LevelSamples::new(Level::Data, cloud.dim(), vec![x])?, diverged: 0 })
+        Ok(Sampled { samples: LevelSamples::new(level, cloud.dim(), vec![x])?, diverged: 0 })
     }
 
     /// A level made by one field.
     ///
     /// # Errors
-    /// An interrupt, a part that cannot be written, or no path that arrived.
+    /// As [`Sampler::single_with`].
     pub fn single(&self, level: Level, field: &dyn ScoreField) -> Result<Sampled> {
+        self.single_with(level, self.single_count(), |paths, id, progress| {
+            integrate(self.problem, field, paths, id, progress)
+        })
+    }
+
+    /// A level whose paths are independent of each other: `draw(paths, id, progress)`, id selecting its random streams.
+    ///
+    /// # Errors
+    /// An interrupt, a part that cannot be written, or no path that arrived.
+    pub fn single_with(
+        &self,
+        level: Level,
+        paths: usize,
+        draw: impl FnOnce(usize, u64, dynamics::Progress) -> Result<Samples>,
+    ) -> Result<Sampled> {
         let label = level.to_string();
-        let bar = self.ctx.progress(&label, self.single_count() as u64);
-        let key = label.clone();
-        let (x, diverged) = self.part(&key, || {
+        let bar = self.ctx.progress(&label, paths as u64);
+        let (x, diverged) = self.part(&label, || {
             let progress = |paths: usize| {
                 bar.advance(paths as u64);
                 !self.ctx.interrupt.raised()
             };
-            integrate(self.problem, field, self.single_count(), lane(&level), &progress)
+            draw(paths, lane(&level), &progress)
         })?;
         self.finish(level, vec![x], diverged)
     }

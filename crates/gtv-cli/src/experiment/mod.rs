@@ -6,12 +6,16 @@ mod ensemble;
 mod figure;
 mod kernel;
 mod levels;
+mod maps;
 mod members;
 mod merge;
 mod report;
 mod sample;
 mod score;
+mod small_noise;
+mod sources;
 mod sweep;
+mod theory;
 mod train;
 
 use crate::args::{Cli, Command};

@@ -1,6 +1,7 @@
 //! `gtv-cli sample`: states at ε, from trained models or from the theory's law of learned models.
 
-use super::{compare, ensemble, levels, members};
+use super::theory::Theory;
+use super::{ensemble, levels, members};
 use crate::args::SampleArgs;
 use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
@@ -53,7 +54,7 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
     )?;
     let (x, diverged) = match args.theory {
         Some(_) => {
-            let laws = compare::theory(&problem, ctx)?;
+            let laws = Theory::solve(&problem, ctx)?.laws;
             let models = problem.config.theory.models;
             draw(&problem, args.count, models, ctx, |_, rng| Ok(laws[0].sample_field(rng)))?
         }

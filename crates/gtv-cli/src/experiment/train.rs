@@ -88,6 +88,7 @@ fn changes(args: &TrainArgs) -> Result<Vec<Change>> {
         };
         changes.push(Change::argument("model.kind", kind, format!("--model {kind}")));
     }
+    changes.extend(args.target.as_deref().map(Change::target));
     for (key, argument, value) in
         [("ensemble.members", "--members", args.members), ("model.samples", "--samples", args.samples)]
     {

@@ -12,6 +12,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Level {
+    /// `points`: the data themselves.
+    Points,
     /// `data`: the data smoothed to p(x | ε).
     Data,
     /// `pf_ode`: the PF-ODE with the true score.
@@ -29,6 +31,7 @@ pub enum Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Points => f.write_str("points"),
             Self::Data => f.write_str("data"),
             Self::PfOde => f.write_str("pf_ode"),
             Self::MeanScore => f.write_str("mean_score"),
@@ -44,6 +47,7 @@ impl FromStr for Level {
 
     fn from_str(name: &str) -> Result<Self> {
         Ok(match name {
+            "points" => Self::Points,
             "data" => Self::Data,
             "pf_ode" => Self::PfOde,
             "mean_score" => Self::MeanScore,
@@ -54,7 +58,7 @@ impl FromStr for Level {
                 _ => {
                     return Err(Error::Unsupported {
                         what: "this level name",
-                        reason: "levels are data, pf_ode, mean_score, theory_<closure>, gaussian_empirical, ensemble",
+                        reason: "levels are points, data, pf_ode, mean_score, theory_<closure>, gaussian_empirical, ensemble",
                     });
                 }
             },

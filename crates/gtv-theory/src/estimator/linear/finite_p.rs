@@ -9,15 +9,9 @@
 
 use super::law::{Covariance, LinearLaw, RidgeSystem, sandwich};
 use super::shared::SharedPoints;
-use super::{Closure, LinearStatistics};
+use super::{Closure, LinearStatistics, fixed_point};
 use crate::error::{Error, Result};
 
-/// Relative change at which a fixed point counts as reached.
-const TOLERANCE: f64 = 1e-10;
-/// Iterations after which a fixed point is given up.
-const CAP: usize = 2_000;
-/// Weight of the new iterate: the undamped map δ ↦ δ(A_δ) is decreasing in δ and oscillates at large load.
-const DAMPING: f64 = 0.6;
 /// The most memory that the blocks S_ij may take.
 const BLOCK_LIMIT: usize = 2 << 30;
 
@@ -65,36 +59,22 @@ pub(super) fn solve(statistics: &LinearStatistics) -> Result<FiniteP> {
 
 /// δ on the nodes and the system A_δ + γ that belongs to it.
 fn leverage(statistics: &LinearStatistics) -> Result<(RidgeSystem, Vec<f64>)> {
-    let mut leverage = vec![0.0; statistics.nodes()];
-    let mut residual = f64::INFINITY;
-    for _ in 0..CAP {
-        let second_moment =
-            statistics.design.gram(&statistics.weighted(|q| statistics.weight[q] / (1.0 + leverage[q])));
+    let name = "the finite-p leverage (use a larger ridge or more samples)";
+    let start = vec![0.0; statistics.nodes()];
+    let found = fixed_point::solve(name, start, &statistics.nodes.mass, true, |leverage| {
+        let damped = |q: usize| statistics.weight[q] / (1.0 + leverage[q]);
+        let second_moment = statistics.design.gram(&statistics.weighted(damped));
         let system = RidgeSystem::new(second_moment, statistics.spec.ridge)?;
-        let forms = statistics.design.quadratic(system.inverse());
-        // Relative change in the load-weighted mean norm: E[w |δ' − δ|/(1+δ)] / E[w δ'/(1+δ)].
-        let (mut change, mut size) = (0.0, f64::MIN_POSITIVE);
-        for q in 0..leverage.len() {
-            let next = statistics.weight[q] / statistics.samples() * forms[q];
-            let scale = statistics.nodes.mass[q] / (1.0 + leverage[q]);
-            change += scale * (next - leverage[q]).abs();
-            size += scale * next;
-            leverage[q] += DAMPING * (next - leverage[q]);
+        let mut forms = statistics.design.quadratic(system.inverse());
+        for (form, weight) in forms.iter_mut().zip(&statistics.weight) {
+            *form *= weight / statistics.samples();
         }
-        residual = change / size;
-        if residual < TOLERANCE {
-            return Ok((system, leverage));
-        }
-    }
-    Err(Error::NotConverged {
-        name: "the finite-p leverage (use a larger ridge or more samples)",
-        iterations: CAP,
-        residual,
-        tolerance: TOLERANCE,
-    })
+        Ok((forms, system))
+    })?;
+    Ok((found.made, found.x))
 }
 
-/// One block S_ij by iterating its linear equation from S = 0; each term is the noise of one more generation of samples.
+/// One block S_ij from its linear equation; each iteration is the noise of one more generation of samples.
 fn covariance_block(
     statistics: &LinearStatistics,
     system: &RidgeSystem,
@@ -103,30 +83,15 @@ fn covariance_block(
     shared: &SharedPoints,
     (i, j): (usize, usize),
 ) -> Result<Vec<f64>> {
-    let mut forms = vec![0.0; statistics.nodes()];
-    let mut residual = f64::INFINITY;
-    for _ in 0..CAP {
+    let name = "the finite-p covariance (use a larger ridge or more samples)";
+    let start = vec![0.0; statistics.nodes()];
+    let found = fixed_point::solve(name, start, &statistics.nodes.mass, false, |forms| {
         let inner = statistics.weighted(|q| product(q) + damped[q] * damped[q] * forms[q]);
         let mut block = statistics.design.gram(&inner);
         shared.add_to(&mut block, i, j);
         let mut block = sandwich(system.inverse(), &block);
         block.iter_mut().for_each(|v| *v /= statistics.samples());
-        let next = statistics.design.quadratic(&block);
-        let (mut change, mut size) = (0.0, f64::MIN_POSITIVE);
-        for ((old, new), rho) in forms.iter().zip(&next).zip(&statistics.nodes.mass) {
-            change += rho * (new - old).abs();
-            size += rho * new.abs();
-        }
-        residual = change / size;
-        forms = next;
-        if residual < TOLERANCE {
-            return Ok(block);
-        }
-    }
-    Err(Error::NotConverged {
-        name: "the finite-p covariance (use a larger ridge or more samples)",
-        iterations: CAP,
-        residual,
-        tolerance: TOLERANCE,
-    })
+        Ok((statistics.design.quadratic(&block), block))
+    })?;
+    Ok(found.made)
 }

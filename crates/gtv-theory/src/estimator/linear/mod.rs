@@ -6,6 +6,7 @@ mod dense;
 mod design;
 mod field;
 mod finite_p;
+mod fixed_point;
 pub(in crate::estimator) mod law;
 mod leading;
 mod paper;

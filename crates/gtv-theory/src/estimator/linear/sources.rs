@@ -17,8 +17,9 @@ pub struct VarianceSources {
     pub label_noise: f64,
     /// What it leaves: where the training triples' (x, t) happen to fall.
     pub placement: f64,
-    /// The part of which data points were drawn, however often each is noised.
-    pub points: f64,
+    /// The part of which data points were drawn, however often each is noised; `None` on quasi-random nodes, which have
+    /// too few of each data point.
+    pub points: Option<f64>,
 }
 
 impl LinearStatistics {
@@ -28,7 +29,7 @@ impl LinearStatistics {
     /// `x`: n × D; `t`: n.
     ///
     /// # Errors
-    /// As [`LinearStatistics::law`]; shared data points need the tensor quadrature.
+    /// As [`LinearStatistics::law`].
     pub fn variance_sources(&self, closure: Closure, x: &[f64], t: &[f64]) -> Result<VarianceSources> {
         let mean = |statistics: &Self| -> Result<f64> {
             let moments = statistics.law(closure)?.prediction_moments(x, t);
@@ -36,11 +37,17 @@ impl LinearStatistics {
         };
         // P need not be even for the extrapolation from m = 2.
         let with_draws = |draws| Self { spec: LinearSpec { draws, ..self.spec.clone() }, ..self.clone() };
-        let single = mean(&with_draws(1))?;
-        let shared = mean(&with_draws(2))? - single;
-        let draws = self.spec.draws as f64;
-        let total = single + (draws - 1.0) * shared;
+        let total = mean(self)?;
         let placement = mean(&self.with_target_mix(1.0)?)?;
-        Ok(VarianceSources { total, label_noise: total - placement, placement, points: draws * shared })
+        let points = if self.nodes.blocks().is_empty() {
+            None
+        } else {
+            // One of the two values of m is the spec's own where it can be.
+            let draws = self.spec.draws as f64;
+            let single = if self.spec.draws == 1 { total } else { mean(&with_draws(1))? };
+            let double = if self.spec.draws == 2 { total } else { mean(&with_draws(2))? };
+            Some(draws * (double - single))
+        };
+        Ok(VarianceSources { total, label_noise: total - placement, placement, points })
     }
 }

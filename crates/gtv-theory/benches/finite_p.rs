@@ -1,0 +1,47 @@
+//! The finite-p fixed points: 256 features on about 40,000 nodes in one dimension, 1,000 features in two dimensions.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use gtv_theory::data::BuiltIn;
+use gtv_theory::estimator::{Closure, LinearSpec, LinearStatistics};
+use gtv_theory::features::{AxisBasis, Features, Separable};
+use gtv_theory::quadrature::QuadratureSpec;
+use gtv_theory::rng::Streams;
+use gtv_theory::{LossWeight, PointCloud, Prediction, Schedule};
+use std::hint::black_box;
+
+fn solve(cloud: &PointCloud, (x, t, samples): (usize, usize, usize), quadrature: &QuadratureSpec) -> usize {
+    let schedule = Schedule::paper(0.01).unwrap();
+    let space = AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: x };
+    let time = AxisBasis::Gaussian { lo: 0.01, hi: 1.0, len: t };
+    let spec = LinearSpec {
+        features: Features::Separable(Separable::uniform(cloud.dim(), space, time).unwrap()),
+        prediction: Prediction::Denoiser,
+        weight: LossWeight::NoiseVar,
+        ridge: 0.1,
+        samples,
+        draws: 1,
+        target_mix: 0.0,
+    };
+    let statistics = LinearStatistics::new(&spec, &schedule, cloud, quadrature, Streams::new(0)).unwrap();
+    black_box(statistics.law(Closure::FiniteP).unwrap());
+    statistics.nodes()
+}
+
+fn finite_p(c: &mut Criterion) {
+    let mut group = c.benchmark_group("finite_p");
+    group.sample_size(10);
+    let line = PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap();
+    // 60 times x 3 points x 221 values of the noise = 39,780 nodes.
+    let quadrature = QuadratureSpec { times: 60, ..QuadratureSpec::default() };
+    group.bench_function("1d_256_features_40k_nodes", |b| {
+        b.iter(|| solve(&line, (16, 16, 1024), &quadrature))
+    });
+    let square = BuiltIn::Square { angle: 0.0 }.build(&Streams::new(0)).unwrap();
+    // 48 times x 4 points x 111² = 2.4 million nodes, as configs/square.toml.
+    let quadrature = QuadratureSpec { times: 48, noise_spacing: 0.1, ..QuadratureSpec::default() };
+    group.bench_function("2d_1000_features", |b| b.iter(|| solve(&square, (10, 10, 2000), &quadrature)));
+    group.finish();
+}
+
+criterion_group!(benches, finite_p);
+criterion_main!(benches);
