@@ -72,11 +72,18 @@ impl<E: Estimator> Estimator for InTime<E> {
             TimeCorrelation::White => 1.0,
             TimeCorrelation::MatchedWhite(step) => {
                 // Between different states the geometric mean of their factors keeps the covariance semidefinite.
-                let mut lags = Lags::new(&self.inner, self.schedule(), 2);
+                let mut path = self.inner.path_cov(Response::Score, 2, 1);
                 let x = [z.x, other.x].concat();
-                let mut times = [0.0; 2];
-                lags.correlation_times(&x, z.t, &mut times);
-                (times[0] * times[1]).sqrt() / step.at(z.t)
+                let (mut sums, mut blocks) = ([0.0; 2], vec![0.0; 2 * dim * dim]);
+                path.advance(&x, z.t, &mut blocks);
+                path.sum_over_lags(&x, z.t, &lag_rule(self.schedule(), Response::Score), &mut sums);
+                let diffusion = self.schedule().diffusion(z.t);
+                let mut times = blocks
+                    .chunks_exact(dim * dim)
+                    .zip(sums)
+                    .map(|(block, sum)| correlation_time(sum, block, dim, diffusion));
+                let product = times.next().unwrap_or(0.0) * times.next().unwrap_or(0.0);
+                product.sqrt() / step.at(z.t)
             }
         };
         let mut cov = self.inner.cov(z, other);
@@ -97,9 +104,13 @@ impl<E: Estimator> Estimator for InTime<E> {
                 inner: self.inner.path_cov(response, paths, 1),
                 dim,
                 matched: match correlation {
-                    TimeCorrelation::MatchedWhite(step) => {
-                        Some((Lags::new(&self.inner, self.schedule(), paths), step, vec![0.0; paths]))
-                    }
+                    TimeCorrelation::MatchedWhite(step) => Some(Matched {
+                        step,
+                        schedule: self.schedule(),
+                        response,
+                        rule: lag_rule(self.schedule(), response),
+                        sums: vec![0.0; paths],
+                    }),
                     _ => None,
                 },
             }),
@@ -143,7 +154,16 @@ impl PathCov for DampedPathCov<'_> {
 struct WhitePathCov<'a> {
     inner: Box<dyn PathCov + 'a>,
     dim: usize,
-    matched: Option<(Lags<'a>, &'a StepLength, Vec<f64>)>,
+    matched: Option<Matched<'a>>,
+}
+
+/// What matching the integrated strength needs.
+struct Matched<'a> {
+    step: &'a StepLength,
+    schedule: &'a Schedule,
+    response: Response,
+    rule: Vec<(f64, f64)>,
+    sums: Vec<f64>,
 }
 
 impl PathCov for WhitePathCov<'_> {
@@ -152,11 +172,13 @@ impl PathCov for WhitePathCov<'_> {
     fn advance(&mut self, x: &[f64], t: f64, out: &mut [f64]) {
         self.inner.restart();
         self.inner.advance(x, t, out);
-        if let Some((lags, step, times)) = &mut self.matched {
-            let times = &mut times[..x.len() / self.dim];
-            lags.correlation_times(x, t, times);
-            for (block, time) in out.chunks_exact_mut(self.dim * self.dim).zip(times) {
-                let factor = *time / step.at(t);
+        if let Some(Matched { step, schedule, response, rule, sums }) = &mut self.matched {
+            let sums = &mut sums[..x.len() / self.dim];
+            self.inner.sum_over_lags(x, t, rule, sums);
+            // Both are of the response, which stands once in the sum and twice in the block.
+            let scale = schedule.diffusion(t) / response.of_score(schedule, t);
+            for (block, sum) in out.chunks_exact_mut(self.dim * self.dim).zip(sums) {
+                let factor = correlation_time(*sum, block, self.dim, scale) / step.at(t);
                 block.iter_mut().for_each(|c| *c *= factor);
             }
         }
@@ -167,48 +189,22 @@ impl PathCov for WhitePathCov<'_> {
     }
 }
 
-/// Integrals over the time lag at fixed states.
-struct Lags<'a> {
-    inner: Box<dyn PathCov + 'a>,
-    schedule: &'a Schedule,
-    dim: usize,
-    /// Nodes t' of [ε, T] and their weights.
-    rule: Vec<(f64, f64)>,
-    blocks: Vec<f64>,
+/// The rule of the integral over the time lag: nodes t' of [ε, T], and weights that hold D_t' and undo the response's factor.
+///
+/// Gauss–Legendre: learned scores vary in t on the scale of a feature's width, (T − ε)/30 with 16 features.
+fn lag_rule(schedule: &Schedule, response: Response) -> Vec<(f64, f64)> {
+    const NODES: usize = 48;
+    let (middle, half) =
+        (0.5 * (schedule.t_max() + schedule.t_min()), 0.5 * (schedule.t_max() - schedule.t_min()));
+    let node = |(u, w): (f64, f64)| {
+        let t = middle + half * u;
+        (t, half * w * schedule.diffusion(t) / response.of_score(schedule, t))
+    };
+    gauss_legendre(NODES).into_iter().map(node).collect()
 }
 
-impl<'a> Lags<'a> {
-    /// Gauss–Legendre nodes: learned scores vary in t on the scale of a feature's width, (T − ε)/30 with 16 features.
-    const NODES: usize = 48;
-
-    fn new<E: Estimator>(inner: &'a E, schedule: &'a Schedule, paths: usize) -> Self {
-        let dim = inner.mean_score().dim();
-        let (middle, half) =
-            (0.5 * (schedule.t_max() + schedule.t_min()), 0.5 * (schedule.t_max() - schedule.t_min()));
-        let rule: Vec<(f64, f64)> =
-            gauss_legendre(Self::NODES).into_iter().map(|(u, w)| (middle + half * u, half * w)).collect();
-        let inner = inner.path_cov(Response::Score, paths, rule.len() + 1);
-        let blocks = vec![0.0; paths * (rule.len() + 1) * dim * dim];
-        Self { inner, schedule, dim, rule, blocks }
-    }
-
-    /// τ(x, t) of each state, at least 0; 0 where there is no noise at all.
-    fn correlation_times(&mut self, x: &[f64], t: f64, out: &mut [f64]) {
-        let square = self.dim * self.dim;
-        self.inner.restart();
-        for (k, (time, _)) in self.rule.iter().enumerate() {
-            self.inner.advance(x, *time, &mut self.blocks[..out.len() * (k + 1) * square]);
-        }
-        let row = (self.rule.len() + 1) * square;
-        self.inner.advance(x, t, &mut self.blocks[..out.len() * row]);
-        let trace = |block: &[f64]| block.iter().step_by(self.dim + 1).sum::<f64>();
-        for (tau, row) in out.iter_mut().zip(self.blocks.chunks_exact(row)) {
-            let now = trace(&row[self.rule.len() * square..]) * self.schedule.diffusion(t);
-            let lags = row.chunks_exact(square).zip(&self.rule);
-            let integral: f64 = lags
-                .map(|(block, (time, weight))| weight * self.schedule.diffusion(*time) * trace(block))
-                .sum();
-            *tau = if now > 0.0 { (integral / now).max(0.0) } else { 0.0 };
-        }
-    }
+/// τ from ∫ D_t' tr Cov dt' and the equal-time covariance, at least 0; 0 where there is no noise at all.
+fn correlation_time(integral: f64, equal_time: &[f64], dim: usize, diffusion: f64) -> f64 {
+    let now = diffusion * equal_time.iter().step_by(dim + 1).sum::<f64>();
+    if now > 0.0 { (integral / now).max(0.0) } else { 0.0 }
 }

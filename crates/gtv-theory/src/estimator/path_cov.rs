@@ -39,6 +39,27 @@ pub trait PathCov {
     /// rows belonging to the new point; n × D × D (the new point alone) for a [white](PathCov::is_white) law.
     fn advance(&mut self, x: &[f64], t: f64, out: &mut [f64]);
 
+    /// Σ_l w_l tr Cov[ŝ(x, t), ŝ(x, t_l)] at n states x, whatever the paths so far, which it forgets: an integral over the
+    /// time lag.
+    ///
+    /// # Shapes
+    /// `x`: n × D, n at most the paths it was made for; `rule`: (t_l, w_l); `out`: n.
+    fn sum_over_lags(&mut self, x: &[f64], t: f64, rule: &[(f64, f64)], out: &mut [f64]) {
+        let dim = x.len() / out.len();
+        let square = dim * dim;
+        let mut blocks = vec![0.0; 2 * out.len() * square];
+        out.fill(0.0);
+        for (time, weight) in rule {
+            self.restart();
+            self.advance(x, *time, &mut blocks[..out.len() * square]);
+            self.advance(x, t, &mut blocks);
+            for (sum, pair) in out.iter_mut().zip(blocks.chunks_exact(2 * square)) {
+                *sum += weight * pair[..square].iter().step_by(dim + 1).sum::<f64>();
+            }
+        }
+        self.restart();
+    }
+
     /// Whether points at different times are independent.
     fn is_white(&self) -> bool {
         false

@@ -115,6 +115,20 @@ impl<'a> NewPoints<'a> {
         (self.on_y.len() - 1, phi)
     }
 
+    /// Σ_l w_l c(t_l) φ(x, t_l), n × F, c the factor of y in the response.
+    fn weighted(&mut self, x: &[f64], rule: &[(f64, f64)]) -> Vec<f64> {
+        let (n, f_len) = (x.len() / self.model.features.dim(), self.model.features.len());
+        let mut sum = vec![0.0; n * f_len];
+        for (t, weight) in rule {
+            self.times[..n].fill(*t);
+            let phi = &mut self.phi[..n * f_len];
+            self.model.features.fill(x, &self.times[..n], phi);
+            let factor = weight * self.model.coefficient(self.response, *t);
+            sum.iter_mut().zip(&*phi).for_each(|(s, p)| *s += factor * p);
+        }
+        sum
+    }
+
     /// Cov y to the response's covariance, for one path's blocks.
     fn scale(on_y: &[f64], square: usize, row: &mut [f64]) {
         let new = on_y[on_y.len() - 1];
@@ -162,6 +176,22 @@ impl PathCov for ImagePathCov<'_> {
             NewPoints::scale(&self.new.on_y, square, row);
         }
     }
+
+    fn sum_over_lags(&mut self, x: &[f64], t: f64, rule: &[(f64, f64)], out: &mut [f64]) {
+        // Cov is linear in φ(z'): one product with Σ w c φ in the place of one for each lag.
+        let (dim, f_len) = (self.new.model.features.dim(), self.new.model.features.len());
+        let lags = self.new.weighted(x, rule);
+        let here = self.new.weighted(x, &[(t, 1.0)]);
+        out.fill(0.0);
+        for i in 0..dim {
+            let image = &mut self.image[..here.len()];
+            self.weights.images(&here, i, i, image);
+            for (out, (a, b)) in out.iter_mut().zip(image.chunks_exact(f_len).zip(lags.chunks_exact(f_len))) {
+                *out += a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            }
+        }
+        self.restart();
+    }
 }
 
 /// Path covariances by a root; remembers h of every earlier point.
@@ -207,5 +237,24 @@ impl PathCov for GramPathCov<'_> {
             }
             NewPoints::scale(&self.new.on_y, dim * dim, row);
         }
+    }
+
+    fn sum_over_lags(&mut self, x: &[f64], t: f64, rule: &[(f64, f64)], out: &mut [f64]) {
+        // h is linear in φ: h of Σ w c φ in the place of one for each lag.
+        let (f_len, rank) = (self.new.model.features.len(), self.rank);
+        let lags = self.new.weighted(x, rule);
+        let here = self.new.weighted(x, &[(t, 1.0)]);
+        let n = out.len();
+        let mut image = vec![0.0; n * rank];
+        out.fill(0.0);
+        for root in self.root.chunks_exact(f_len * rank) {
+            gemm_nn(n, rank, f_len, &here, root, &mut self.image[..n * rank]);
+            gemm_nn(n, rank, f_len, &lags, root, &mut image);
+            let rows = self.image.chunks_exact(rank).zip(image.chunks_exact(rank));
+            for (out, (a, b)) in out.iter_mut().zip(rows) {
+                *out += a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            }
+        }
+        self.restart();
     }
 }
