@@ -13,6 +13,7 @@ use crate::record::{Interval, VarianceSource};
 use crate::run_dir::PartStore;
 use anyhow::Result;
 use gtv_models::LinearEnsemble;
+use gtv_theory::estimator::Closure;
 use gtv_theory::quadrature::normal_quantile;
 use gtv_theory::rng::Purpose;
 use std::collections::BTreeMap;
@@ -61,9 +62,13 @@ pub fn measure(
     }
     let Some(statistics) = &theory.statistics else { return Ok(sources) };
     let (x, t) = probes.places();
-    for law in &theory.laws {
+    let closures: Vec<Closure> = theory.laws.iter().map(|law| law.closure()).collect();
+    for &closure in &closures {
+        // Shot noise has finite-p's covariance.
+        if closure == Closure::ShotNoise && closures.contains(&Closure::FiniteP) {
+            continue;
+        }
         ctx.interrupt.check()?;
-        let closure = law.closure();
         let found = statistics.variance_sources(closure, x, t)?;
         let predicted = [
             ("total", Some(found.total)),
@@ -80,7 +85,7 @@ pub fn measure(
     Ok(sources)
 }
 
-/// Each member's (1/(N−1))·N-scaled mean over probes of the product of two deviations: their mean is a covariance.
+/// Each member's mean over probes of the product of two deviations, times N/(N − 1): their mean is a covariance.
 fn products(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<f64> {
     let n = a.len() as f64;
     let term =

@@ -13,7 +13,7 @@ use gtv_theory::estimator::{
 use gtv_theory::quadrature::QuadratureSpec;
 
 /// Most paths of a level whose noise is conditioned along each path: a path costs K F².
-const MOST_PATH_WISE: usize = 50_000;
+const MOST_PATH_WISE: usize = 20_000;
 
 /// The laws that a config needs, with the training problem they come from.
 pub struct Theory {
