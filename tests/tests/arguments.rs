@@ -12,7 +12,9 @@ fn help_is_there_for_every_command() {
     let bench = bench();
     let help = bench.line("--help");
     help.done();
-    for command in ["compare", "train", "sample", "score", "figure", "report", "completions"] {
+    for command in
+        ["compare", "train", "sample", "score", "figure", "sweep", "merge", "report", "completions"]
+    {
         assert!(help.stdout.contains(command), "{command}");
         let own = bench.run([command, "--help"]);
         own.done();

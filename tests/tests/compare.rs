@@ -181,3 +181,50 @@ fn figure_one_is_written() {
         assert!(bench.path(&format!("figures/fig1.{suffix}")).is_file());
     }
 }
+
+#[test]
+fn compare_splits_the_variance_and_maps_the_score() {
+    let bench = bench();
+    bench.line("compare small.toml --out run --set ensemble.sources=true --set model.points=75 --set model.draws=4").done();
+    let record = summary(&bench, "run");
+    let source = |name: &str| record["variance_sources"][name].clone();
+    let measured = |name: &str| source(name)["measured"]["value"].as_f64().unwrap_or(f64::NAN);
+    for name in ["total", "label-noise", "placement", "points"] {
+        assert!(measured(name).is_finite(), "{name}: {}", source(name));
+        assert!(source(name)["predicted"]["finite-p"].is_f64(), "{name}: {}", source(name));
+    }
+    let parts = measured("label-noise") + measured("placement");
+    assert!((parts - measured("total")).abs() < 1e-12, "{parts}");
+    assert!(record["distances"]["points"]["data"]["w1"]["value"].as_f64().is_some_and(|w| w > 0.0));
+    assert!(record["distances"]["points"]["data"]["kl"].is_null(), "data points have no density");
+    let file = File::open(bench.path("run").join("arrays.npz")).expect("arrays.npz is there");
+    let names = NpzReader::new(file).expect("an npz").names().expect("names");
+    for name in
+        ["proxy_cov_map", "ensemble_var_map", "skewness_map", "kurtosis_map", "ensemble_time_corr", "corr_t"]
+    {
+        assert!(names.iter().any(|n| n.trim_end_matches(".npy") == name), "{name} in {names:?}");
+    }
+    // Trained on the true score there is no label noise left to remove.
+    bench.line("compare small.toml --out clean --target true-score --set ensemble.sources=true").done();
+    let clean = summary(&bench, "clean");
+    assert_eq!(clean["config"]["model"]["target"], "true-score");
+    let noise = clean["variance_sources"]["label-noise"]["measured"]["value"].as_f64();
+    assert!(noise.is_some_and(|v| v.abs() < 1e-12), "{noise:?}");
+}
+
+#[test]
+fn compare_takes_every_prediction_by_name() {
+    let bench = bench();
+    let all = "[\"finite-p\",\"naive\",\"fokker-planck\",\"white\",\"matched-white\",\"damped\",\"linear-noise\",\"semiclassical\"]";
+    let closures = format!("theory.closures={all}");
+    let run =
+        bench.run(["compare", "small.toml", "--out", "run", "--set", &closures, "--set", "theory.kappa=0.5"]);
+    run.done();
+    let record = summary(&bench, "run");
+    let gap = |level: &str| record["levels"][level]["gap_mass"]["value"].as_f64().unwrap_or(f64::NAN);
+    for level in ["white", "matched-white", "damped", "linear-noise", "semiclassical", "fokker-planck"] {
+        assert!(gap(&format!("theory_{level}")).is_finite(), "{level}");
+    }
+    assert!(gap("theory_naive") < gap("pf_ode") && gap("theory_fokker-planck") < gap("pf_ode"));
+    assert_eq!(record["config"]["theory"]["base"], "finite-p");
+}

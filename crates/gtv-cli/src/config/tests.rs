@@ -120,6 +120,16 @@ fn values_out_of_range_name_their_key_and_place() {
         ("[model.features]\nx = 1", "model.features"),
         ("[model.features]\nrange = [2, 1]", "model.features.range"),
         ("[model]\nkind = \"mlp\"", "model.kind"),
+        ("[model]\ndraws = 0", "model.draws"),
+        ("[model]\nsamples = 10\ndraws = 3", "model.draws"),
+        ("[model]\nsamples = 100\npoints = 7\ndraws = 2", "model.samples"),
+        ("[theory]\nkappa = 0.1", "theory.kappa"),
+        ("[theory]\nclosures = [\"naive\"]\nkappa = -1", "theory.kappa"),
+        ("[theory]\nclosures = [\"damped\"]\ncorrelation_time = 0", "theory.correlation_time"),
+        ("[theory]\nclosures = [\"white\"]\nbase = \"shot-noise\"", "theory.base"),
+        ("[theory]\nclosures = [\"naive\"]\n[sampling]\nintegrator = \"heun\"", "sampling.integrator"),
+        ("[theory]\nclosures = [\"fokker-planck\"]\n[data]\nkind = \"square\"", "theory.closures"),
+        ("[compare]\nconfidence = 1", "compare.confidence"),
     ] {
         let message = refusal(text, &[]);
         assert_says(&message, &[&format!("`{key}`"), "a.toml:"]);

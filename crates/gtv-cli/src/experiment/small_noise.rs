@@ -12,10 +12,15 @@ use gtv_theory::score::{CovKind, ExactScore};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
-/// Starts of the mean paths, and the standard deviations of p(x_T) they cover.
-const STARTS: (usize, f64) = (201, 5.0);
-/// Steps of a mean path for noise that is correlated in time (all pairs of times are visited), and for white noise.
-const STEPS: (usize, usize) = (60, 600);
+/// Starts and steps of the mean paths for noise that is correlated in time, where a path visits all pairs of times. Ends are
+/// interpolated between starts, so these must be dense where the flow parts between two data.
+const COLOURED: (usize, usize) = (801, 60);
+/// The same for white noise.
+const WHITE: (usize, usize) = (4_001, 400);
+/// Standard deviations of p(x_T) that the starts cover.
+const REACH: f64 = 5.0;
+/// Cells and steps of the density: its numerical diffusion stays below the noise down to κ = 1e-3.
+const DENSITY: (usize, usize) = (6_000, 3_000);
 /// The density's range goes this far beyond the data: standard deviations of p(x_T).
 const BEYOND: f64 = 4.5;
 
@@ -34,7 +39,9 @@ pub fn sample(
         let points = problem.cloud.points();
         let lo = points.iter().copied().fold(f64::INFINITY, f64::min);
         let hi = points.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let solver = FokkerPlanck { range: [lo - BEYOND, hi + BEYOND], ..FokkerPlanck::default() };
+        let (cells, steps) = DENSITY;
+        let solver =
+            FokkerPlanck { range: [lo - BEYOND, hi + BEYOND], cells, steps, ..FokkerPlanck::default() };
         let density = solver.naive(&problem.cloud, &problem.schedule, problem.kappa())?;
         return Ok(from_density(problem, &density, paths, id));
     }
@@ -56,16 +63,15 @@ pub fn sample(
 
 /// Paths of the base law's mean score with the variance of their ends.
 fn about_mean_paths(problem: &Problem, theory: &Theory) -> Result<SmallNoise1d> {
-    let (starts, reach) = STARTS;
     if let Some(closure) = problem.config.theory.base.and_then(TheoryName::closure) {
         let law = theory.law(closure)?;
         let mean = law.mean_score();
-        let paths = LinearNoise::new(mean.as_ref(), TimeGrid::LogSnr, STEPS.0)?;
+        let paths = LinearNoise::new(mean.as_ref(), TimeGrid::LogSnr, COLOURED.1)?;
         let variance = |path: &NoisePath| path.covariance(|z, other| law.cov(z, other))[0];
-        return Ok(SmallNoise1d::new(mean.as_ref(), &paths, starts, reach, variance)?);
+        return Ok(SmallNoise1d::new(mean.as_ref(), &paths, COLOURED.0, REACH, variance)?);
     }
     let exact = ExactScore::new(problem.cloud.clone(), problem.schedule);
-    let paths = LinearNoise::new(&exact, TimeGrid::LogSnr, STEPS.1)?;
+    let paths = LinearNoise::new(&exact, TimeGrid::LogSnr, WHITE.1)?;
     let variance = |path: &NoisePath| {
         path.white_covariance(|z| {
             let diffusion = problem.schedule.diffusion(z.t);
@@ -74,7 +80,7 @@ fn about_mean_paths(problem: &Problem, theory: &Theory) -> Result<SmallNoise1d> 
             vec![problem.kappa() * diffusion * diffusion * cov]
         })[0]
     };
-    Ok(SmallNoise1d::new(&exact, &paths, starts, reach, variance)?)
+    Ok(SmallNoise1d::new(&exact, &paths, WHITE.0, REACH, variance)?)
 }
 
 fn arrived(x: Vec<f64>) -> Samples {
