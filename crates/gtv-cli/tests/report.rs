@@ -238,7 +238,8 @@ fn with_gaps(record: &mut Record, gaps: &[(&str, f64)]) {
 
 #[test]
 fn identities_the_main_theory_is_no_illustration_where_there_is_a_closure() {
-    let illustrations = ["naive", "white", "damped", "fokker-planck", "linear-noise", "semiclassical"];
+    let illustrations =
+        ["naive", "white", "matched-white", "damped", "fokker-planck", "linear-noise", "semiclassical"];
     let far = |name: &str| (format!("theory_{name}"), 0.001);
     for closure in ["shot-noise", "finite-p", "leading", "paper", "a-new-one"] {
         let mut all: Vec<(String, f64)> = illustrations.iter().map(|i| far(i)).collect();
@@ -248,7 +249,7 @@ fn identities_the_main_theory_is_no_illustration_where_there_is_a_closure() {
         assert!(text.contains(&format!("closure {closure}")) && !text.contains("Closer than"), "{text}");
     }
     let alone = answer(&with(&[("theory_naive", 0.1, 0.09, 0.11)], 1e-4)).join(" ");
-    assert!(alone.contains("closure naive"), "{alone}");
+    assert!(alone.contains("closure naive") && alone.contains("predicts no trained model"), "{alone}");
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub fn level_style(level: &str) -> LevelStyle {
         "points" => dashed(rgb(170, 170, 170), 2.0, 2.0),
         "theory_naive" => dashed(rgb(160, 82, 45), 6.0, 2.0),
         "theory_white" => dashed(rgb(184, 134, 11), 3.0, 2.0),
+        "theory_matched-white" => dashed(rgb(110, 139, 61), 3.0, 3.0),
         "theory_damped" => dashed(rgb(75, 0, 130), 5.0, 1.5),
         "theory_fokker-planck" => full(rgb(120, 60, 30), 1.2),
         "theory_linear-noise" => dashed(rgb(0, 128, 128), 8.0, 2.5),
@@ -65,7 +66,7 @@ pub fn level_style(level: &str) -> LevelStyle {
 
 /// The order in which levels are listed: from the data to the ensemble, each step adding one effect.
 pub fn level_rank(level: &str) -> usize {
-    const ORDER: [&str; 16] = [
+    const ORDER: [&str; 17] = [
         "points",
         "data",
         "pf_ode",
@@ -73,6 +74,7 @@ pub fn level_rank(level: &str) -> usize {
         "theory_naive",
         "theory_fokker-planck",
         "theory_white",
+        "theory_matched-white",
         "theory_damped",
         "theory_linear-noise",
         "theory_semiclassical",
@@ -111,6 +113,7 @@ pub fn level_label(level: &str) -> String {
         "theory_naive" => "naive estimator, white noise".into(),
         "theory_fokker-planck" => "naive estimator, Fokker–Planck".into(),
         "theory_white" => "same V, white in time".into(),
+        "theory_matched-white" => "same integrated V, white".into(),
         "theory_damped" => "same V, correlation damped".into(),
         "theory_linear-noise" => "theory: linear noise".into(),
         "theory_semiclassical" => "theory: semiclassical".into(),

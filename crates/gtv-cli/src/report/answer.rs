@@ -25,13 +25,22 @@ pub fn answer(record: &Record) -> Vec<String> {
         None => said.push("No theory level was compared with the ensemble.".into()),
         Some((closure, theory)) => {
             let mut first = view.headline(closure, theory);
-            if let Some(variance) = view.variance(closure, theory) {
+            let illustrates = ILLUSTRATIONS.contains(&closure);
+            if let Some(variance) = view.variance(closure, theory).filter(|_| !illustrates) {
                 first = format!("{first} {variance}");
             }
             said.push(first);
-            said.push(view.remainder(closure, theory));
-            said.extend(view.closer(closure, theory));
-            said.extend(findings::shape(record, theory, view.to_ensemble("gaussian_empirical")));
+            if illustrates {
+                said.push(
+                    "That level makes a point about the theory and predicts no trained model: no closure of the models' own law \
+                     was computed."
+                        .into(),
+                );
+            } else {
+                said.push(view.remainder(closure, theory));
+                said.extend(view.closer(closure, theory));
+                said.extend(findings::shape(record, theory, view.to_ensemble("gaussian_empirical")));
+            }
         }
     }
     said.extend(view.kernel());
@@ -48,8 +57,8 @@ pub fn answer(record: &Record) -> Vec<String> {
 const COMPLETENESS: [&str; 4] = ["shot-noise", "finite-p", "leading", "paper"];
 
 /// Levels that make a point about the theory and are no prediction of what is learned: chosen only where there is no other.
-const ILLUSTRATIONS: [&str; 6] =
-    ["linear-noise", "semiclassical", "damped", "white", "fokker-planck", "naive"];
+const ILLUSTRATIONS: [&str; 7] =
+    ["naive", "fokker-planck", "linear-noise", "semiclassical", "damped", "white", "matched-white"];
 
 /// The rank of a closure, 0 for the most complete.
 fn rank(name: &str) -> usize {

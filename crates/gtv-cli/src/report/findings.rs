@@ -33,8 +33,8 @@ pub fn naive(record: &Record) -> Option<String> {
         "It is expelled from uncertain regions: in the Itô equation the noise has no direction of its own, but a state leaves \
          a noisy place sooner than a quiet one, so mass collects where the posterior is certain, at the data."
     } else if naive.lo > exact.hi {
-        "Here it puts more mass into gaps than it removes: the noise is then so weak, or the steps so few, that it blurs \
-         more than it expels."
+        "Here more of its mass lies far from every datum than without noise. That counts mass beyond the data too, where strong \
+         noise throws it, so it is no filling of gaps by itself: compare the masses near inner and outer data."
     } else {
         "The intervals overlap, so no expulsion from uncertain regions is shown here."
     };

@@ -67,6 +67,9 @@ fn meaning(level: &str) -> &'static str {
         "theory_white" => {
             "V as at equal times, independent between steps: what correlation in time does not explain"
         }
+        "theory_matched-white" => {
+            "white noise of the coloured one's strength integrated over the time lag, whatever the number of steps"
+        }
         "theory_damped" => "V times exp(−|t − t′|/ℓ): between white noise and the models' own correlation",
         "theory_linear-noise" => {
             "each deterministic path with the Gaussian spread that V gives it to first order"
