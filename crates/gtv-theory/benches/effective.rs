@@ -1,6 +1,7 @@
 //! 100,000 effective paths of 100 Euler steps, finite-p, F = 256, three points: draws included, the law's making excluded.
 //!
-//! Requirement: within 5 s on 2 cores, both for 100 fields of 1,000 paths and for 100,000 fields of one path.
+//! 100 fields of 1,000 paths are what `compare` draws (to stay within 5 s on 2 cores); 100,000 fields of one path are the extreme, where
+//! the draws of the weights and each field's own contraction over time dominate.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gtv_theory::dynamics::{PathWise, PfOde, Sampling, unobserved};
