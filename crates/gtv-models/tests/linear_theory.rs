@@ -1,14 +1,16 @@
 //! The linear estimator's closures against really trained ensembles, in the setting of the paper's Figure 2 (ε = 0.01): the
 //! learned prediction's mean and variance, and the average learned distribution of 2,000 models, over three seeds.
 
+mod figure2;
+
+use figure2::figure2;
 use gtv_models::{DsmSampler, EnsembleOptions, LinearEnsemble, LinearTrainer};
+use gtv_theory::ScoreField;
 use gtv_theory::compare::w1_sorted;
 use gtv_theory::dynamics::{PfOde, Sampling, unobserved};
-use gtv_theory::estimator::{Closure, EmpiricalLinear, FieldLaw, LinearLaw, LinearSpec, LinearStatistics};
-use gtv_theory::features::{AxisBasis, Features, Separable};
+use gtv_theory::estimator::{Closure, EmpiricalLinear, FieldLaw, LinearLaw, LinearStatistics};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::{LossWeight, PointCloud, Prediction, Schedule, ScoreField};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -18,22 +20,6 @@ const MODELS: usize = 2_000;
 const PATHS: usize = 400;
 const SEEDS: [u64; 3] = [0, 1, 2];
 
-fn figure2(samples: usize) -> (LinearSpec, Schedule, PointCloud) {
-    let schedule = Schedule::paper(0.01).unwrap();
-    let space = AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: 16 };
-    let time = AxisBasis::Gaussian { lo: 0.01, hi: 1.0, len: 16 };
-    let spec = LinearSpec {
-        features: Features::Separable(Separable::new(vec![space], time).unwrap()),
-        prediction: Prediction::Denoiser,
-        weight: LossWeight::NoiseVar,
-        ridge: 0.1,
-        samples,
-        draws: 1,
-        target_mix: 0.0,
-    };
-    (spec, schedule, PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap())
-}
-
 struct Study {
     streams: Streams,
     ensemble: LinearEnsemble,
@@ -42,7 +28,7 @@ struct Study {
 
 impl Study {
     fn new(samples: usize, seed: u64) -> Self {
-        let (spec, schedule, cloud) = figure2(samples);
+        let (spec, schedule, cloud) = figure2(samples, 1, 0.0);
         let streams = Streams::new(seed);
         let trainer =
             LinearTrainer::new(spec.clone(), DsmSampler::new(cloud.clone(), schedule), None).unwrap();
@@ -135,7 +121,7 @@ fn study(samples: usize, variance_bound: f64, mean_bound: f64) -> Distances {
         assert!(leading_ratio < ratio && leading_error > error);
 
         let members: Vec<&[f64]> = study.ensemble.members().collect();
-        let (spec, schedule, _) = figure2(samples);
+        let (spec, schedule, _) = figure2(samples, 1, 0.0);
         let own = EmpiricalLinear::new(Arc::new(spec.features.clone()), spec.prediction, schedule, &members)
             .unwrap();
         let trained = study.distribution(0, |id, _| Box::new(study.ensemble.field(id as usize)));
@@ -188,7 +174,7 @@ fn monte_carlo_leading_predicts_the_weights_covariance_at_small_load() {
     // tr Cov Ŵ of 2,000 models at F/P = 1/64, within 5 %: leading order is off by about the load, and the total variance of
     // 2,000 draws by √(2/2000) = 3 % at most (less, since many directions share it).
     let (members, samples) = (2000, 16_384);
-    let (spec, schedule, cloud) = figure2(samples);
+    let (spec, schedule, cloud) = figure2(samples, 1, 0.0);
     let trainer = LinearTrainer::new(spec.clone(), DsmSampler::new(cloud.clone(), schedule), None).unwrap();
     let streams = Streams::new(12);
     let ensemble = LinearEnsemble::train(&trainer, streams, members, EnsembleOptions::default()).unwrap();

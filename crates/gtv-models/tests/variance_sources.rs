@@ -1,13 +1,14 @@
 //! Where the variance of trained linear models comes from, theory against ensembles: the labels, the places (x, t) of the training
 //! triples, and the data points that triples share (Figure-2 setting, ε = 0.01).
 
+mod figure2;
+
+use figure2::figure2;
 use gtv_models::{DsmSampler, EnsembleOptions, LinearEnsemble, LinearTrainer};
-use gtv_theory::estimator::{Closure, LinearSpec, LinearStatistics};
-use gtv_theory::features::{AxisBasis, Features, Separable};
+use gtv_theory::estimator::{Closure, LinearStatistics};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::score::ExactScore;
-use gtv_theory::{LossWeight, PointCloud, Prediction, Schedule};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -15,22 +16,6 @@ const PROBES: usize = 2_000;
 
 fn streams() -> Streams {
     Streams::new(21)
-}
-
-fn figure2(samples: usize, draws: usize, target_mix: f64) -> (LinearSpec, Schedule, PointCloud) {
-    let schedule = Schedule::paper(0.01).unwrap();
-    let space = AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: 16 };
-    let time = AxisBasis::Gaussian { lo: 0.01, hi: 1.0, len: 16 };
-    let spec = LinearSpec {
-        features: Features::Separable(Separable::new(vec![space], time).unwrap()),
-        prediction: Prediction::Denoiser,
-        weight: LossWeight::NoiseVar,
-        ridge: 0.1,
-        samples,
-        draws,
-        target_mix,
-    };
-    (spec, schedule, PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap())
 }
 
 fn trainer(samples: usize, draws: usize, target_mix: f64) -> LinearTrainer {
@@ -116,7 +101,8 @@ fn monte_carlo_reused_data_points() {
         let (total, total_error) = mean_covariance(&first, &first);
         let (points, points_error) = mean_covariance(&first, &again);
         let statistics = statistics(1024, draws, 0.0);
-        let leading = statistics.variance_sources(Closure::Leading, &x, &t).unwrap();
+        let leading =
+            statistics.variance_sources(&statistics.law(Closure::Leading).unwrap(), &x, &t).unwrap();
         let finite_p = predicted(&statistics, Closure::FiniteP);
         println!(
             "m = {draws}: trained {total:.5} ± {total_error:.5}, points {points:.5} ± {points_error:.5};"
@@ -156,7 +142,7 @@ fn monte_carlo_label_noise_is_nearly_all_of_the_variance() {
         let share = label_noise / (label_noise + placement);
         let (x, t) = probes();
         let statistics = statistics(samples, 1, 0.0);
-        let found = statistics.variance_sources(Closure::FiniteP, &x, &t).unwrap();
+        let found = statistics.variance_sources(&statistics.law(Closure::FiniteP).unwrap(), &x, &t).unwrap();
         println!(
             "P = {samples}: label noise {label_noise:.5} ± {label_error:.5}, placement {placement:.6}: {share:.3};"
         );

@@ -116,8 +116,8 @@ impl Probes {
         }
         let ensemble = self.ensemble()?;
         let (found, variance) = (ensemble.gaussianity()?, ensemble.moments().variance);
-        let alive: Vec<usize> =
-            (0..found.skewness_map.len()).filter(|i| lives(&variance)(i / self.dim)).collect();
+        let lives = lives(&variance);
+        let alive: Vec<usize> = (0..found.skewness_map.len()).filter(|i| lives(i / self.dim)).collect();
         let sign = |q: usize| self.score_sign(problem, q);
         let skewness = alive.iter().map(|&i| sign(i / self.dim) * found.skewness_map[i]);
         let kurtosis = alive.iter().map(|&i| found.excess_kurtosis_map[i]);
@@ -129,9 +129,7 @@ impl Probes {
             excess_kurtosis: cumulant(&kurtosis.collect::<Vec<_>>(), &weights, found.excess_kurtosis_error),
         }))
     }
-}
 
-impl Probes {
     /// ŝ = a y + b x: the sign of a is that of the skewness, and nothing else changes.
     fn score_sign(&self, problem: &Problem, q: usize) -> f64 {
         problem.spec.prediction.score_coefficients(&problem.schedule, self.t[q]).0.signum()

@@ -5,6 +5,7 @@ use super::theory::Theory;
 use crate::config::{Problem, TheoryName};
 use anyhow::Result;
 use gtv_theory::TimeGrid;
+use gtv_theory::data::Picker;
 use gtv_theory::dynamics::{Density1d, FokkerPlanck, LinearNoise, NoisePath, Samples, SmallNoise1d, Tally};
 use gtv_theory::estimator::Estimator;
 use gtv_theory::rng::Purpose;
@@ -45,14 +46,14 @@ pub fn sample(
         let density = solver.naive(&problem.cloud, &problem.schedule, problem.kappa())?;
         return Ok(from_density(problem, &density, paths, id));
     }
-    let noise = about_mean_paths(problem, theory)?;
+    let noise = theory.small_noise(problem)?;
     let mut rng = problem.streams.stream(Purpose::Initial, id, 0);
     let broadened = name == TheoryName::LinearNoise;
     let weights = if broadened { noise.weights.clone() } else { noise.semiclassical_weights() };
-    let path = picker(&weights);
+    let starts = Picker::new(&weights);
     let draw = |_| {
         // Between neighbouring starts the end is interpolated: F is continuous.
-        let i = path(rng.random()).min(weights.len() - 2);
+        let i = starts.pick(rng.random()).min(weights.len() - 2);
         let share: f64 = rng.random();
         let between = |v: &[f64]| v[i] + share * (v[i + 1] - v[i]);
         let n: f64 = StandardNormal.sample(&mut rng);
@@ -62,7 +63,10 @@ pub fn sample(
 }
 
 /// Paths of the base law's mean score with the variance of their ends.
-fn about_mean_paths(problem: &Problem, theory: &Theory) -> Result<SmallNoise1d> {
+///
+/// # Errors
+/// A path that diverges.
+pub fn about_mean_paths(problem: &Problem, theory: &Theory) -> Result<SmallNoise1d> {
     if let Some(closure) = problem.config.theory.base.and_then(TheoryName::closure) {
         let law = theory.law(closure)?;
         let mean = law.mean_score();
@@ -90,18 +94,9 @@ fn arrived(x: Vec<f64>) -> Samples {
 /// Independent draws from a density that is constant on cells.
 fn from_density(problem: &Problem, density: &Density1d, paths: usize, id: u64) -> Samples {
     let mut rng = problem.streams.stream(Purpose::Initial, id, 0);
-    let cell = picker(&density.mass);
+    let cells = Picker::new(&density.mass);
     let (lo, width) = (density.range[0], density.width());
-    arrived((0..paths).map(|_| lo + width * (cell(rng.random()) as f64 + rng.random::<f64>())).collect())
-}
-
-/// The index whose share of the total mass holds u.
-fn picker(mass: &[f64]) -> impl Fn(f64) -> usize {
-    let total: f64 = mass.iter().sum();
-    let sum = |sum: &mut f64, m: &f64| {
-        *sum += m / total;
-        Some(*sum)
-    };
-    let cumulative: Vec<f64> = mass.iter().scan(0.0, sum).collect();
-    move |u| cumulative.partition_point(|c| *c <= u).min(cumulative.len() - 1)
+    arrived(
+        (0..paths).map(|_| lo + width * (cells.pick(rng.random()) as f64 + rng.random::<f64>())).collect(),
+    )
 }

@@ -63,13 +63,14 @@ pub fn measure(
     let Some(statistics) = &theory.statistics else { return Ok(sources) };
     let (x, t) = probes.places();
     let closures: Vec<Closure> = theory.laws.iter().map(|law| law.closure()).collect();
-    for &closure in &closures {
+    for law in &theory.laws {
+        let closure = law.closure();
         // Shot noise has finite-p's covariance.
         if closure == Closure::ShotNoise && closures.contains(&Closure::FiniteP) {
             continue;
         }
         ctx.interrupt.check()?;
-        let found = statistics.variance_sources(closure, x, t)?;
+        let found = statistics.variance_sources(law, x, t)?;
         let predicted = [
             ("total", Some(found.total)),
             ("label-noise", Some(found.label_noise)),

@@ -6,11 +6,12 @@ use crate::config::{Problem, TheoryName};
 use crate::context::Context;
 use anyhow::Result;
 use gtv_theory::compare::Level;
-use gtv_theory::dynamics::{NaiveNoise, NaivePaths, PathWise};
+use gtv_theory::dynamics::{NaiveNoise, NaivePaths, PathWise, SmallNoise1d};
 use gtv_theory::estimator::{
     Closure, Estimator, FieldLaw, InTime, LinearLaw, LinearStatistics, Naive, StepLength, TimeCorrelation,
 };
 use gtv_theory::quadrature::QuadratureSpec;
+use std::sync::OnceLock;
 
 /// Most paths of a level whose noise is conditioned along each path: a path costs K F².
 const MOST_PATH_WISE: usize = 20_000;
@@ -21,6 +22,8 @@ pub struct Theory {
     pub statistics: Option<LinearStatistics>,
     /// The closures' laws, those that the config names first.
     pub laws: Vec<LinearLaw>,
+    /// Mean paths with their noise, which linear-noise and semiclassical share; made when the first of them asks.
+    mean_paths: OnceLock<SmallNoise1d>,
 }
 
 impl Theory {
@@ -31,7 +34,7 @@ impl Theory {
     pub fn solve(problem: &Problem, ctx: &Context) -> Result<Self> {
         let closures = problem.config.theory.laws();
         if closures.is_empty() {
-            return Ok(Self { statistics: None, laws: Vec::new() });
+            return Ok(Self { statistics: None, laws: Vec::new(), mean_paths: OnceLock::new() });
         }
         let bar = ctx.progress("theory", closures.len() as u64 + 1);
         let statistics = statistics(problem, &problem.quadrature)?;
@@ -42,7 +45,7 @@ impl Theory {
             laws.push(statistics.law(closure)?);
             bar.advance(1);
         }
-        Ok(Self { statistics: Some(statistics), laws })
+        Ok(Self { statistics: Some(statistics), laws, mean_paths: OnceLock::new() })
     }
 
     /// The law whose mean is the level `mean_score`: the most complete closure that has a mean of its own.
@@ -105,6 +108,20 @@ impl Theory {
             _ => sampler.single_with(level, independent, |paths, id, _| {
                 small_noise::sample(problem, self, name, paths, id)
             }),
+        }
+    }
+
+    /// Paths of the base law's mean score with the variance of their ends.
+    ///
+    /// # Errors
+    /// A path that diverges.
+    pub fn small_noise(&self, problem: &Problem) -> Result<&SmallNoise1d> {
+        match self.mean_paths.get() {
+            Some(made) => Ok(made),
+            None => {
+                let made = small_noise::about_mean_paths(problem, self)?;
+                Ok(self.mean_paths.get_or_init(|| made))
+            }
         }
     }
 

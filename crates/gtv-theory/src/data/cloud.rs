@@ -100,12 +100,7 @@ impl PointCloud {
 
     /// A table from which points are picked with their weights.
     pub fn picker(&self) -> Picker {
-        let last = self.weights.iter().rposition(|&w| w > 0.0).unwrap_or(0);
-        let sum = |total: &mut f64, w: &f64| {
-            *total += w;
-            Some(*total)
-        };
-        Picker { cumulative: self.weights[..=last].iter().scan(0.0, sum).collect() }
+        Picker::new(&self.weights)
     }
 
     /// Σ π_m μ_m.
@@ -127,6 +122,16 @@ pub struct Picker {
 }
 
 impl Picker {
+    /// A table of a probability vector, which must not be empty.
+    pub fn new(weights: &[f64]) -> Self {
+        let last = weights.iter().rposition(|&w| w > 0.0).unwrap_or(0);
+        let sum = |total: &mut f64, w: &f64| {
+            *total += w;
+            Some(*total)
+        };
+        Self { cumulative: weights[..=last].iter().scan(0.0, sum).collect() }
+    }
+
     /// The point m whose [Π_{m−1}, Π_m) holds u in [0, 1): with u uniform, m has probability π_m.
     pub fn pick(&self, u: f64) -> usize {
         self.cumulative.partition_point(|c| *c <= u).min(self.cumulative.len() - 1)

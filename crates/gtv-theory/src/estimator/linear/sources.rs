@@ -5,7 +5,7 @@
 //! *through variance* is made of. Separately, Var E[ŷ | x0_1 … x0_n] is the part of the data points' draw: Cov is linear in m at
 //! fixed P, so it is m (Cov|_{m=2} − Cov|_{m=1}).
 
-use super::{Closure, LinearSpec, LinearStatistics};
+use super::{LinearLaw, LinearSpec, LinearStatistics};
 use crate::error::Result;
 
 /// Parts of the mean of tr Var y over given places, in units of y².
@@ -23,21 +23,20 @@ pub struct VarianceSources {
 }
 
 impl LinearStatistics {
-    /// The variance of one closure's prediction by source, averaged over places (x, t).
+    /// The variance of the prediction of `law`, which these statistics have made, by source, averaged over places (x, t).
     ///
     /// # Shapes
     /// `x`: n × D; `t`: n.
     ///
     /// # Errors
     /// As [`LinearStatistics::law`].
-    pub fn variance_sources(&self, closure: Closure, x: &[f64], t: &[f64]) -> Result<VarianceSources> {
-        let mean = |statistics: &Self| -> Result<f64> {
-            let moments = statistics.law(closure)?.prediction_moments(x, t);
-            Ok(moments.variance.iter().sum::<f64>() / t.len() as f64)
-        };
+    pub fn variance_sources(&self, law: &LinearLaw, x: &[f64], t: &[f64]) -> Result<VarianceSources> {
+        let mean_of =
+            |law: &LinearLaw| law.prediction_moments(x, t).variance.iter().sum::<f64>() / t.len() as f64;
+        let mean = |statistics: &Self| statistics.law(law.closure()).map(|law| mean_of(&law));
         // P need not be even for the extrapolation from m = 2.
         let with_draws = |draws| Self { spec: LinearSpec { draws, ..self.spec.clone() }, ..self.clone() };
-        let total = mean(self)?;
+        let total = mean_of(law);
         let placement = mean(&self.with_target_mix(1.0)?)?;
         let points = if self.nodes.blocks().is_empty() {
             None
