@@ -22,6 +22,22 @@ pub enum Error {
         /// The ridge γ in force.
         ridge: f64,
     },
+    /// An array of a snapshot that does not belong to the engine it is given to.
+    #[error(
+        "the saved training state does not fit this run at array {array}: it is of another architecture, group or optimizer"
+    )]
+    Snapshot {
+        /// The first array that is missing, too many or of another size.
+        array: String,
+    },
+    /// Parameters that a run does not keep.
+    #[error(
+        "this run keeps no {which:?} parameters: set training.average, or model.mlp.centred, when it is trained"
+    )]
+    NotHeld {
+        /// The parameters asked for.
+        which: crate::mlp::Parameters,
+    },
     /// The progress callback asked to stop.
     #[error("stopped after {done} of {total} members")]
     Cancelled {

@@ -7,6 +7,7 @@ pub mod ensemble;
 pub mod error;
 pub mod figures;
 pub mod linear;
+pub mod mlp;
 
 pub use ensemble::{EnsembleOptions, LinearEnsemble};
 pub use error::{Error, Result};

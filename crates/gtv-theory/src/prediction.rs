@@ -1,5 +1,6 @@
 //! What a model predicts: y = a regression target of which the score is an affine function, ŝ = a_t y + b_t x.
 
+use crate::error::{Error, Result};
 use crate::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 
@@ -79,10 +80,97 @@ impl LossWeight {
     }
 }
 
+/// How a network F is put around its target: y = skip_t x + out_t F(c_in x, t) (Karras et al. 2022, Table 1).
+///
+/// Keeps the inputs, the outputs and the effective targets of F of size one at every time. The label of F is
+/// (y − skip x)/out, and its squared error has weight w out².
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Preconditioning {
+    /// skip = 0, out = 1, c_in = 1.
+    #[default]
+    None,
+    /// For data of standard deviation σ_d in each coordinate: with v = α² σ_d² + σ², c_in = 1/√v, and the denoiser has
+    /// skip = α σ_d²/v, out = σ σ_d/√v; other predictions follow from y = c x0 + d x.
+    Edm {
+        /// σ_d.
+        data_std: f64,
+    },
+}
+
+impl Preconditioning {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a σ_d that is not positive.
+    pub fn validate(self) -> Result<()> {
+        match self {
+            Self::Edm { data_std } if !(data_std.is_finite() && data_std > 0.0) => {
+                let expected = "a finite number above 0";
+                Err(Error::OutOfRange { name: "data_std", value: data_std, expected })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// c_in(t).
+    pub fn input_scale(self, schedule: &Schedule, t: f64) -> f64 {
+        match self {
+            Self::None => 1.0,
+            Self::Edm { data_std } => 1.0 / marginal_var(schedule, t, data_std).sqrt(),
+        }
+    }
+
+    /// (skip_t, out_t) in y = skip_t x + out_t F.
+    pub fn output_coefficients(self, prediction: Prediction, schedule: &Schedule, t: f64) -> (f64, f64) {
+        match self {
+            Self::None => (0.0, 1.0),
+            Self::Edm { data_std } => {
+                let (c, d) = prediction.target_coefficients(schedule, t);
+                let var = marginal_var(schedule, t, data_std);
+                let skip = schedule.signal(t) * data_std * data_std / var;
+                (c * skip + d, c * schedule.noise_std(t) * data_std / var.sqrt())
+            }
+        }
+    }
+}
+
+/// α² σ_d² + σ².
+fn marginal_var(schedule: &Schedule, t: f64, data_std: f64) -> f64 {
+    (schedule.signal(t) * data_std).powi(2) + schedule.noise_var(t)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::schedule::ScheduleKind;
+
+    #[test]
+    fn identities_preconditioned_labels_have_unit_size() {
+        // x0 ~ N(0, σ_d²): inputs and labels of F have variance 1 at every time, uncorrelated with each other.
+        let s = Schedule::paper(0.01).unwrap();
+        let data_std = 0.6;
+        let pre = Preconditioning::Edm { data_std };
+        for prediction in [Prediction::Score, Prediction::Denoiser, Prediction::Noise, Prediction::Velocity] {
+            for t in [0.01, 0.2, 0.9] {
+                let (alpha, sigma) = (s.signal(t), s.noise_std(t));
+                let (skip, out) = pre.output_coefficients(prediction, &s, t);
+                let (c, d) = prediction.target_coefficients(&s, t);
+                // y − skip x = (c + (d − skip) α) x0 + (d − skip) σ n.
+                let (on_x0, on_n) = ((c + (d - skip) * alpha) * data_std, (d - skip) * sigma);
+                assert!(
+                    ((on_x0 * on_x0 + on_n * on_n) / (out * out) - 1.0).abs() < 1e-9,
+                    "{prediction:?} {t}"
+                );
+                let with_x = on_x0 * alpha * data_std + on_n * sigma;
+                assert!(with_x.abs() < 1e-9 * out.abs(), "{prediction:?} {t}");
+                let c_in = pre.input_scale(&s, t);
+                assert!(
+                    (c_in * c_in * (alpha * alpha * data_std * data_std + sigma * sigma) - 1.0).abs() < 1e-12
+                );
+            }
+        }
+        assert!(Preconditioning::Edm { data_std: 0.0 }.validate().is_err());
+    }
 
     #[test]
     fn identities_every_target_gives_the_proxy_score() {

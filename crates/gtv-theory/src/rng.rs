@@ -33,6 +33,10 @@ pub enum Purpose {
     Init = 10,
     /// Test and probe points.
     Probe = 11,
+    /// Fresh noise of a training step.
+    Steps = 12,
+    /// The order of a pass over a training set.
+    Batches = 13,
 }
 
 /// The family of streams that derives from one user seed.

@@ -1,0 +1,152 @@
+//! The examples of each step, for a group of members: a pass over a member's fixed set in an order of its own, or its data
+//! points noised anew. Step k of a member depends on (seed, member, k) only, so training can stop and go on anywhere.
+
+use super::spec::NoiseDraws;
+use super::task::{Examples, Task};
+use crate::error::Result;
+use gtv_theory::rng::{Purpose, Streams};
+use gtv_theory::training::Triples;
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+
+/// The examples of one step.
+///
+/// # Shapes
+/// N members × B examples: `inputs` N × B × I, `scale` N × B, `labels` N × B × D.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// N.
+    pub members: usize,
+    /// B.
+    pub size: usize,
+    /// i.
+    pub inputs: Vec<f32>,
+    /// u.
+    pub scale: Vec<f32>,
+    /// v.
+    pub labels: Vec<f32>,
+}
+
+/// One member's training data.
+enum Source {
+    /// Examples made once, and the order of the pass in hand.
+    Fixed { examples: Examples, pass: u64, order: Vec<u32> },
+    /// Clean points that every step noises anew.
+    Fresh { points: Triples },
+}
+
+/// The training data of a group of members.
+pub struct BatchSource<'a> {
+    task: &'a Task,
+    streams: Streams,
+    members: Vec<(u64, Source)>,
+}
+
+impl<'a> BatchSource<'a> {
+    /// Draws the training set of each member; `data` are the numbers of their data draws.
+    ///
+    /// # Errors
+    /// None for a valid task.
+    pub fn new(task: &'a Task, streams: Streams, data: &[u64]) -> Result<Self> {
+        let spec = task.training();
+        let make = |&member: &u64| -> Result<(u64, Source)> {
+            let triples = task.sampler().draw(streams, member, spec.samples)?;
+            let source = match spec.noise {
+                NoiseDraws::Fixed => Source::Fixed {
+                    examples: task.examples(&triples, spec.target_mix),
+                    pass: u64::MAX,
+                    order: Vec::new(),
+                },
+                NoiseDraws::Fresh => Source::Fresh { points: triples },
+            };
+            Ok((member, source))
+        };
+        Ok(Self { task, streams, members: data.par_iter().map(make).collect::<Result<_>>()? })
+    }
+
+    /// Bytes that the training set of one member takes.
+    pub fn bytes(task: &Task) -> u64 {
+        let (dim, spec) = (task.dim() as u64, task.training());
+        match spec.noise {
+            NoiseDraws::Fixed => 4 * spec.samples as u64 * (task.inputs() as u64 + dim + 2),
+            NoiseDraws::Fresh => 8 * spec.samples as u64 * (2 * dim + 1),
+        }
+    }
+
+    /// The examples of step k, counted from 0.
+    pub fn fill(&mut self, k: u64, batch: &mut Batch) {
+        let (task, streams) = (self.task, self.streams);
+        let (size, inputs, dim) = (task.training().batch_size(), task.inputs(), task.dim());
+        let members = self.members.len();
+        *batch = Batch {
+            members,
+            size,
+            inputs: resized(std::mem::take(&mut batch.inputs), members * size * inputs),
+            scale: resized(std::mem::take(&mut batch.scale), members * size),
+            labels: resized(std::mem::take(&mut batch.labels), members * size * dim),
+        };
+        self.members
+            .par_iter_mut()
+            .zip(batch.inputs.par_chunks_exact_mut(size * inputs))
+            .zip(batch.scale.par_chunks_exact_mut(size))
+            .zip(batch.labels.par_chunks_exact_mut(size * dim))
+            .for_each(|((((member, source), i), u), v)| source.fill(task, streams, *member, k, (i, u, v)));
+    }
+}
+
+fn resized(mut values: Vec<f32>, len: usize) -> Vec<f32> {
+    values.resize(len, 0.0);
+    values
+}
+
+impl Source {
+    fn fill(
+        &mut self,
+        task: &Task,
+        streams: Streams,
+        member: u64,
+        k: u64,
+        (inputs, scale, labels): (&mut [f32], &mut [f32], &mut [f32]),
+    ) {
+        let (width, dim, size) = (task.inputs(), task.dim(), scale.len());
+        match self {
+            Self::Fixed { examples, .. } if examples.scale.len() == size => {
+                inputs.copy_from_slice(&examples.inputs);
+                scale.copy_from_slice(&examples.scale);
+                labels.copy_from_slice(&examples.labels);
+            }
+            Self::Fixed { examples, pass, order } => {
+                // Examples left over at the end of a pass wait for another pass' order.
+                let steps = (examples.scale.len() / size) as u64;
+                if *pass != k / steps {
+                    *pass = k / steps;
+                    order.clear();
+                    order.extend(0..examples.scale.len() as u32);
+                    order.shuffle(&mut streams.stream(Purpose::Batches, member, *pass));
+                }
+                let first = (k % steps) as usize * size;
+                for (b, &row) in order[first..first + size].iter().enumerate() {
+                    let row = row as usize;
+                    inputs[b * width..][..width].copy_from_slice(&examples.inputs[row * width..][..width]);
+                    scale[b] = examples.scale[row];
+                    labels[b * dim..][..dim].copy_from_slice(&examples.labels[row * dim..][..dim]);
+                }
+            }
+            Self::Fresh { points } => {
+                let mut rng = streams.stream(Purpose::Steps, member, k);
+                let picked = if size == points.len() {
+                    task.sampler().renoise(points, &mut rng)
+                } else {
+                    let rows: Vec<usize> =
+                        (0..size).map(|_| rand::RngExt::random_range(&mut rng, 0..points.len())).collect();
+                    let x0 = rows.iter().flat_map(|r| &points.x0[r * dim..][..dim]).copied().collect();
+                    task.sampler().renoise(&Triples { x0, t: Vec::new(), x: Vec::new() }, &mut rng)
+                };
+                let made = task.examples(&picked, task.training().target_mix);
+                inputs.copy_from_slice(&made.inputs);
+                scale.copy_from_slice(&made.scale);
+                labels.copy_from_slice(&made.labels);
+            }
+        }
+    }
+}

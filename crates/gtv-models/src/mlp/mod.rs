@@ -1,0 +1,21 @@
+//! Trained multilayer-perceptron score models: denoising score matching by gradient descent, in Burn.
+//!
+//! A network F with y = skip_t x + out_t F(inputs(x, t)) is fitted to training triples (x0, t, x) by steps on
+//! L = (1/2B) Σ_b w_b |y_b − label_b|² + (γ/2)|θ|². [`Task`] makes a step's numbers on the host, the same for every device;
+//! an [`Engine`] holds the parameters of a group of members on a device and takes the steps; [`Trainer`] runs them.
+
+mod batch;
+mod engine;
+mod optimizer;
+mod spec;
+mod task;
+mod tensor_engine;
+mod weights;
+
+pub use batch::{Batch, BatchSource};
+pub use engine::{Engine, Parameters, Snapshot, StepReport};
+pub use optimizer::{Optimizer, RateSchedule, StepRule};
+pub use spec::{NoiseDraws, TrainingSpec};
+pub use task::Task;
+pub use tensor_engine::TensorEngine;
+pub use weights::{Initial, Layer, Weights};
