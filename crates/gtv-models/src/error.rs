@@ -38,6 +38,27 @@ pub enum Error {
         /// The parameters asked for.
         which: crate::mlp::Parameters,
     },
+    /// A device that cannot be opened, or that failed.
+    #[error("device {device}: {reason}")]
+    Device {
+        /// The backend's name.
+        device: &'static str,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A loss that is no longer a number: training has diverged.
+    #[error(
+        "member {member}: the loss is {loss} at step {step}: training diverged; lower training.rate, set training.clip, \
+         or raise training.warmup"
+    )]
+    Diverged {
+        /// The member of the ensemble.
+        member: u64,
+        /// The step, counted from 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+    },
     /// The progress callback asked to stop.
     #[error("stopped after {done} of {total} members")]
     Cancelled {

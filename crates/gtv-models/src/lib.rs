@@ -3,6 +3,7 @@
 //! A model here is a [`gtv_theory::ScoreField`] learned from a finite random training set; an ensemble is many of
 //! them, each on its own draw.
 
+pub mod device;
 pub mod ensemble;
 pub mod error;
 pub mod figures;

@@ -73,6 +73,28 @@ impl<'a> BatchSource<'a> {
         }
     }
 
+    /// The inputs of every member's fixed set, N × P × I; empty for fresh noise.
+    pub fn all_inputs(&self) -> Vec<f32> {
+        let inputs = |source: &Source| match source {
+            Source::Fixed { examples, .. } => examples.inputs.clone(),
+            Source::Fresh { .. } => Vec::new(),
+        };
+        self.members.iter().flat_map(|(_, source)| inputs(source)).collect()
+    }
+
+    /// Adds u f to the labels v of the fixed sets, which f + F' then fits where F' fitted them before.
+    ///
+    /// # Shapes
+    /// `f`: N × P × D.
+    pub fn add_to_labels(&mut self, f: &[f32]) {
+        let len = f.len() / self.members.len().max(1);
+        for ((_, source), f) in self.members.iter_mut().zip(f.chunks_exact(len.max(1))) {
+            if let Source::Fixed { examples, .. } = source {
+                add_scaled(&mut examples.labels, &examples.scale, f);
+            }
+        }
+    }
+
     /// The examples of step k, counted from 0.
     pub fn fill(&mut self, k: u64, batch: &mut Batch) {
         let (task, streams) = (self.task, self.streams);
@@ -91,6 +113,24 @@ impl<'a> BatchSource<'a> {
             .zip(batch.scale.par_chunks_exact_mut(size))
             .zip(batch.labels.par_chunks_exact_mut(size * dim))
             .for_each(|((((member, source), i), u), v)| source.fill(task, streams, *member, k, (i, u, v)));
+    }
+}
+
+impl Batch {
+    /// Adds u f to the labels v.
+    ///
+    /// # Shapes
+    /// `f`: N × B × D.
+    pub fn add_to_labels(&mut self, f: &[f32]) {
+        add_scaled(&mut self.labels, &self.scale, f);
+    }
+}
+
+fn add_scaled(labels: &mut [f32], scale: &[f32], f: &[f32]) {
+    let dim = labels.len() / scale.len().max(1);
+    let rows = labels.chunks_exact_mut(dim.max(1)).zip(f.chunks_exact(dim.max(1))).zip(scale);
+    for ((v, f), u) in rows {
+        v.iter_mut().zip(f).for_each(|(v, f)| *v += u * f);
     }
 }
 

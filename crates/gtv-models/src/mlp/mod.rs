@@ -6,16 +6,22 @@
 
 mod batch;
 mod engine;
+mod field;
+mod forward;
 mod optimizer;
 mod spec;
 mod task;
 mod tensor_engine;
+mod trainer;
 mod weights;
 
 pub use batch::{Batch, BatchSource};
 pub use engine::{Engine, Parameters, Snapshot, StepReport};
+pub use field::{MlpField, NetworkForm};
+pub use forward::{Scratch, forward};
 pub use optimizer::{Optimizer, RateSchedule, StepRule};
 pub use spec::{NoiseDraws, TrainingSpec};
-pub use task::Task;
+pub use task::{Examples, Task};
 pub use tensor_engine::TensorEngine;
+pub use trainer::{Losses, Member, ProbeSet, Trainer};
 pub use weights::{Initial, Layer, Weights};

@@ -1,0 +1,174 @@
+//! A trained network as a score field: ŝ = a_t y + b_t x with y = skip_t x + out_t F.
+
+use super::forward::{Scratch, forward};
+use super::task::Task;
+use super::weights::Weights;
+use gtv_theory::ntk::{Embedding, LayerScaling, MlpSpec};
+use gtv_theory::{Prediction, Schedule, ScoreField};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// What the networks of a run share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkForm {
+    /// The architecture.
+    pub arch: MlpSpec,
+    /// The map to inputs.
+    pub embedding: Embedding,
+    /// What y is.
+    pub prediction: Prediction,
+    layers: Vec<LayerScaling>,
+}
+
+impl NetworkForm {
+    /// The form of the networks that a task trains.
+    pub fn of(task: &Task) -> Self {
+        Self {
+            arch: task.arch().clone(),
+            embedding: task.embedding().clone(),
+            prediction: task.training().prediction,
+            layers: task.layers(),
+        }
+    }
+
+    /// The layers from the inputs to the outputs.
+    pub fn layers(&self) -> &[LayerScaling] {
+        &self.layers
+    }
+
+    /// Numbers in the states.
+    pub fn dim(&self) -> usize {
+        self.embedding.dim()
+    }
+}
+
+/// One trained network.
+#[derive(Debug, Clone)]
+pub struct MlpField {
+    form: Arc<NetworkForm>,
+    weights: Arc<Weights>,
+    /// The network at initialisation, where its function is subtracted.
+    initial: Option<Arc<Weights>>,
+}
+
+/// Rows that a network sees at a time: bounds what a wide one needs, and keeps its activations in cache.
+const ROWS: usize = 1024;
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Buffers {
+    scratch: Scratch,
+    inputs: Vec<f64>,
+    single: Vec<f32>,
+    out: Vec<f32>,
+    start: Vec<f32>,
+}
+
+impl MlpField {
+    /// A network of a form; `initial` is subtracted from it.
+    pub fn new(form: Arc<NetworkForm>, weights: Arc<Weights>, initial: Option<Arc<Weights>>) -> Self {
+        Self { form, weights, initial }
+    }
+
+    /// The network's parameters.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// The network's parameters at initialisation, where its function there is subtracted.
+    pub fn initial(&self) -> Option<&Weights> {
+        self.initial.as_deref()
+    }
+
+    /// y(x_i, t_i), each point at its own time.
+    ///
+    /// # Shapes
+    /// `x`, `out`: n × D; `t`: n.
+    pub fn predict(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        let dim = self.form.dim();
+        for ((x, t), out) in x.chunks(ROWS * dim).zip(t.chunks(ROWS)).zip(out.chunks_mut(ROWS * dim)) {
+            let fill = |inputs: &mut [f64]| {
+                let width = self.form.embedding.inputs();
+                for ((x, &t), row) in x.chunks_exact(dim).zip(t).zip(inputs.chunks_exact_mut(width)) {
+                    self.form.embedding.fill(x, t, row);
+                }
+            };
+            self.network(t.len(), fill, out);
+            for ((x, &t), y) in x.chunks_exact(dim).zip(t).zip(out.chunks_exact_mut(dim)) {
+                self.finish(x, t, y);
+            }
+        }
+    }
+
+    /// F at the inputs that `fill` writes.
+    fn network(&self, rows: usize, fill: impl FnOnce(&mut [f64]), out: &mut [f64]) {
+        let form = &*self.form;
+        BUFFERS.with_borrow_mut(|buffers| {
+            let Buffers { scratch, inputs, single, out: values, start } = buffers;
+            inputs.resize(rows * form.embedding.inputs(), 0.0);
+            fill(inputs);
+            single.clear();
+            single.extend(inputs.iter().map(|v| *v as f32));
+            values.resize(out.len(), 0.0);
+            forward(&form.layers, form.arch.activation, &self.weights, single, rows, scratch, values);
+            if let Some(initial) = &self.initial {
+                start.resize(out.len(), 0.0);
+                forward(&form.layers, form.arch.activation, initial, single, rows, scratch, start);
+                values.iter_mut().zip(&*start).for_each(|(v, s)| *v -= s);
+            }
+            out.iter_mut().zip(&*values).for_each(|(o, v)| *o = f64::from(*v));
+        });
+    }
+
+    /// F → y in place, at points of one time.
+    fn finish(&self, x: &[f64], t: f64, y: &mut [f64]) {
+        let NetworkForm { embedding, prediction, .. } = &*self.form;
+        let (skip, out) =
+            embedding.preconditioning().output_coefficients(*prediction, embedding.schedule(), t);
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = skip * x + out * *y;
+        }
+    }
+
+    /// y at points of one time.
+    fn predict_at(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        let dim = self.form.dim();
+        for (x, out) in x.chunks(ROWS * dim).zip(out.chunks_mut(ROWS * dim)) {
+            let fill = |inputs: &mut [f64]| self.form.embedding.fill_batch(x, t, inputs);
+            self.network(x.len() / dim, fill, out);
+            self.finish(x, t, out);
+        }
+    }
+}
+
+impl ScoreField for MlpField {
+    fn dim(&self) -> usize {
+        self.form.dim()
+    }
+
+    fn schedule(&self) -> &Schedule {
+        self.form.embedding.schedule()
+    }
+
+    fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.predict_at(x, t, out);
+        let (a, b) = self.form.prediction.score_coefficients(self.schedule(), t);
+        for (o, x) in out.iter_mut().zip(x) {
+            *o = a * *o + b * x;
+        }
+    }
+
+    fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.predict_at(x, t, out);
+        if self.form.prediction != Prediction::Denoiser {
+            // y = c m + d x for the field's own m.
+            let (c, d) = self.form.prediction.target_coefficients(self.schedule(), t);
+            for (o, x) in out.iter_mut().zip(x) {
+                *o = (*o - d * x) / c;
+            }
+        }
+    }
+}

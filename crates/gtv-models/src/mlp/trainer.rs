@@ -1,0 +1,231 @@
+//! The training of a group of members: steps, what can be watched along the way, and its state.
+
+use super::batch::{Batch, BatchSource};
+use super::engine::{Engine, Parameters, Snapshot, StepReport};
+use super::field::{MlpField, NetworkForm};
+use super::spec::NoiseDraws;
+use super::task::{Examples, Task};
+use super::weights::{Initial, Weights};
+use crate::device::Backend;
+use crate::error::{Error, Result};
+use gtv_theory::compare::memorized_fraction;
+use gtv_theory::dynamics::{PfOde, Sampling};
+use gtv_theory::rng::{Purpose, Streams};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Where one member's randomness comes from; members with equal numbers share what the numbers stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its place in the ensemble.
+    pub index: u64,
+    /// The draw of its training set, and of everything else that training draws.
+    pub data: u64,
+    /// The draw of its initial parameters.
+    pub init: u64,
+}
+
+/// Losses of a group on probe points, each member's own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Losses {
+    /// J0 = E[λ_t/2 |ŝ − s|²]: against the true score.
+    pub true_score: Vec<f64>,
+    /// J1 = E[λ_t/2 |ŝ − s̃|²]: against the proxy score.
+    pub proxy: Vec<f64>,
+}
+
+/// Points on which losses are measured along training: the same for all members, of none's training set.
+pub struct ProbeSet {
+    inputs: Vec<f32>,
+    scale: Vec<f32>,
+    true_score: Vec<f32>,
+    proxy: Vec<f32>,
+}
+
+impl ProbeSet {
+    /// `count` points of the training distribution.
+    pub fn new(task: &Task, streams: Streams, count: usize) -> Self {
+        let triples = task.sampler().draw_from(&mut streams.stream(Purpose::Probe, 2, 0), count);
+        let Examples { inputs, scale, labels } = task.examples(&triples, 0.0);
+        Self { inputs, scale, proxy: labels, true_score: task.examples(&triples, 1.0).labels }
+    }
+}
+
+/// A group of members in training on a device.
+pub struct Trainer<'a> {
+    task: &'a Task,
+    streams: Streams,
+    members: Vec<Member>,
+    engine: Box<dyn Engine>,
+    source: BatchSource<'a>,
+    batch: Batch,
+    done: u64,
+}
+
+impl<'a> Trainer<'a> {
+    /// Draws the members' training sets and initial parameters, and puts them on a device.
+    ///
+    /// # Errors
+    /// [`Error::Device`], or an empty group.
+    pub fn new(task: &'a Task, streams: Streams, members: &[Member], backend: Backend) -> Result<Self> {
+        let weights = Self::initial_weights(task, streams, members);
+        let engine = backend.engine(task, &weights)?;
+        Self::with_engine(task, streams, members, engine)
+    }
+
+    /// The same with a given engine, which holds the members' initial parameters.
+    ///
+    /// # Errors
+    /// As the engine's forward pass.
+    pub fn with_engine(
+        task: &'a Task,
+        streams: Streams,
+        members: &[Member],
+        mut engine: Box<dyn Engine>,
+    ) -> Result<Self> {
+        let data: Vec<u64> = members.iter().map(|m| m.data).collect();
+        let mut source = BatchSource::new(task, streams, &data)?;
+        if task.training().centred && task.training().noise == NoiseDraws::Fixed {
+            let inputs = source.all_inputs();
+            let start = engine.forward(Parameters::Initial, &inputs, task.training().samples)?;
+            source.add_to_labels(&start);
+        }
+        let members = members.to_vec();
+        Ok(Self { task, streams, members, engine, source, batch: Batch::default(), done: 0 })
+    }
+
+    /// The members' parameters at initialisation.
+    pub fn initial_weights(task: &Task, streams: Streams, members: &[Member]) -> Vec<Weights> {
+        let layers = task.layers();
+        members.iter().map(|m| Weights::draw(&layers, Initial { streams, member: m.init })).collect()
+    }
+
+    /// The group.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// Steps taken.
+    pub fn steps_done(&self) -> u64 {
+        self.done
+    }
+
+    /// Takes one step.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] for a loss that is not finite; the parameters are then those after the step.
+    pub fn step(&mut self) -> Result<StepReport> {
+        let spec = self.task.training();
+        self.source.fill(self.done, &mut self.batch);
+        if spec.centred && spec.noise == NoiseDraws::Fresh {
+            let start = self.engine.forward(Parameters::Initial, &self.batch.inputs, self.batch.size)?;
+            self.batch.add_to_labels(&start);
+        }
+        let report = self.engine.step(&self.batch, &spec.rule(self.done))?;
+        self.done += 1;
+        match report.loss.iter().position(|l| !l.is_finite()) {
+            Some(i) => {
+                Err(Error::Diverged { member: self.members[i].index, step: self.done, loss: report.loss[i] })
+            }
+            None => Ok(report),
+        }
+    }
+
+    /// The learning rate of the next step.
+    pub fn rate(&self) -> f64 {
+        self.task.training().rule(self.done).rate
+    }
+
+    /// Which parameters samples are drawn with.
+    fn learned(&self) -> Parameters {
+        if self.task.training().average.is_some() { Parameters::Average } else { Parameters::Current }
+    }
+
+    /// J0 and J1 of every member.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn losses(&mut self, probes: &ProbeSet) -> Result<Losses> {
+        let (n, rows, dim) = (self.members.len(), probes.scale.len(), self.task.dim());
+        let inputs = probes.inputs.repeat(n);
+        let mut outputs = self.engine.forward(self.learned(), &inputs, rows)?;
+        if self.task.training().centred {
+            let start = self.engine.forward(Parameters::Initial, &inputs, rows)?;
+            outputs.iter_mut().zip(start).for_each(|(o, s)| *o -= s);
+        }
+        let loss = |labels: &[f32]| -> Vec<f64> {
+            let of = |member: &[f32]| {
+                let rows = member.chunks_exact(dim).zip(labels.chunks_exact(dim)).zip(&probes.scale);
+                let square = |((f, v), u): ((&[f32], &[f32]), &f32)| {
+                    f.iter().zip(v).map(|(f, v)| f64::from(u * f - v).powi(2)).sum::<f64>()
+                };
+                rows.map(square).sum::<f64>() / (2 * probes.scale.len()) as f64
+            };
+            outputs.chunks_exact(rows * dim).map(of).collect()
+        };
+        Ok(Losses { true_score: loss(&probes.true_score), proxy: loss(&probes.proxy) })
+    }
+
+    /// Memorized fraction of `paths` samples from each of the group's first `members` members, in one.
+    ///
+    /// # Errors
+    /// A device that fails; `None` when no path arrives.
+    pub fn memorized(&mut self, sampling: &Sampling, members: usize, paths: usize) -> Result<Option<f64>> {
+        let mut samples = Vec::new();
+        for (member, field) in self.members.clone().iter().zip(self.fields()?).take(members) {
+            samples.extend(
+                PfOde::new(&field, sampling)?.sample(paths, self.streams, WATCH + member.index, &|_| true).x,
+            );
+        }
+        if samples.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(memorized_fraction(&samples, self.task.sampler().cloud())?))
+    }
+
+    /// The members as they are now, as score fields.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn fields(&mut self) -> Result<Vec<MlpField>> {
+        let form = Arc::new(NetworkForm::of(self.task));
+        let weights = self.engine.weights(self.learned())?;
+        let initial: Vec<Option<Arc<Weights>>> = if self.task.training().centred {
+            let drawn = Self::initial_weights(self.task, self.streams, &self.members);
+            drawn.into_iter().map(|w| Some(Arc::new(w))).collect()
+        } else {
+            vec![None; weights.len()]
+        };
+        let made = weights.into_iter().zip(initial);
+        Ok(made.map(|(w, start)| MlpField::new(form.clone(), Arc::new(w), start)).collect())
+    }
+
+    /// What the members have learned.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn learned_weights(&mut self) -> Result<Vec<Weights>> {
+        self.engine.weights(self.learned())
+    }
+
+    /// Everything that going on from here needs.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn snapshot(&mut self) -> Result<Snapshot> {
+        self.engine.snapshot()
+    }
+
+    /// Goes on from a snapshot taken after `done` steps of the same run.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] for one of another run.
+    pub fn restore(&mut self, done: u64, snapshot: &Snapshot) -> Result<()> {
+        self.engine.restore(snapshot)?;
+        self.done = done;
+        Ok(())
+    }
+}
+
+/// Keeps the sampling streams of watched members apart from those of finished ones.
+const WATCH: u64 = 96 << 40;
