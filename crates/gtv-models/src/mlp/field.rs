@@ -21,17 +21,22 @@ pub struct NetworkForm {
 }
 
 impl NetworkForm {
-    /// The form of the networks that a task trains.
+    /// The form of the networks that a task trains, with multipliers inside the weights ([`Weights::effective`]).
     pub fn of(task: &Task) -> Self {
+        let plain = |layer: LayerScaling| LayerScaling {
+            weight_scale: 1.0,
+            bias: layer.bias.map(|(_, std)| (1.0, std)),
+            ..layer
+        };
         Self {
             arch: task.arch().clone(),
             embedding: task.embedding().clone(),
             prediction: task.training().prediction,
-            layers: task.layers(),
+            layers: task.layers().into_iter().map(plain).collect(),
         }
     }
 
-    /// The layers from the inputs to the outputs.
+    /// The layers from the inputs to the outputs; their multipliers are 1.
     pub fn layers(&self) -> &[LayerScaling] {
         &self.layers
     }
@@ -68,7 +73,7 @@ struct Buffers {
 }
 
 impl MlpField {
-    /// A network of a form; `initial` is subtracted from it.
+    /// A network of a form, its weights with multipliers inside; `initial` is subtracted from it.
     pub fn new(form: Arc<NetworkForm>, weights: Arc<Weights>, initial: Option<Arc<Weights>>) -> Self {
         Self { form, weights, initial }
     }

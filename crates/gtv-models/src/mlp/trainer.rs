@@ -189,18 +189,19 @@ impl<'a> Trainer<'a> {
     /// A device that fails.
     pub fn fields(&mut self) -> Result<Vec<MlpField>> {
         let form = Arc::new(NetworkForm::of(self.task));
+        let layers = self.task.layers();
         let weights = self.engine.weights(self.learned())?;
         let initial: Vec<Option<Arc<Weights>>> = if self.task.training().centred {
             let drawn = Self::initial_weights(self.task, self.streams, &self.members);
-            drawn.into_iter().map(|w| Some(Arc::new(w))).collect()
+            drawn.into_iter().map(|w| Some(Arc::new(w.effective(&layers)))).collect()
         } else {
             vec![None; weights.len()]
         };
         let made = weights.into_iter().zip(initial);
-        Ok(made.map(|(w, start)| MlpField::new(form.clone(), Arc::new(w), start)).collect())
+        Ok(made.map(|(w, start)| MlpField::new(form.clone(), Arc::new(w.effective(&layers)), start)).collect())
     }
 
-    /// What the members have learned.
+    /// What the members have learned, with the architecture's multipliers outside.
     ///
     /// # Errors
     /// A device that fails.

@@ -49,6 +49,16 @@ impl Weights {
         Self { layers: layers.collect() }
     }
 
+    /// The same network with the multipliers inside the weights, a W and c b: what a library without multipliers needs.
+    pub fn effective(mut self, layers: &[LayerScaling]) -> Self {
+        for (layer, scaling) in self.layers.iter_mut().zip(layers) {
+            let scale = |values: &mut [f32], by: f64| values.iter_mut().for_each(|v| *v *= by as f32);
+            scale(&mut layer.weight, scaling.weight_scale);
+            scale(&mut layer.bias, scaling.bias.map_or(1.0, |(c, _)| c));
+        }
+        self
+    }
+
     /// Number of parameters.
     pub fn len(&self) -> usize {
         self.layers.iter().map(|l| l.weight.len() + l.bias.len()).sum()

@@ -30,9 +30,9 @@ pub enum Parameterisation {
     /// Neural tangent: scale in the multiplier.
     Ntk,
     /// Scale in the initial weights, as deep-learning libraries do.
-    #[default]
     Standard,
-    /// Maximal update: features are learned at every width at the rate tuned at the base width.
+    /// Maximal update: features are learned at every width, at the rate tuned at the base width.
+    #[default]
     Mup,
 }
 
@@ -185,7 +185,8 @@ mod tests {
         for (width, kinds) in
             [(64, vec![Parameterisation::Ntk, Parameterisation::Mup]), (512, vec![Parameterisation::Ntk])]
         {
-            let standard = MlpSpec { width, ..MlpSpec::default() };
+            let standard =
+                MlpSpec { width, parameterisation: Parameterisation::Standard, ..MlpSpec::default() };
             for parameterisation in kinds {
                 let other = MlpSpec { parameterisation, ..standard.clone() };
                 for (a, b) in standard.layers(3, 2).iter().zip(other.layers(3, 2)) {
