@@ -2,8 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::linear::LinearTrainer;
+use crate::mlp::MlpField;
+use gtv_theory::ScoreField;
 use gtv_theory::error::{Error as TheoryError, check_len};
 use gtv_theory::estimator::LinearField;
+use gtv_theory::linalg::gemm_nn;
 use gtv_theory::rng::Streams;
 use rayon::prelude::*;
 use std::ops::ControlFlow;
@@ -27,7 +30,71 @@ impl Default for EnsembleOptions<'_> {
     }
 }
 
-/// The trained members.
+/// Trained members of any family, as comparisons see them.
+pub trait Members: Sync {
+    /// N.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// y(x_q, t_q) of every member, each point at its own time.
+    ///
+    /// # Shapes
+    /// `x`: Q × D; `t`: Q; the result: N × Q × D.
+    fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64>;
+
+    /// One member as a score field.
+    fn field(&self, member: usize) -> Box<dyn ScoreField>;
+}
+
+impl Members for LinearEnsemble {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        let features = &self.trainer.spec().features;
+        let (dim, count) = (features.dim(), features.len());
+        let mut phi = vec![0.0; t.len() * count];
+        features.fill(x, t, &mut phi);
+        let members: Vec<&[f64]> = self.members().collect();
+        let of = |weights: &&[f64]| {
+            let mut y = vec![0.0; t.len() * dim];
+            gemm_nn(t.len(), dim, count, &phi, weights, &mut y);
+            y
+        };
+        members.par_iter().map(of).collect::<Vec<_>>().concat()
+    }
+
+    fn field(&self, member: usize) -> Box<dyn ScoreField> {
+        Box::new(self.field(member))
+    }
+}
+
+/// Trained networks.
+impl Members for Vec<MlpField> {
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        let of = |field: &MlpField| {
+            let mut y = vec![0.0; x.len()];
+            field.predict(x, t, &mut y);
+            y
+        };
+        self.par_iter().map(of).collect::<Vec<_>>().concat()
+    }
+
+    fn field(&self, member: usize) -> Box<dyn ScoreField> {
+        Box::new(self[member].clone())
+    }
+}
+
+/// The trained members of a linear ensemble.
 #[derive(Clone)]
 pub struct LinearEnsemble {
     trainer: LinearTrainer,

@@ -10,7 +10,7 @@ pub mod figures;
 pub mod linear;
 pub mod mlp;
 
-pub use ensemble::{EnsembleOptions, LinearEnsemble};
+pub use ensemble::{EnsembleOptions, LinearEnsemble, Members};
 pub use error::{Error, Result};
 pub use gtv_theory::training::{DsmSampler, Triples};
 pub use linear::LinearTrainer;

@@ -198,7 +198,9 @@ impl<'a> Trainer<'a> {
             vec![None; weights.len()]
         };
         let made = weights.into_iter().zip(initial);
-        Ok(made.map(|(w, start)| MlpField::new(form.clone(), Arc::new(w.effective(&layers)), start)).collect())
+        Ok(made
+            .map(|(w, start)| MlpField::new(form.clone(), Arc::new(w.effective(&layers)), start))
+            .collect())
     }
 
     /// What the members have learned, with the architecture's multipliers outside.

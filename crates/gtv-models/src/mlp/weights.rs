@@ -59,6 +59,19 @@ impl Weights {
         self
     }
 
+    /// The network whose [`Weights::effective`] these are.
+    pub fn from_effective(mut self, layers: &[LayerScaling]) -> Self {
+        for (layer, scaling) in self.layers.iter_mut().zip(layers) {
+            let scale = |values: &mut [f32], by: f64| {
+                values.iter_mut().for_each(|v| *v = (f64::from(*v) / by) as f32)
+            };
+            scale(&mut layer.weight, scaling.weight_scale);
+            // A bias multiplier of 0 leaves nothing to recover.
+            scale(&mut layer.bias, scaling.bias.map_or(1.0, |(c, _)| if c == 0.0 { 1.0 } else { c }));
+        }
+        self
+    }
+
     /// Number of parameters.
     pub fn len(&self) -> usize {
         self.layers.iter().map(|l| l.weight.len() + l.bias.len()).sum()

@@ -8,6 +8,7 @@
 mod bands;
 mod bootstrap;
 mod cells;
+mod crossed;
 mod distances;
 mod divergence;
 mod energy;
@@ -25,6 +26,7 @@ mod wasserstein;
 
 pub use bands::{Bands, between_model_bands, level_bands};
 pub use bootstrap::{Interval, Resamples, bootstrap_members, recentred_interval};
+pub use crossed::{CrossedVariance, crossed_variance};
 pub use distances::{PairComparison, compare_levels};
 pub use divergence::{js, kl, smooth};
 pub use energy::{energy_1d_sorted, energy_distance, mean_distances};

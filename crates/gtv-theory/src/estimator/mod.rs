@@ -4,12 +4,14 @@
 //! Gaussian closure; estimators whose law has finite rank also draw whole fields.
 
 mod empirical;
+mod empirical_fields;
 mod in_time;
 pub mod linear;
 mod naive;
 mod path_cov;
 
 pub use empirical::EmpiricalLinear;
+pub use empirical_fields::EmpiricalFields;
 pub use in_time::{InTime, TimeCorrelation};
 pub use linear::{Closure, LinearField, LinearLaw, LinearSpec, LinearStatistics};
 pub use naive::{Naive, StepLength};
