@@ -1,6 +1,8 @@
 //! Devices: which of Burn's backends this build has, what they find on this machine, and opening one.
 
 use crate::error::{Error, Result};
+#[cfg(feature = "flex")]
+use crate::mlp::FusedEngine;
 use crate::mlp::{Engine, Task, TensorEngine, Weights};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -101,7 +103,11 @@ impl Backend {
     /// # Errors
     /// As [`Backend::open`], and weights of another architecture.
     pub fn engine(self, task: &Task, initial: &[Weights]) -> Result<Box<dyn Engine>> {
-        Ok(Box::new(TensorEngine::new(task, initial, &self.open()?)?))
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex => Ok(Box::new(FusedEngine::new(task, initial)?)),
+            _ => Ok(Box::new(TensorEngine::new(task, initial, &self.open()?)?)),
+        }
     }
 
     /// What to do when there is no device.

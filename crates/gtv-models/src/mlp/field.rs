@@ -118,10 +118,11 @@ impl MlpField {
             single.clear();
             single.extend(inputs.iter().map(|v| *v as f32));
             values.resize(out.len(), 0.0);
-            forward(&form.layers, form.arch.activation, &self.weights, single, rows, scratch, values);
+            // Callers share paths among threads already.
+            forward(&form.layers, form.arch.activation, &self.weights, single, rows, false, scratch, values);
             if let Some(initial) = &self.initial {
                 start.resize(out.len(), 0.0);
-                forward(&form.layers, form.arch.activation, initial, single, rows, scratch, start);
+                forward(&form.layers, form.arch.activation, initial, single, rows, false, scratch, start);
                 values.iter_mut().zip(&*start).for_each(|(v, s)| *v -= s);
             }
             out.iter_mut().zip(&*values).for_each(|(o, v)| *o = f64::from(*v));

@@ -1,62 +1,90 @@
-//! F of one network on the host: h^{l+1} = ρ(a_l h^l W_l + c_l b_l), a matrix product a layer.
+//! F at many inputs on the CPU, at the speed of its matrix products: h^{l+1} = ρ(a W h^l + c b), F = a W h^L.
 
+use super::kernels::{LayerRef, ONE_THREAD, PerThread, hidden, readout, stride, view, view_mut};
 use super::weights::Weights;
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
-use gtv_theory::linalg::settle_vector_state;
 use gtv_theory::ntk::{Activation, LayerScaling};
+use rayon::prelude::*;
 
-/// Buffers of [`forward`], kept from call to call.
+/// Rows that are taken through all layers at once.
+const ROWS: usize = 512;
+
+/// Memory that evaluations use over and over.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    here: Vec<f32>,
-    next: Vec<f32>,
+    shared: Buffers,
+    own: PerThread<Buffers>,
 }
 
-/// F at `rows` inputs.
+/// Memory for [`ROWS`] rows.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    /// Values of two successive hidden layers.
+    values: [Vec<f32>; 2],
+    readout: Vec<f32>,
+}
+
+/// F at `inputs`, with one thread or, when `parallel`, all of rayon's; both give the same bits.
 ///
 /// # Shapes
-/// `inputs`: rows × I; `out`: rows × D, row-major.
+/// `layers` and `weights.layers`: the same number; `inputs`: rows × I; `out`: rows × D.
 pub fn forward(
     layers: &[LayerScaling],
     activation: Activation,
     weights: &Weights,
     inputs: &[f32],
     rows: usize,
+    parallel: bool,
     scratch: &mut Scratch,
     out: &mut [f32],
 ) {
-    let last = layers.len() - 1;
-    let Scratch { here, next } = scratch;
-    here.clear();
-    here.extend_from_slice(inputs);
-    for (l, (layer, weight)) in layers.iter().zip(&weights.layers).enumerate() {
-        next.resize(rows * layer.fan_out, 0.0);
-        let h = MatRef::from_row_major_slice(&here[..rows * layer.fan_in], rows, layer.fan_in);
-        let w = MatRef::from_row_major_slice(&weight.weight, layer.fan_in, layer.fan_out);
-        let target = if l == last { &mut out[..] } else { &mut next[..rows * layer.fan_out] };
-        let u = MatMut::from_row_major_slice_mut(target, rows, layer.fan_out);
-        matmul(u, Accum::Replace, h, w, layer.weight_scale as f32, Par::Seq);
-        // What follows is scalar code.
-        settle_vector_state();
-        if l < last {
-            let scale = layer.bias.map_or(0.0, |(c, _)| c as f32);
-            for row in next[..rows * layer.fan_out].chunks_exact_mut(layer.fan_out) {
-                for (u, b) in row.iter_mut().zip(&weight.bias) {
-                    *u = activate(activation, *u + scale * b);
-                }
-            }
-            std::mem::swap(here, next);
-        }
+    let (Some(first), Some(last)) = (layers.first(), layers.last()) else { return };
+    let of = |l: usize| LayerRef {
+        scaling: &layers[l],
+        weight: &weights.layers[l].weight,
+        bias: &weights.layers[l].bias,
+    };
+    let (inputs_len, out_len) = (ROWS * first.fan_in, ROWS * last.fan_out);
+    let widest = layers.iter().map(|l| l.fan_out).max().unwrap_or(0);
+    if !parallel || widest > ONE_THREAD || rows <= ROWS {
+        let buffers = &mut scratch.shared;
+        let mut run = || forward_layers(layers.len(), of, activation, inputs, rows, parallel, buffers, out);
+        return if parallel { rayon::scope(|_| run()) } else { run() };
     }
+    scratch.own.prepare();
+    let own = &scratch.own;
+    let chunks = inputs.par_chunks(inputs_len).zip(out.par_chunks_mut(out_len)).with_max_len(1);
+    chunks.for_each(|(inputs, out)| {
+        let rows = inputs.len() / first.fan_in;
+        own.with(|buffers| forward_layers(layers.len(), of, activation, inputs, rows, false, buffers, out));
+    });
 }
 
-/// ρ(u).
-fn activate(activation: Activation, u: f32) -> f32 {
-    match activation {
-        Activation::Relu => u.max(0.0),
-        Activation::Silu => u / (1.0 + (-u).exp()),
-        Activation::Tanh => u.tanh(),
-        Activation::Erf => libm::erff(u),
+/// [`forward`] for parameters kept anywhere, one chunk of rows after the other.
+pub(super) fn forward_layers<'a>(
+    layers: usize,
+    of: impl Fn(usize) -> LayerRef<'a>,
+    activation: Activation,
+    inputs: &[f32],
+    rows: usize,
+    parallel: bool,
+    buffers: &mut Buffers,
+    out: &mut [f32],
+) {
+    let Some(last) = layers.checked_sub(1) else { return };
+    let (fan_in, fan_out) = (of(0).scaling.fan_in, of(last).scaling.fan_out);
+    assert!(inputs.len() == rows * fan_in && out.len() == rows * fan_out, "rows × inputs and rows × outputs");
+    let [mut here, mut next] = buffers.values.each_mut();
+    for (inputs, out) in inputs.chunks(ROWS * fan_in).zip(out.chunks_mut(ROWS * fan_out)) {
+        let rows = inputs.len() / fan_in;
+        let mut x = view(inputs, rows, fan_in, fan_in);
+        for l in 0..last {
+            let layer = of(l);
+            let n = layer.scaling.fan_out;
+            next.resize(next.len().max(rows * stride(n)), 0.0);
+            hidden(layer, activation, x, view_mut(next, rows, n, stride(n)), None, parallel);
+            std::mem::swap(&mut here, &mut next);
+            x = view(here, rows, n, stride(n));
+        }
+        readout(of(last), x, out, &mut buffers.readout, parallel);
     }
 }

@@ -8,6 +8,9 @@ mod batch;
 mod engine;
 mod field;
 mod forward;
+#[cfg(feature = "flex")]
+mod fused;
+mod kernels;
 mod optimizer;
 mod spec;
 mod task;
@@ -19,6 +22,8 @@ pub use batch::{Batch, BatchSource};
 pub use engine::{Engine, Parameters, Snapshot, StepReport};
 pub use field::{MlpField, NetworkForm};
 pub use forward::{Scratch, forward};
+#[cfg(feature = "flex")]
+pub use fused::FusedEngine;
 pub use optimizer::{Optimizer, RateSchedule, StepRule};
 pub use spec::{NoiseDraws, TrainingSpec};
 pub use task::{Examples, Task};
