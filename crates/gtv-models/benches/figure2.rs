@@ -10,7 +10,7 @@ use gtv_theory::dynamics::{Lookup, LookupGrid};
 use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::{Features, LossWeight, PointCloud, Prediction, Schedule, TimeGrid};
+use gtv_theory::{Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, TimeGrid};
 use rand_distr::{Distribution, StandardNormal};
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -55,6 +55,7 @@ fn trainer(t_min: f64, samples: usize) -> (LinearTrainer, Separable) {
         samples,
         draws: 1,
         target_mix: 0.0,
+        preconditioning: Preconditioning::None,
     };
     let cloud = PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap();
     let sampler = DsmSampler::new(cloud, Schedule::paper(t_min).unwrap());

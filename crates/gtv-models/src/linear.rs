@@ -103,6 +103,7 @@ impl LinearTrainer {
     pub fn field(&self, weights: Vec<f64>) -> LinearField {
         let spec = &self.spec;
         LinearField::new(self.features.clone(), spec.prediction, *self.sampler.schedule(), weights)
+            .with_preconditioning(spec.preconditioning)
     }
 
     /// Ŵ of one training set, F × D row-major. `member` names it in errors.
@@ -120,7 +121,7 @@ impl LinearTrainer {
         weights
     }
 
-    /// The labels √(w/P) y, P × D.
+    /// The labels √(w/P) (y − skip x), P × D.
     fn labels(&self, triples: &Triples) -> Vec<f64> {
         let (dim, schedule, mix) =
             (self.sampler.cloud().dim(), self.sampler.schedule(), self.spec.target_mix);
@@ -128,7 +129,7 @@ impl LinearTrainer {
         let rows = labels.chunks_exact_mut(dim).zip(triples.x.chunks_exact(dim));
         for (((y, x), x0), &t) in rows.zip(triples.x0.chunks_exact(dim)).zip(&triples.t) {
             let scale = self.row_scale(t, triples.len());
-            let (c, d) = self.spec.prediction.target_coefficients(schedule, t);
+            let (c, d) = self.spec.label_coefficients(schedule, t);
             // y is affine in x0, so mixing targets is mixing x0 with its posterior mean.
             if let Some(truth) = self.truth.as_deref().filter(|_| mix > 0.0) {
                 truth.denoiser_into(x, t, y);

@@ -7,7 +7,7 @@ use gtv_theory::dynamics::{Form, Integrator, PfOde, Sampling, unobserved};
 use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::rng::Streams;
-use gtv_theory::{Features, LossWeight, PointCloud, Prediction, Schedule, TimeGrid};
+use gtv_theory::{Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, TimeGrid};
 use ndarray::Array1;
 use ndarray_npy::NpzReader;
 use std::fs::File;
@@ -121,6 +121,7 @@ fn trainer() -> LinearTrainer {
         samples: 256,
         draws: 1,
         target_mix: 0.0,
+        preconditioning: Preconditioning::None,
     };
     let cloud = PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap();
     LinearTrainer::new(spec, DsmSampler::new(cloud, Schedule::paper(0.01).unwrap()), None).unwrap()

@@ -4,7 +4,7 @@ use gtv_models::{DsmSampler, EnsembleOptions, Error, LinearEnsemble, LinearTrain
 use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::rng::Streams;
-use gtv_theory::{Features, LossWeight, PointCloud, Prediction, Schedule, ScoreField};
+use gtv_theory::{Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, ScoreField};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -68,6 +68,7 @@ fn paper(features: Features, samples: usize) -> LinearSpec {
         samples,
         draws: 1,
         target_mix: 0.0,
+        preconditioning: Preconditioning::None,
     }
 }
 

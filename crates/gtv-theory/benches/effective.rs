@@ -9,7 +9,7 @@ use gtv_theory::estimator::{Closure, FieldLaw, LinearLaw, LinearSpec, LinearStat
 use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::{Features, LossWeight, PointCloud, Prediction, Schedule};
+use gtv_theory::{Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule};
 use rayon::prelude::*;
 
 fn law() -> LinearLaw {
@@ -25,6 +25,7 @@ fn law() -> LinearLaw {
         samples: 1024,
         draws: 1,
         target_mix: 0.0,
+        preconditioning: Preconditioning::None,
     };
     let statistics =
         LinearStatistics::new(&spec, &schedule, &cloud, &QuadratureSpec::default(), Streams::new(1)).unwrap();

@@ -6,7 +6,7 @@ use gtv_theory::estimator::{Closure, LinearSpec, LinearStatistics};
 use gtv_theory::features::{AxisBasis, Features, Separable};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::Streams;
-use gtv_theory::{LossWeight, PointCloud, Prediction, Schedule};
+use gtv_theory::{LossWeight, PointCloud, Preconditioning, Prediction, Schedule};
 use std::hint::black_box;
 
 fn solve(cloud: &PointCloud, (x, t, samples): (usize, usize, usize), quadrature: &QuadratureSpec) -> usize {
@@ -21,6 +21,7 @@ fn solve(cloud: &PointCloud, (x, t, samples): (usize, usize, usize), quadrature:
         samples,
         draws: 1,
         target_mix: 0.0,
+        preconditioning: Preconditioning::None,
     };
     let statistics = LinearStatistics::new(&spec, &schedule, cloud, quadrature, Streams::new(0)).unwrap();
     black_box(statistics.law(Closure::FiniteP).unwrap());

@@ -9,7 +9,8 @@ use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::{
-    ExactScore, Features, LossWeight, PointCloud, Prediction, Schedule, ScheduleKind, ScoreField, TimeGrid,
+    ExactScore, Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, ScheduleKind,
+    ScoreField, TimeGrid,
 };
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ fn law(cloud: &PointCloud, axis: usize, prediction: Prediction, closure: Closure
         samples: 128,
         draws: 1,
         target_mix: 0.0,
+        preconditioning: Preconditioning::None,
     };
     let quadrature = QuadratureSpec { times: 30, noise_spacing: 0.3, ..QuadratureSpec::default() };
     let streams = Streams::new(1);

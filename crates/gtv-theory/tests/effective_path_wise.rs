@@ -10,7 +10,8 @@ use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::{
-    ExactScore, Features, LossWeight, PointCloud, Prediction, Schedule, ScheduleKind, ScoreField, TimeGrid,
+    ExactScore, Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, ScheduleKind,
+    ScoreField, TimeGrid,
 };
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ fn law(dim: usize, axis: usize, samples: usize, closure: Closure) -> LinearLaw {
         samples,
         draws: 1,
         target_mix: 0.0,
+        preconditioning: Preconditioning::None,
     };
     let quadrature = QuadratureSpec { times: 40, noise_spacing: 0.2, ..QuadratureSpec::default() };
     let streams = Streams::new(1);

@@ -10,7 +10,7 @@ use gtv_theory::dynamics::{Integrator, Sampling};
 use gtv_theory::estimator::LinearSpec;
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::Streams;
-use gtv_theory::{Error, PointCloud, Schedule};
+use gtv_theory::{Error, PointCloud, Preconditioning, Schedule};
 
 /// A config made into validated objects.
 #[derive(Debug, Clone)]
@@ -101,6 +101,7 @@ impl Loaded {
             samples: config.model.triples(),
             draws: config.model.draws,
             target_mix: config.model.target.mix(),
+            preconditioning: Preconditioning::None,
         };
         spec.validate().map_err(|e| self.refused("model", e))?;
         let sampling = config.sampling.integration();

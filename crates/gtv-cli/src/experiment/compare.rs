@@ -212,7 +212,8 @@ fn levels(
     let members: Vec<&[f64]> = ensemble.members().collect();
     if members.len() > 1 {
         let features = Arc::new(problem.spec.features.clone());
-        let own = EmpiricalLinear::new(features, problem.spec.prediction, problem.schedule, &members)?;
+        let own = EmpiricalLinear::new(features, problem.spec.prediction, problem.schedule, &members)?
+            .with_preconditioning(problem.spec.preconditioning);
         let (models, paths) = (config.theory.models, config.theory.paths);
         levels.push(sampler.models(Level::GaussianEmpirical, models, paths, |_, rng| own.sample_field(rng))?);
     }

@@ -18,7 +18,7 @@ use gtv_theory::compare::Axis;
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::{AxisBasis, Separable};
-use gtv_theory::{Features, LossWeight, Prediction};
+use gtv_theory::{Features, LossWeight, Preconditioning, Prediction};
 use serde::{Deserialize, Serialize};
 
 /// How faithful a figure is to the paper's code.
@@ -45,6 +45,7 @@ fn paper_spec(features: Separable, samples: usize) -> LinearSpec {
         samples,
         draws: 1,
         target_mix: 0.0,
+        preconditioning: Preconditioning::None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::{AxisBasis, Features, Separable};
-use gtv_theory::{LossWeight, PointCloud, Prediction, Schedule};
+use gtv_theory::{LossWeight, PointCloud, Preconditioning, Prediction, Schedule};
 
 /// The models of `samples` triples, `draws` of them to a data point, trained on the given mix of targets.
 pub fn figure2(samples: usize, draws: usize, target_mix: f64) -> (LinearSpec, Schedule, PointCloud) {
@@ -17,6 +17,7 @@ pub fn figure2(samples: usize, draws: usize, target_mix: f64) -> (LinearSpec, Sc
         samples,
         draws,
         target_mix,
+        preconditioning: Preconditioning::None,
     };
     (spec, schedule, PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap())
 }

@@ -6,7 +6,7 @@ use super::{At, Estimator, FieldLaw, LinearField, PathCov, Response};
 use crate::error::{Error, Result, check_len};
 use crate::features::Features;
 use crate::linalg::{gemm_nn, gemm_nt};
-use crate::prediction::Prediction;
+use crate::prediction::{Preconditioning, Prediction};
 use crate::rng::ChaCha8Rng;
 use crate::schedule::Schedule;
 use crate::score::ScoreField;
@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 pub struct EmpiricalLinear {
     features: Arc<Features>,
     prediction: Prediction,
+    preconditioning: Preconditioning,
     schedule: Schedule,
     mean: Vec<f64>,
     /// R_i, column n of which is (W_n − W̄)_i/√(N − 1): D × F × N, so that Cov[W_i, W_j] = R_i R_jᵀ.
@@ -61,7 +62,14 @@ impl EmpiricalLinear {
                 root.extend(members.iter().map(|member| scale * (member.as_ref()[w] - mean[w])));
             }
         }
-        Ok(Self { features, prediction, schedule, mean, root, factor: OnceLock::new() })
+        let preconditioning = Preconditioning::None;
+        Ok(Self { features, prediction, preconditioning, schedule, mean, root, factor: OnceLock::new() })
+    }
+
+    /// The members predict y = skip_t x + Wᵀφ.
+    pub fn with_preconditioning(mut self, preconditioning: Preconditioning) -> Self {
+        self.preconditioning = preconditioning;
+        self
     }
 
     /// W̄, F × D.
@@ -110,6 +118,7 @@ impl EmpiricalLinear {
 
     fn field(&self, weights: Vec<f64>) -> LinearField {
         LinearField::new(self.features.clone(), self.prediction, self.schedule, weights)
+            .with_preconditioning(self.preconditioning)
     }
 }
 

@@ -4,12 +4,16 @@
 //! one for t; [`Separable`] keeps the factors, so that integrals and tables never need the dense (points × F) matrix.
 
 mod axis;
+mod mapped;
 mod random_fourier;
 mod separable;
 
 pub use axis::AxisBasis;
+pub use mapped::FeatureMap;
 pub use random_fourier::RandomFourier;
 pub use separable::Separable;
+
+use std::sync::Arc;
 
 /// A feature map over (x, t).
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +22,8 @@ pub enum Features {
     Separable(Separable),
     /// √(2/F) cos(ω·x + ν τ(t) + b).
     RandomFourier(RandomFourier),
+    /// A map given from outside.
+    Mapped(Arc<dyn FeatureMap>),
 }
 
 impl Features {
@@ -26,6 +32,7 @@ impl Features {
         match self {
             Self::Separable(f) => f.len(),
             Self::RandomFourier(f) => f.len(),
+            Self::Mapped(f) => f.len(),
         }
     }
 
@@ -39,6 +46,7 @@ impl Features {
         match self {
             Self::Separable(f) => f.dim(),
             Self::RandomFourier(f) => f.dim(),
+            Self::Mapped(f) => f.dim(),
         }
     }
 
@@ -50,6 +58,7 @@ impl Features {
         match self {
             Self::Separable(f) => f.fill(x, t, out),
             Self::RandomFourier(f) => f.fill(x, t, out),
+            Self::Mapped(f) => f.fill(x, t, out),
         }
     }
 
@@ -61,6 +70,10 @@ impl Features {
         match self {
             Self::Separable(f) => f.apply(weights, outputs, x, t, out),
             Self::RandomFourier(f) => f.apply(weights, outputs, x, t, out),
+            Self::Mapped(f) => {
+                let fill = |x: &[f64], t: &[f64], out: &mut [f64]| f.fill(x, t, out);
+                mapped::apply_rows((f.len(), f.dim()), fill, weights, outputs, x, t, out);
+            }
         }
     }
 }

@@ -91,14 +91,8 @@ impl RandomFourier {
 
     /// y = Wφ at one time. See [`super::Features::apply`].
     pub fn apply(&self, weights: &[f64], outputs: usize, x: &[f64], t: f64, out: &mut [f64]) {
-        const BLOCK: usize = 256;
-        let len = self.len();
-        let mut phi = vec![0.0; BLOCK.min(x.len() / self.dim).max(1) * len];
-        for (x, o) in x.chunks(BLOCK * self.dim).zip(out.chunks_mut(BLOCK * outputs)) {
-            let n = x.len() / self.dim;
-            self.fill(x, &vec![t; n], &mut phi[..n * len]);
-            crate::linalg::gemm_nn(n, outputs, len, &phi[..n * len], weights, o);
-        }
+        let fill = |x: &[f64], t: &[f64], out: &mut [f64]| self.fill(x, t, out);
+        super::mapped::apply_rows((self.len(), self.dim), fill, weights, outputs, x, t, out);
     }
 }
 

@@ -1,7 +1,7 @@
-//! The score field of one linear model: ŝ = a_t Wᵀφ(x, t) + b_t x.
+//! The score field of one linear model: ŝ = a_t (skip_t x + Wᵀφ(x, t)) + b_t x.
 
 use crate::features::Features;
-use crate::prediction::Prediction;
+use crate::prediction::{Preconditioning, Prediction};
 use crate::schedule::Schedule;
 use crate::score::ScoreField;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub struct LinearField {
     features: Arc<Features>,
     prediction: Prediction,
+    preconditioning: Preconditioning,
     schedule: Schedule,
     /// F × D.
     weights: Vec<f64>,
@@ -32,7 +33,14 @@ impl LinearField {
         weights: Vec<f64>,
     ) -> Self {
         assert_eq!(weights.len(), features.len() * features.dim(), "weights must be F x D");
-        Self { features, prediction, schedule, weights, base: None }
+        let preconditioning = Preconditioning::None;
+        Self { features, prediction, preconditioning, schedule, weights, base: None }
+    }
+
+    /// y = skip_t x + Wᵀφ. A field around a base has no skip of its own.
+    pub fn with_preconditioning(mut self, preconditioning: Preconditioning) -> Self {
+        self.preconditioning = preconditioning;
+        self
     }
 
     /// ŝ = base + a Wᵀφ: W holds deviations from a field that is not itself linear.
@@ -46,9 +54,13 @@ impl LinearField {
         &self.weights
     }
 
-    /// y(x, t) = Wᵀφ, the raw prediction (without a base). `x`, `out`: n × D.
+    /// y(x, t) = skip_t x + Wᵀφ, the raw prediction; around a base Wᵀφ, its deviation. `x`, `out`: n × D.
     pub fn prediction_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.features.apply(&self.weights, self.features.dim(), x, t, out);
+        let (skip, _) = self.preconditioning.output_coefficients(self.prediction, &self.schedule, t);
+        if skip != 0.0 && self.base.is_none() {
+            out.iter_mut().zip(x).for_each(|(o, x)| *o += skip * x);
+        }
     }
 }
 

@@ -40,10 +40,7 @@ pub(super) fn solve(statistics: &LinearStatistics) -> Result<FiniteP> {
             advice: "use the closure leading in this dimension",
         });
     }
-    let (system, leverage) = leverage(statistics)?;
-    let damped: Vec<f64> = statistics.weight.iter().zip(&leverage).map(|(w, d)| w / (1.0 + d)).collect();
-    let moment = statistics.design.project(&statistics.weighted_target(|q| damped[q]), dim);
-    let mean = system.solve(&moment);
+    let (system, damped, mean) = damped_mean(statistics)?;
     let residual = statistics.residual(&mean);
     let influence: Vec<f64> = residual.iter().enumerate().map(|(k, r)| damped[k / dim] * r).collect();
     let shared = SharedPoints::new(statistics, &influence, &mean)?;
@@ -55,6 +52,20 @@ pub(super) fn solve(statistics: &LinearStatistics) -> Result<FiniteP> {
         }
     }
     Ok(FiniteP { system, mean, blocks })
+}
+
+/// W̄.
+pub(super) fn mean(statistics: &LinearStatistics) -> Result<Vec<f64>> {
+    Ok(damped_mean(statistics)?.2)
+}
+
+/// A_δ + γ, w/(1 + δ) on the nodes, and W̄.
+fn damped_mean(statistics: &LinearStatistics) -> Result<(RidgeSystem, Vec<f64>, Vec<f64>)> {
+    let (system, leverage) = leverage(statistics)?;
+    let damped: Vec<f64> = statistics.weight.iter().zip(&leverage).map(|(w, d)| w / (1.0 + d)).collect();
+    let moment = statistics.design.project(&statistics.weighted_target(|q| damped[q]), statistics.dim());
+    let mean = system.solve(&moment);
+    Ok((system, damped, mean))
 }
 
 /// δ on the nodes and the system A_δ + γ that belongs to it.

@@ -256,7 +256,8 @@ impl LinearLaw {
 
     /// The field of given weights, in this law's convention (added to the exact score for the paper's closure).
     pub fn field(&self, weights: Vec<f64>) -> LinearField {
-        let field = LinearField::new(self.features.clone(), self.spec.prediction, self.schedule, weights);
+        let field = LinearField::new(self.features.clone(), self.spec.prediction, self.schedule, weights)
+            .with_preconditioning(self.spec.preconditioning);
         match &self.base {
             None => field,
             Some(base) => field.with_base(base.clone()),
@@ -275,8 +276,9 @@ impl LinearLaw {
             let phi = self.fill(x, t);
             let mut mean = vec![0.0; x.len()];
             gemm_nn(t.len(), dim, self.features.len(), &phi, &self.mean, &mut mean);
-            if let Some(base) = &self.base {
-                self.add_base(base.as_ref(), x, t, &mut mean);
+            match &self.base {
+                Some(base) => self.add_base(base.as_ref(), x, t, &mut mean),
+                None => self.add_skip(x, t, &mut mean),
             }
             moments.mean.extend(mean);
             moments.variance.extend(self.variance(&phi, t.len()));
@@ -293,6 +295,17 @@ impl LinearLaw {
             let (on_x0, on_x) = self.spec.prediction.target_coefficients(&self.schedule, t);
             for ((m, c), x) in mean.iter_mut().zip(clean).zip(x) {
                 *m += on_x0 * c + on_x * x;
+            }
+        }
+    }
+
+    /// The part of y that is not learned, skip_t x.
+    fn add_skip(&self, x: &[f64], t: &[f64], mean: &mut [f64]) {
+        let dim = self.dim();
+        for ((x, &t), mean) in x.chunks_exact(dim).zip(t).zip(mean.chunks_exact_mut(dim)) {
+            let skip = self.spec.skip(&self.schedule, t);
+            if skip != 0.0 {
+                mean.iter_mut().zip(x).for_each(|(m, x)| *m += skip * x);
             }
         }
     }

@@ -4,6 +4,7 @@
 
 mod dense;
 mod design;
+mod effective_ridge;
 mod field;
 mod finite_p;
 mod fixed_point;
@@ -18,6 +19,7 @@ mod spec;
 mod statistics;
 mod tensor;
 
+pub use effective_ridge::EffectiveRidge;
 pub use field::LinearField;
 pub use law::{LinearLaw, PredictionMoments};
 pub use sources::VarianceSources;

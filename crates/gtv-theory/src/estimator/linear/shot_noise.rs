@@ -91,7 +91,7 @@ impl ShotNoise {
             }
             let factor = linalg::cholesky_semidefinite(&local, dim);
             let noise: Vec<f64> = StandardNormal.sample_iter(&mut *rng).take(dim).collect();
-            let (on_x0, on_x) = self.spec.prediction.target_coefficients(&self.schedule, t);
+            let (on_x0, on_x) = self.spec.label_coefficients(&self.schedule, t);
             for i in 0..dim {
                 let label = on_x0 * ((1.0 - mix) * x0[i] + mix * clean[i]) + on_x * x[i];
                 let eta: f64 = (0..=i).map(|j| factor[i * dim + j] * noise[j]).sum();

@@ -1,14 +1,14 @@
-//! A linear-in-features score model: y(x, t) = Wᵀφ(x, t), fitted by ridge regression on P training triples.
+//! A linear-in-features score model: y(x, t) = skip_t x + Wᵀφ(x, t), fitted by ridge regression on P training triples.
 
 use crate::error::{Error, Result};
 use crate::features::Features;
-use crate::prediction::{LossWeight, Prediction};
+use crate::prediction::{LossWeight, Preconditioning, Prediction};
 use crate::schedule::Schedule;
 
 /// Everything but the data that defines a trained linear model's law.
 ///
-/// Objective: (1/P) Σ_n w_n/2 |y_n − Wᵀφ_n|² + (γ/2)|W|², w_t = λ_t a_t²; so Ŵ = (Â + γI)⁻¹ b̂ with
-/// Â = (1/P) Σ w φφᵀ, b̂ = (1/P) Σ w φ yᵀ (Prop. 5.1).
+/// Objective: (1/P) Σ_n w_n/2 |y_n − skip_n x_n − Wᵀφ_n|² + (γ/2)|W|², w_t = λ_t a_t²; so Ŵ = (Â + γI)⁻¹ b̂ with
+/// Â = (1/P) Σ w φφᵀ, b̂ = (1/P) Σ w φ (y − skip x)ᵀ (Prop. 5.1; skip = 0 there).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearSpec {
     /// φ.
@@ -25,6 +25,9 @@ pub struct LinearSpec {
     pub draws: usize,
     /// η: the label is (1 − η)·(target of x0) + η·(its conditional mean): 0 is DSM (J1), 1 trains on the true score (J0).
     pub target_mix: f64,
+    /// skip_t, the part of y that is not learned: labels lose skip_t x and predictions get it back. A network's out_t belongs
+    /// into its features.
+    pub preconditioning: Preconditioning,
 }
 
 impl LinearSpec {
@@ -54,12 +57,24 @@ impl LinearSpec {
             "model.target",
             self.target_mix,
             "between 0 (proxy) and 1 (true score)",
-        )
+        )?;
+        self.preconditioning.validate()
     }
 
     /// κ = F/P, features per sample.
     pub fn load(&self) -> f64 {
         self.features.len() as f64 / self.samples as f64
+    }
+
+    /// (c_t, d_t) in c_t x0 + d_t x = y − skip_t x, what Wᵀφ is fitted to.
+    pub fn label_coefficients(&self, schedule: &Schedule, t: f64) -> (f64, f64) {
+        let (on_x0, on_x) = self.prediction.target_coefficients(schedule, t);
+        (on_x0, on_x - self.skip(schedule, t))
+    }
+
+    /// skip_t.
+    pub fn skip(&self, schedule: &Schedule, t: f64) -> f64 {
+        self.preconditioning.output_coefficients(self.prediction, schedule, t).0
     }
 
     /// w_t, the weight of y's squared error.

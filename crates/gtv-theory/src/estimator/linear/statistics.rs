@@ -53,7 +53,7 @@ pub struct LinearStatistics {
     pub(super) design: Arc<dyn Design>,
     /// w_q.
     pub(super) weight: Vec<f64>,
-    /// y_q, Q × D.
+    /// y_q − skip_q x_q, Q × D.
     pub(super) target: Vec<f64>,
 }
 
@@ -139,14 +139,14 @@ impl LinearStatistics {
         self.nodes.mass.iter().enumerate().map(|(q, rho)| rho * f(q)).collect()
     }
 
-    /// ρ_q f(q) y_q, Q × D.
+    /// ρ_q f(q) (y_q − skip_q x_q), Q × D.
     pub(super) fn weighted_target(&self, f: impl Fn(usize) -> f64) -> Vec<f64> {
         let dim = self.dim();
         let mass = self.weighted(f);
         self.target.iter().enumerate().map(|(i, y)| mass[i / dim] * y).collect()
     }
 
-    /// r_q = y_q − Wᵀφ_q, Q × D.
+    /// r_q = y_q − skip_q x_q − Wᵀφ_q, Q × D.
     pub(super) fn residual(&self, weights: &[f64]) -> Vec<f64> {
         let mut residual = self.design.apply(weights, self.dim());
         residual.iter_mut().zip(&self.target).for_each(|(r, y)| *r = y - *r);
@@ -163,15 +163,14 @@ impl LinearStatistics {
             .zip(mean)
             .enumerate()
             .map(|(i, (x0, m))| {
-                let (on_x0, _) =
-                    self.spec.prediction.target_coefficients(&self.schedule, self.nodes.t[i / dim]);
+                let (on_x0, _) = self.spec.label_coefficients(&self.schedule, self.nodes.t[i / dim]);
                 mix * on_x0 * (x0 - m)
             })
             .collect()
     }
 }
 
-/// y_q = c_t x0 + d_t x, with (1 − η) x0 + η m(x, t) in the place of x0, Q × D.
+/// y_q − skip_q x_q = c_t x0 + (d_t − skip_t) x, with (1 − η) x0 + η m(x, t) in the place of x0, Q × D.
 fn labels(
     spec: &LinearSpec,
     schedule: &Schedule,
@@ -187,7 +186,7 @@ fn labels(
     }
     let dim = nodes.dim();
     for (q, y) in target.chunks_exact_mut(dim).enumerate() {
-        let (on_x0, on_x) = spec.prediction.target_coefficients(schedule, nodes.t[q]);
+        let (on_x0, on_x) = spec.label_coefficients(schedule, nodes.t[q]);
         for (y, x) in y.iter_mut().zip(&nodes.x[q * dim..]) {
             *y = on_x0 * *y + on_x * x;
         }

@@ -1,0 +1,54 @@
+//! A feature map φ(x, t) given from outside: the tangent features of a network, or anything else a user computes.
+
+use std::fmt::Debug;
+
+/// φ: (x, t) ↦ R^F, evaluated row by row.
+///
+/// The methods must be pure: the same point gives the same features, on every thread.
+pub trait FeatureMap: Debug + Send + Sync {
+    /// F, the number of features; at least 1.
+    fn len(&self) -> usize;
+
+    /// Always false: a map without features has no use.
+    fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// D, the dimension of x.
+    fn dim(&self) -> usize;
+
+    /// φ(x_i, t_i) for each row i.
+    ///
+    /// # Shapes
+    /// `x`: n × D; `t`: n; `out`: n × F, all row-major.
+    fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]);
+}
+
+/// Two maps are equal when they are the same object: nothing else is known of them.
+impl PartialEq for dyn FeatureMap {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(self, other)
+    }
+}
+
+/// y(x_i, t) = W φ(x_i, t) at one time by the rows of φ, for maps without structure.
+///
+/// # Shapes
+/// `weights`: F × K; `x`: n × D; `out`: n × K; `fill` as [`FeatureMap::fill`].
+pub(super) fn apply_rows(
+    (len, dim): (usize, usize),
+    fill: impl Fn(&[f64], &[f64], &mut [f64]),
+    weights: &[f64],
+    outputs: usize,
+    x: &[f64],
+    t: f64,
+    out: &mut [f64],
+) {
+    const BLOCK: usize = 256;
+    let mut phi = vec![0.0; BLOCK.min(x.len() / dim).max(1) * len];
+    for (x, o) in x.chunks(BLOCK * dim).zip(out.chunks_mut(BLOCK * outputs)) {
+        let n = x.len() / dim;
+        fill(x, &vec![t; n], &mut phi[..n * len]);
+        crate::linalg::gemm_nn(n, outputs, len, &phi[..n * len], weights, o);
+    }
+}

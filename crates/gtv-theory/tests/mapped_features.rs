@@ -1,0 +1,208 @@
+//! Features given from outside, the part of a prediction that is not learned, and the ridge that stands for a mean.
+
+use gtv_theory::estimator::{Closure, Estimator, LinearSpec, LinearStatistics};
+use gtv_theory::features::{AxisBasis, FeatureMap, Features, Separable};
+use gtv_theory::quadrature::QuadratureSpec;
+use gtv_theory::rng::{Purpose, Streams};
+use gtv_theory::training::DsmSampler;
+use gtv_theory::{LossWeight, PointCloud, Preconditioning, Prediction, Schedule, ScoreField};
+use std::sync::Arc;
+
+const EDM: Preconditioning = Preconditioning::Edm { data_std: 0.8 };
+
+fn schedule() -> Schedule {
+    Schedule::paper(0.05).unwrap()
+}
+
+fn cloud() -> PointCloud {
+    PointCloud::new(vec![-1.0, 0.2, 1.0], 1).unwrap()
+}
+
+fn spec(features: Features, prediction: Prediction, preconditioning: Preconditioning) -> LinearSpec {
+    LinearSpec {
+        features,
+        prediction,
+        weight: LossWeight::NoiseVar,
+        ridge: 1e-2,
+        samples: 400,
+        draws: 1,
+        target_mix: 0.0,
+        preconditioning,
+    }
+}
+
+fn statistics(spec: &LinearSpec) -> LinearStatistics {
+    let quadrature = QuadratureSpec { times: 40, noise_spacing: 0.2, ..Default::default() };
+    LinearStatistics::new(spec, &schedule(), &cloud(), &quadrature, Streams::new(1)).unwrap()
+}
+
+fn probes() -> (Vec<f64>, Vec<f64>) {
+    let mut rng = Streams::new(4).stream(Purpose::Probe, 0, 0);
+    let triples = DsmSampler::new(cloud(), schedule()).draw_from(&mut rng, 40);
+    (triples.x, triples.t)
+}
+
+fn gaussian() -> Separable {
+    let axis = |lo, len| AxisBasis::Gaussian { lo, hi: 1.5, len };
+    Separable::uniform(1, axis(-1.5, 6), axis(0.05, 4)).unwrap()
+}
+
+/// The same map behind the trait.
+#[derive(Debug)]
+struct Opaque(Separable);
+
+impl FeatureMap for Opaque {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+    fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        self.0.fill(x, t, out);
+    }
+}
+
+/// skip_t x, then tanh(x − c) for a few c: a span that holds the part that preconditioning takes out.
+#[derive(Debug)]
+struct WithSkip(Prediction);
+
+impl FeatureMap for WithSkip {
+    fn len(&self) -> usize {
+        5
+    }
+    fn dim(&self) -> usize {
+        1
+    }
+    fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        for ((x, t), row) in x.iter().zip(t).zip(out.chunks_exact_mut(5)) {
+            row[0] = EDM.output_coefficients(self.0, &schedule(), *t).0 * x;
+            for (k, v) in row[1..].iter_mut().enumerate() {
+                *v = (x - 0.5 * (k as f64 - 1.5)).tanh() * (1.0 + k as f64 * t);
+            }
+        }
+    }
+}
+
+fn close(a: &[f64], b: &[f64], tolerance: f64, what: &str) {
+    let scale = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(b) {
+        assert!((a - b).abs() <= tolerance * scale, "{what}: {a} {b} at scale {scale}");
+    }
+}
+
+#[test]
+fn identities_a_map_from_outside_is_the_same_model() {
+    let mapped: Arc<dyn FeatureMap> = Arc::new(Opaque(gaussian()));
+    let inside = spec(Features::Separable(gaussian()), Prediction::Denoiser, Preconditioning::None);
+    let outside = spec(Features::Mapped(mapped.clone()), Prediction::Denoiser, Preconditioning::None);
+    assert_eq!(outside, LinearSpec { features: Features::Mapped(mapped), ..inside.clone() });
+    let other: Arc<dyn FeatureMap> = Arc::new(Opaque(gaussian()));
+    assert_ne!(outside.features, Features::Mapped(other));
+
+    let (x, t) = probes();
+    for closure in Closure::ALL {
+        let [a, b] = [&outside, &inside].map(|spec| statistics(spec).law(closure).unwrap());
+        let (got, want) = (a.prediction_moments(&x, &t), b.prediction_moments(&x, &t));
+        // Sum factorisation against dense products: rounding, times the condition of A + γ (1e4) or of the kept part of A.
+        let tolerance = if closure == Closure::Paper { 1e-5 } else { 1e-9 };
+        close(&got.mean, &want.mean, tolerance, "mean");
+        close(&got.variance, &want.variance, tolerance, "variance");
+    }
+    let [a, b] = [&outside, &inside].map(|spec| statistics(spec).law(Closure::FiniteP).unwrap());
+    let [mut got, mut want] = [vec![0.0; 700], vec![0.0; 700]];
+    let line: Vec<f64> = (0..700).map(|i| -1.75 + 0.005 * i as f64).collect();
+    a.mean_score().score_into(&line, 0.3, &mut got);
+    b.mean_score().score_into(&line, 0.3, &mut want);
+    close(&got, &want, 1e-9, "score over more than one block of rows");
+}
+
+#[test]
+fn identities_without_ridge_a_skip_that_features_span_changes_nothing() {
+    // argmin over W of E w|y − skip x − Wᵀφ|² is that of E w|y − Wᵀφ|² less the unit weight on the feature skip x: the
+    // prediction's law is the same, whichever of the two carries skip x.
+    let (x, t) = probes();
+    for prediction in [Prediction::Denoiser, Prediction::Noise, Prediction::Velocity] {
+        for closure in [Closure::Leading, Closure::FiniteP, Closure::ShotNoise] {
+            let laws = [EDM, Preconditioning::None].map(|preconditioning| {
+                let features = Features::Mapped(Arc::new(WithSkip(prediction)));
+                let spec = LinearSpec { ridge: 0.0, ..spec(features, prediction, preconditioning) };
+                statistics(&spec).law(closure).unwrap()
+            });
+            let [with, without] = laws.each_ref().map(|law| law.prediction_moments(&x, &t));
+            // Rounding times the condition of A, below 1e6 here; the fixed points stop at 1e-10.
+            close(&with.mean, &without.mean, 1e-8, "mean");
+            close(&with.variance, &without.variance, 1e-8, "variance");
+            let shift = laws[1].mean_weights()[0] - laws[0].mean_weights()[0];
+            assert!((shift - 1.0).abs() < 1e-8, "{prediction:?} {closure:?}: {shift}");
+
+            let rng = || Streams::new(9).stream(Purpose::TheoryModel, 0, 0);
+            let [drawn, want] = laws.each_ref().map(|law| {
+                let field = law.field(law.sample_weights(&mut rng()));
+                let mut values = [vec![0.0; 40], vec![0.0; 40], vec![0.0; 40]];
+                field.prediction_into(&x, 0.4, &mut values[0]);
+                field.score_into(&x, 0.4, &mut values[1]);
+                field.denoiser_into(&x, 0.4, &mut values[2]);
+                values.concat()
+            });
+            // The draws share their noise, but their factors see A through rounding.
+            close(&drawn, &want, 1e-6, "drawn field");
+        }
+    }
+}
+
+#[test]
+fn identities_the_field_predicts_what_the_law_says() {
+    let features = Features::Separable(gaussian());
+    for prediction in [Prediction::Score, Prediction::Denoiser, Prediction::Noise, Prediction::Velocity] {
+        let law = statistics(&spec(features.clone(), prediction, EDM)).law(Closure::Leading).unwrap();
+        let (x, _) = probes();
+        let t = 0.3;
+        let mean = law.prediction_moments(&x, &vec![t; x.len()]).mean;
+        let (mut score, mut clean) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        law.mean_score().score_into(&x, t, &mut score);
+        law.mean_score().denoiser_into(&x, t, &mut clean);
+        let (a, b) = prediction.score_coefficients(&schedule(), t);
+        let want: Vec<f64> = mean.iter().zip(&x).map(|(y, x)| a * y + b * x).collect();
+        close(&score, &want, 1e-12, "score");
+        // Tweedie: m = (x + σ² s)/α.
+        let (signal, var) = (schedule().signal(t), schedule().noise_var(t));
+        let tweedie: Vec<f64> = want.iter().zip(&x).map(|(s, x)| (x + var * s) / signal).collect();
+        close(&clean, &tweedie, 1e-12, "denoiser");
+    }
+}
+
+#[test]
+fn limits_far_from_the_features_the_skip_remains() {
+    let law = statistics(&spec(Features::Separable(gaussian()), Prediction::Denoiser, EDM))
+        .law(Closure::FiniteP)
+        .unwrap();
+    let (far, t) = (50.0, 0.5);
+    let skip = EDM.output_coefficients(Prediction::Denoiser, &schedule(), t).0;
+    let mut clean = [0.0];
+    law.mean_score().denoiser_into(&[far], t, &mut clean);
+    assert!((clean[0] - skip * far).abs() < 1e-12 * far, "{} {}", clean[0], skip * far);
+}
+
+#[test]
+fn identities_the_ridge_of_a_mean_is_found_again() {
+    let (x, t) = probes();
+    for preconditioning in [EDM, Preconditioning::None] {
+        let features = Features::Separable(gaussian());
+        let statistics = statistics(&spec(features, Prediction::Denoiser, preconditioning));
+        for closure in [Closure::Leading, Closure::FiniteP] {
+            let truth = 0.07;
+            let law = statistics.with_ridge(truth).unwrap().law(closure).unwrap();
+            let mean = law.prediction_moments(&x, &t).mean;
+            let found = statistics.effective_ridge(closure, &x, &t, &mean, (1e-6, 1e3)).unwrap();
+            // Golden section stops at a width of 1e-3 in ln γ.
+            assert!((found.ridge / truth).ln().abs() < 1e-3, "{found:?}");
+            assert!(found.distance < 1e-3 && !found.at_end, "{found:?}");
+            let outside = statistics.effective_ridge(closure, &x, &t, &mean, (1.0, 1e3)).unwrap();
+            assert!(outside.at_end && (outside.ridge - 1.0).abs() < 2e-3, "{outside:?}");
+        }
+        assert!(statistics.effective_ridge(Closure::Leading, &x, &t, &x[1..], (1e-3, 1.0)).is_err());
+        assert!(statistics.effective_ridge(Closure::Leading, &x, &t, &x, (1.0, 1.0)).is_err());
+    }
+}
