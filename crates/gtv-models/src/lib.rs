@@ -8,6 +8,7 @@ pub mod ensemble;
 pub mod error;
 pub mod figures;
 pub mod linear;
+pub mod linearize;
 pub mod mlp;
 
 pub use ensemble::{EnsembleOptions, LinearEnsemble, Members};

@@ -15,6 +15,9 @@ const SCAN: usize = 13;
 /// ln γ is found to this width; the distance is flat to second order there.
 const WIDTH: f64 = 1e-3;
 
+/// γ ↦ W̄.
+type MeanAt<'a> = Box<dyn Fn(f64) -> Result<Vec<f64>> + 'a>;
+
 /// A fitted ridge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EffectiveRidge {
@@ -80,7 +83,7 @@ impl LinearStatistics {
     }
 
     /// γ ↦ W̄.
-    fn mean_by_ridge(&self, closure: Closure) -> Result<Box<dyn Fn(f64) -> Result<Vec<f64>> + '_>> {
+    fn mean_by_ridge(&self, closure: Closure) -> Result<MeanAt<'_>> {
         match closure {
             Closure::FiniteP | Closure::ShotNoise => {
                 Ok(Box::new(|ridge| finite_p::mean(&self.with_ridge(ridge)?)))
