@@ -8,10 +8,10 @@ use super::update::{Arrays, Sums, Update};
 use crate::mlp::kernels::{NARROW, cut, join, product, row, row_mut, view, view_mut};
 use faer::{Accum, MatMut, MatRef};
 
-/// Rows of a block of W.
-const ROWS: usize = 256;
+/// Rows of a block of W at most.
+pub(super) const ROWS: usize = 288;
 /// Columns of W that a block is worked through at a time: with [`ROWS`], half a megabyte for each array.
-const COLUMNS: usize = 512;
+const COLUMNS: usize = 480;
 /// Columns of a block of a bias.
 const BIAS: usize = 1024;
 
@@ -23,6 +23,8 @@ pub(super) struct Backward<'a> {
     pub(super) delta: MatRef<'a, f32>,
     pub(super) update: Update,
     pub(super) tiles: &'a Tiles,
+    /// Rows of a block of W.
+    pub(super) block: usize,
     pub(super) parallel: bool,
 }
 
@@ -34,7 +36,7 @@ impl Backward<'_> {
         arrays: Arrays<'_>,
         below: Option<MatMut<'_, f32>>,
     ) -> Sums {
-        let Some(mid) = cut(x.ncols(), ROWS) else {
+        let Some(mid) = cut(x.ncols(), self.block) else {
             return self.tiles.with(|tile| {
                 if self.delta.ncols() < NARROW {
                     super::narrow::weight_block(self, tile, x, arrays, below)

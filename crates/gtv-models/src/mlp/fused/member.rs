@@ -1,10 +1,10 @@
 //! One member's parameters and optimizer state, in Burn's flex tensors, and one step of it.
 
-use super::backward::Backward;
+use super::backward::{Backward, ROWS};
 use super::tiles::Tiles;
 use super::update::{Arrays, Sums, Update};
 use crate::mlp::engine::Parameters;
-use crate::mlp::kernels::{LayerRef, hidden, readout, stride, view, view_mut};
+use crate::mlp::kernels::{LayerRef, block_size, hidden, readout, stride, view, view_mut};
 use crate::mlp::optimizer::StepRule;
 use crate::mlp::weights::{Layer, Weights};
 use burn::backend::flex::FlexTensor;
@@ -232,6 +232,7 @@ impl Member {
                 delta,
                 update,
                 tiles: job.tiles,
+                block: block_size(fan_in, ROWS),
                 parallel: job.parallel,
             };
             if let (Some((scale, _)), Some(array)) = (bias, &mut layer.bias) {

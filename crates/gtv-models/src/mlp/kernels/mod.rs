@@ -17,8 +17,15 @@ use gtv_theory::linalg::settle_vector_state;
 use gtv_theory::ntk::{Activation, LayerScaling};
 use narrow::dots;
 
-/// Columns of a panel: with 512 rows of W (the depth that faer packs at once) half a megabyte.
-pub(crate) const PANEL: usize = 256;
+/// Columns of a panel: a multiple of the 96 that faer's kernel takes at once with AVX-512 (24 with AVX2), few enough that
+/// 512 rows of W, the depth it packs, fit the second cache level beside as much of X.
+const PANEL: usize = 192;
+
+/// The size of the blocks that `len` columns or rows are cut into: `block`, or halves where that would leave one and a
+/// bit, so that two threads have equal shares.
+pub(crate) fn block_size(len: usize, block: usize) -> usize {
+    if (192..=2 * block).contains(&len) { len.div_ceil(2) } else { block }
+}
 
 /// Width up to which a network's work stays on one thread, and threads share members or rows instead.
 pub(crate) const ONE_THREAD: usize = 512;
@@ -96,7 +103,8 @@ pub(crate) fn hidden(
     let n = layer.scaling.fan_out;
     let weight = view(layer.weight, layer.scaling.fan_in, n, n);
     let bias_scale = layer.scaling.bias.map_or(0.0, |(c, _)| c as f32);
-    let parts = Panels { activation, scale: layer.scaling.weight_scale as f32, bias_scale, x, parallel };
+    let (scale, panel) = (layer.scaling.weight_scale as f32, block_size(n, PANEL));
+    let parts = Panels { activation, scale, bias_scale, x, panel, parallel };
     parts.run(weight, layer.bias, h, slope);
 }
 
@@ -105,6 +113,7 @@ struct Panels<'a> {
     scale: f32,
     bias_scale: f32,
     x: MatRef<'a, f32>,
+    panel: usize,
     parallel: bool,
 }
 
@@ -116,7 +125,7 @@ impl Panels<'_> {
         mut h: MatMut<'_, f32>,
         slope: Option<MatMut<'_, f32>>,
     ) {
-        let Some(mid) = cut(weight.ncols(), PANEL) else {
+        let Some(mid) = cut(weight.ncols(), self.panel) else {
             product(h.as_mut(), Accum::Replace, self.x, weight, self.scale);
             return activate(self.activation, self.bias_scale, bias, h, slope);
         };
