@@ -94,6 +94,28 @@ fn a_full_disk_leaves_the_old_result_and_nothing_else() {
     drop(disk);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_during_training_stops_it_with_its_reason() {
+    let bench = bench();
+    let folder = bench.path("disk");
+    std::fs::create_dir(&folder).unwrap();
+    let Some(disk) = SmallDisk::mount(&folder) else {
+        eprintln!("skipped: mounting a small file system needs root");
+        return;
+    };
+    // A checkpoint of 3 arrays of 71,000 numbers has 850 kB.
+    let train = "train --model mlp --members 1 --steps 40 --set training.checkpoint=2 --out disk/run";
+    bench
+        .line(train)
+        .refused(1, &["disk/run/parts/network-00000-step-", "the disk is full", "free some space"]);
+    assert!(!folder.join("run/members").exists());
+    drop(disk);
+    bench
+        .line(&train.replace("disk/run", "/proc/run"))
+        .refused(1, &["/proc/run", "cannot create the folder"]);
+}
+
 /// Sends a signal by name to a running child.
 fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();

@@ -8,6 +8,7 @@ use crate::memory::parse_bytes;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use gtv_models::device::Backend;
 use gtv_theory::estimator::Closure;
 use std::path::PathBuf;
 
@@ -64,6 +65,8 @@ pub enum Command {
     Figure(FigureArgs),
     /// Render the report of a finished run again from its saved numbers
     Report(ReportArgs),
+    /// List the devices that networks can be trained on
+    Devices,
     /// Print a shell's completion script
     Completions(CompletionsArgs),
 }
@@ -201,8 +204,28 @@ pub enum DeviceArg {
     Cuda,
 }
 
-/// `gtv-cli train`: without a config, every setting has its default.
+impl From<DeviceArg> for Backend {
+    fn from(device: DeviceArg) -> Self {
+        match device {
+            DeviceArg::Flex => Self::Flex,
+            DeviceArg::Ndarray => Self::Ndarray,
+            DeviceArg::Wgpu => Self::Wgpu,
+            DeviceArg::Cuda => Self::Cuda,
+        }
+    }
+}
+
+/// `gtv-cli train`.
+///
+/// Without a CONFIG every setting has its default: linear models of three points on a line, or, with --model mlp, networks of
+/// four points in the plane (data.kind = "square").
+///
+/// Writes members/member-00000.safetensors ... (one file a model, loadable from PyTorch), training.json and config.toml
+/// (resolved); for networks also log.csv: loss, J0 against the exact score, gradient norm and memorized fraction along
+/// training. Networks save a checkpoint about every minute and on Ctrl-C; --resume goes on from there with the same
+/// bytes, on the same device, even after kill -9.
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub struct TrainArgs {
     /// The experiment, a TOML file; its [data], [schedule], [model], [training] and [ensemble] are used
     #[arg(conflicts_with = "resume")]
@@ -210,10 +233,10 @@ pub struct TrainArgs {
     /// Family of the models (model.kind)
     #[arg(long, value_enum)]
     pub model: Option<ModelArg>,
-    /// Width of the network (mlp, lazy)
+    /// Units of each hidden layer (model.mlp.width; mlp)
     #[arg(long, value_name = "N")]
     pub width: Option<usize>,
-    /// Hidden layers of the network (mlp, lazy)
+    /// Hidden layers (model.mlp.depth; mlp)
     #[arg(long, value_name = "N")]
     pub depth: Option<usize>,
     /// Number of models (ensemble.members)
@@ -228,7 +251,7 @@ pub struct TrainArgs {
     /// Training steps of each model (training.steps; mlp)
     #[arg(long, value_name = "K")]
     pub steps: Option<usize>,
-    /// Where to train (mlp)
+    /// Where to train (training.device; mlp); gtv-cli devices lists what there is
     #[arg(long, value_enum, value_name = "D")]
     pub device: Option<DeviceArg>,
     /// Folder of the run [default: runs/NAME-OF-CONFIG, or runs/train]

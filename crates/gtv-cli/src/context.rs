@@ -105,6 +105,13 @@ impl Context {
         self.kept().push(warning);
     }
 
+    /// Prints a line about the work in hand on stderr, unless `--quiet`.
+    pub fn note(&self, text: &str) {
+        if self.loud && !self.quiet {
+            self.bars.suspend(|| complain(text));
+        }
+    }
+
     /// Names the part of a longer work, such as a sweep's cell, that printed warnings are about from now on.
     pub fn about(&self, part: &str) {
         *self.scope.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = format!("{part}: ");

@@ -24,9 +24,10 @@ impl Bars {
 
     /// Starts a bar of `units` units of work.
     pub fn start(&self, label: &str, units: u64) -> Progress {
-        let style = ProgressStyle::with_template("{prefix:>18} [{bar:32}] {pos}/{len} {elapsed} (eta {eta})")
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("=> ");
+        let style =
+            ProgressStyle::with_template("{prefix:>18} [{bar:32}] {pos}/{len} {elapsed} (eta {eta}) {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("=> ");
         let bar = self.multi.add(ProgressBar::new(units)).with_style(style).with_prefix(label.to_owned());
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(250));
@@ -44,6 +45,13 @@ impl Progress {
     /// Reports units of work as done; callable from any thread.
     pub fn advance(&self, units: u64) {
         self.bar.inc(units);
+    }
+
+    /// Shows live numbers beside the bar, made only where it is drawn.
+    pub fn message(&self, text: impl FnOnce() -> String) {
+        if !self.bar.is_hidden() {
+            self.bar.set_message(text());
+        }
     }
 
     /// Reports `done` of `total` units, for work that knows its size by itself.

@@ -14,6 +14,14 @@ pub enum Warning {
         /// What is wrong with it.
         reason: String,
     },
+    /// A checkpoint that cannot be used.
+    #[error("{}: {reason}; the checkpoint before it is used, or the start where there is none", .path.display())]
+    CheckpointSkipped {
+        /// The file, which is removed.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Partial results of another config in the run folder.
     #[error("{}: {count} unfinished parts belong to another config or data set and are discarded", .path.display())]
     PartsOfAnotherConfig {

@@ -1,48 +1,16 @@
 //! From a config to the objects of gtv-theory: everything that can be wrong is found here, before work starts.
 
 use super::error::ConfigError;
-use super::{Config, DataConfig, Loaded, Lookup, ModelKind, TheoryName};
+use super::{DataConfig, Loaded, Lookup, ModelKind, Problem, TheoryName};
 use crate::context::Context;
 use crate::memory::Budget;
 use crate::run_dir::Fingerprint;
 use gtv_theory::data::BuiltIn;
-use gtv_theory::dynamics::{Integrator, Sampling};
+use gtv_theory::dynamics::Integrator;
 use gtv_theory::estimator::LinearSpec;
-use gtv_theory::quadrature::QuadratureSpec;
+use gtv_theory::features::RandomFourier;
 use gtv_theory::rng::Streams;
-use gtv_theory::{Error, PointCloud, Preconditioning, Schedule};
-
-/// A config made into validated objects.
-#[derive(Debug, Clone)]
-pub struct Problem {
-    /// The resolved config.
-    pub config: Config,
-    /// The resolved config as TOML.
-    pub resolved: String,
-    /// The random streams of the seed.
-    pub streams: Streams,
-    /// p_data.
-    pub cloud: PointCloud,
-    /// The forward process.
-    pub schedule: Schedule,
-    /// The trained model's law, but for the data.
-    pub spec: LinearSpec,
-    /// The reverse process.
-    pub sampling: Sampling,
-    /// Step times of sampling, from T to ε.
-    pub times: Vec<f64>,
-    /// Resolution of integrals over the training distribution.
-    pub quadrature: QuadratureSpec,
-    /// What partial results must agree with.
-    pub fingerprint: Fingerprint,
-}
-
-impl Problem {
-    /// κ of the naive estimator.
-    pub fn kappa(&self) -> f64 {
-        self.config.theory.kappa.unwrap_or_else(|| self.spec.load())
-    }
-}
+use gtv_theory::{Error, Features, PointCloud, Preconditioning};
 
 impl Loaded {
     /// Builds and checks everything.
@@ -53,8 +21,10 @@ impl Loaded {
     pub fn build(&self, ctx: &Context) -> anyhow::Result<Problem> {
         let config = &self.config;
         self.check_counts()?;
-        if config.model.kind != ModelKind::Linear {
-            return Err(self.value("model.kind", "is not part of this version; use \"linear\"").into());
+        if config.model.kind == ModelKind::Lazy {
+            return Err(self
+                .value("model.kind", "is not part of this version; use \"linear\" or \"mlp\"")
+                .into());
         }
         let streams = Streams::new(config.seed);
         let family = config.schedule.family().map_err(|(key, reason)| self.value(&key, &reason))?;
@@ -88,20 +58,29 @@ impl Loaded {
         };
         self.check_theory(cloud.dim())?;
         self.check_memory(&cloud, &ctx.memory, ctx.threads)?;
-        let features = config
-            .model
-            .features
-            .build(cloud.dim(), &schedule, streams)
-            .map_err(|e| self.refused("model.features", e))?;
+        let network = match config.model.kind {
+            ModelKind::Mlp => Some(self.network(&cloud, schedule, streams, &ctx.memory)?),
+            _ => None,
+        };
+        let features = match &network {
+            // A comparison puts those of the linearised network in their place.
+            Some(_) => {
+                RandomFourier::new(cloud.dim(), 1, 1.0, 1.0, None, streams).map(Features::RandomFourier)
+            }
+            None => config.model.features.build(cloud.dim(), &schedule, streams),
+        };
+        let features = features.map_err(|e| self.refused("model.features", e))?;
         let spec = LinearSpec {
             features,
             prediction: config.model.prediction,
             weight: config.model.weight,
-            ridge: config.model.ridge,
+            ridge: config.model.ridge.or(config.training.penalty).unwrap_or(0.0),
             samples: config.model.triples(),
             draws: config.model.draws,
             target_mix: config.model.target.mix(),
-            preconditioning: Preconditioning::None,
+            preconditioning: network
+                .as_ref()
+                .map_or(Preconditioning::None, |n| n.task.training().preconditioning),
         };
         spec.validate().map_err(|e| self.refused("model", e))?;
         let sampling = config.sampling.integration();
@@ -117,6 +96,7 @@ impl Loaded {
             cloud,
             schedule,
             spec,
+            network,
             sampling,
             times,
             quadrature,
@@ -124,7 +104,7 @@ impl Loaded {
         })
     }
 
-    fn value(&self, key: &str, reason: &str) -> ConfigError {
+    pub(super) fn value(&self, key: &str, reason: &str) -> ConfigError {
         ConfigError::Value { place: self.place(key), key: key.to_owned(), reason: reason.to_owned() }
     }
 
@@ -137,7 +117,7 @@ impl Loaded {
     }
 
     /// Says which key gtv-theory refuses, from the name in its error.
-    fn refused(&self, section: &str, cause: Error) -> ConfigError {
+    pub(super) fn refused(&self, section: &str, cause: Error) -> ConfigError {
         let name = match &cause {
             Error::OutOfRange { name, .. } | Error::Shape { name, .. } | Error::NotFinite { name, .. } => {
                 *name
@@ -148,7 +128,9 @@ impl Loaded {
             _ => "",
         };
         let last = name.rsplit('.').next().unwrap_or(name).replace('-', "_");
-        let key = if last.is_empty() || last.contains(' ') {
+        let key = if name.starts_with("model.") || name.starts_with("training.") {
+            name.to_owned()
+        } else if last.is_empty() || last.contains(' ') {
             section.to_owned()
         } else {
             format!("{section}.{last}")
@@ -171,6 +153,8 @@ impl Loaded {
             ("compare.energy_samples", c.compare.energy_samples, 2),
             ("compare.projections", c.compare.projections, 1),
             ("compare.bootstrap", c.compare.bootstrap, 2),
+            ("training.checkpoint", c.training.checkpoint.map_or(1, |n| n as usize), 1),
+            ("training.log_every", c.training.log_every.map_or(1, |n| n as usize), 1),
         ];
         for (key, value, least) in counts {
             if value < least {
@@ -249,7 +233,7 @@ impl Loaded {
         let joint = if dim * features <= 6000.0 { dim * dim } else { 0.0 };
         let theory_models = c.theory.models as f64 * (c.theory.closures.len() + 1) as f64;
         let all_paths = members * c.sampling.paths as f64 + theory_models * c.theory.paths as f64;
-        let estimates = [
+        let linear = [
             (
                 "the theory of the model",
                 8.0 * features * features * (4.0 + joint),
@@ -268,6 +252,8 @@ impl Loaded {
                 "8 bytes x threads x (P (2D + 1) + F^2)",
                 "lower model.samples or --threads",
             ),
+        ];
+        let estimates = [
             (
                 "sampling",
                 8.0 * dim * (all_paths + 3.0 * (members * c.sampling.paths as f64).min(1e6)),
@@ -301,7 +287,8 @@ impl Loaded {
                 "lower theory.quasi_nodes or theory.times",
             ),
         ];
-        for (what, needed, formula, advice) in estimates {
+        let linear = linear.iter().filter(|_| c.model.kind == ModelKind::Linear);
+        for &(what, needed, formula, advice) in linear.chain(&estimates) {
             budget.check(what, needed, formula, advice)?;
         }
         Ok(())

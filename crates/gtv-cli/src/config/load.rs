@@ -169,6 +169,8 @@ impl Loaded {
         };
         config.schedule.settle().map_err(misfit)?;
         config.model.settle().map_err(misfit)?;
+        config.training.settle(config.model.kind).map_err(misfit)?;
+        config.ensemble.settle(config.model.kind).map_err(misfit)?;
         config.sampling.settle().map_err(misfit)?;
         config.theory.settle().map_err(misfit)?;
         Ok(Self { config, sweep, places })

@@ -5,10 +5,14 @@
 //! [`Loaded::build`] makes the objects of gtv-theory from it, so that whatever can be wrong is found before work starts.
 
 mod build;
+mod build_network;
 mod data;
+mod ensemble;
 mod error;
 mod load;
 mod model;
+mod network;
+mod problem;
 mod schedule;
 mod settle;
 mod study;
@@ -16,14 +20,13 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-pub use build::Problem;
 pub use data::{DataConfig, Duplicates, FileData, file_cloud};
+pub use ensemble::{EnsembleConfig, Vary};
 pub use error::{Choices, ConfigError, Place};
 pub use load::{Change, Loaded};
-pub use model::{
-    EnsembleConfig, FeatureKind, FeatureTime, FeaturesConfig, LazyConfig, MlpConfig, ModelConfig, ModelKind,
-    Optimizer, Target, TargetName, TrainingConfig, Vary,
-};
+pub use model::{FeatureKind, FeatureTime, FeaturesConfig, ModelConfig, ModelKind, Target, TargetName};
+pub use network::{LazyConfig, MlpConfig, Precondition, TrainingConfig};
+pub use problem::{Network, Problem};
 pub use schedule::{ScheduleConfig, ScheduleName};
 pub use study::{CompareConfig, GridName, Lookup, SamplingConfig, TheoryConfig, TheoryName};
 pub use sweep::Swept;
@@ -45,6 +48,7 @@ pub struct Config {
     /// The models that are trained.
     pub model: ModelConfig,
     /// How networks are trained.
+    #[serde(skip_serializing_if = "model::is_default")]
     pub training: TrainingConfig,
     /// How many models, and what differs between them.
     pub ensemble: EnsembleConfig,

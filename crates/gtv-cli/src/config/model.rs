@@ -1,5 +1,6 @@
-//! `[model]`, `[training]` and `[ensemble]`: what is trained, how, and how often.
+//! `[model]`: what is trained.
 
+use super::network::{LazyConfig, MlpConfig};
 use super::settle::{Misfit, Section};
 use gtv_theory::features::{AxisBasis, RandomFourier, Separable};
 use gtv_theory::rng::Streams;
@@ -39,6 +40,26 @@ pub enum TargetName {
     TrueScore,
 }
 
+impl ModelKind {
+    /// The setting that chooses it, for messages.
+    pub(super) fn choice(self) -> &'static str {
+        match self {
+            Self::Linear => "kind = \"linear\"",
+            Self::Lazy => "kind = \"lazy\"",
+            Self::Mlp => "kind = \"mlp\"",
+        }
+    }
+
+    /// The same where the section does not say whose kind it is.
+    pub(super) fn model_choice(self) -> &'static str {
+        match self {
+            Self::Linear => "model.kind = \"linear\"",
+            Self::Lazy => "model.kind = \"lazy\"",
+            Self::Mlp => "model.kind = \"mlp\"",
+        }
+    }
+}
+
 impl Target {
     /// η, the share of the true score.
     pub fn mix(self) -> f64 {
@@ -67,16 +88,25 @@ pub struct ModelConfig {
     pub points: Option<usize>,
     /// m, triples that share a data point (1: every triple has its own, as in the paper).
     pub draws: usize,
-    /// γ, on the sample-averaged second moment (linear).
-    pub ridge: f64,
+    /// γ, on the sample-averaged second moment (linear); networks have `training.penalty`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ridge: Option<f64>,
     /// The label.
     pub target: Target,
     /// φ (linear).
+    #[serde(skip_serializing_if = "is_default")]
     pub features: FeaturesConfig,
     /// The network (mlp).
+    #[serde(skip_serializing_if = "is_default")]
     pub mlp: MlpConfig,
     /// The network (lazy).
+    #[serde(skip_serializing_if = "is_default")]
     pub lazy: LazyConfig,
+}
+
+/// Whether a section has nothing in it: the kind chosen does not use it.
+pub(super) fn is_default<T: Default + PartialEq>(section: &T) -> bool {
+    *section == T::default()
 }
 
 impl Default for ModelConfig {
@@ -88,7 +118,7 @@ impl Default for ModelConfig {
             samples: None,
             points: None,
             draws: 1,
-            ridge: 0.1,
+            ridge: None,
             target: Target::Named(TargetName::Proxy),
             features: FeaturesConfig::default(),
             mlp: MlpConfig::default(),
@@ -109,7 +139,11 @@ impl ModelConfig {
             }
             _ => {
                 self.samples = self.samples.or(given).or(Some(1024));
-                self.features.settle()
+                let section = Section { choice: self.kind.choice(), ..section };
+                section.settle("ridge", &mut self.ridge, (self.kind == ModelKind::Linear).then_some(0.1))?;
+                self.features.settle(self.kind)?;
+                self.mlp.settle(self.kind)?;
+                self.lazy.settle(self.kind)
             }
         }
     }
@@ -151,7 +185,8 @@ pub enum FeatureTime {
 #[serde(default, deny_unknown_fields)]
 pub struct FeaturesConfig {
     /// The family.
-    pub kind: FeatureKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<FeatureKind>,
     /// Functions on each coordinate (gaussian, fourier, polynomial).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub x: Option<usize>,
@@ -176,18 +211,23 @@ pub struct FeaturesConfig {
 }
 
 impl FeaturesConfig {
-    pub(super) fn settle(&mut self) -> std::result::Result<(), Misfit> {
-        let random = self.kind == FeatureKind::RandomFourier;
+    pub(super) fn settle(&mut self, model: ModelKind) -> std::result::Result<(), Misfit> {
+        let used = model == ModelKind::Linear;
+        let section = Section { name: "model.features", choice: model.choice() };
+        section.settle("kind", &mut self.kind, used.then_some(FeatureKind::default()))?;
+        let random = self.kind == Some(FeatureKind::RandomFourier);
+        let grid = used && !random;
         let choice = match self.kind {
-            FeatureKind::Gaussian => "kind = \"gaussian\"",
-            FeatureKind::Fourier => "kind = \"fourier\"",
-            FeatureKind::Polynomial => "kind = \"polynomial\"",
-            FeatureKind::RandomFourier => "kind = \"random-fourier\"",
+            None => model.choice(),
+            Some(FeatureKind::Gaussian) => "kind = \"gaussian\"",
+            Some(FeatureKind::Fourier) => "kind = \"fourier\"",
+            Some(FeatureKind::Polynomial) => "kind = \"polynomial\"",
+            Some(FeatureKind::RandomFourier) => "kind = \"random-fourier\"",
         };
-        let section = Section { name: "model.features", choice };
-        section.settle("x", &mut self.x, (!random).then_some(16))?;
-        section.settle("t", &mut self.t, (!random).then_some(16))?;
-        section.settle("range", &mut self.range, (!random).then_some([-1.5, 1.5]))?;
+        let section = Section { choice, ..section };
+        section.settle("x", &mut self.x, grid.then_some(16))?;
+        section.settle("t", &mut self.t, grid.then_some(16))?;
+        section.settle("range", &mut self.range, grid.then_some([-1.5, 1.5]))?;
         section.settle("count", &mut self.count, random.then_some(1024))?;
         section.settle("length_scale", &mut self.length_scale, random.then_some(0.5))?;
         section.settle("time", &mut self.time, random.then_some(FeatureTime::LogSnr))?;
@@ -198,7 +238,7 @@ impl FeaturesConfig {
     /// F before anything is allocated; infinite-safe, for the memory estimate.
     pub(super) fn size(&self, dim: usize) -> f64 {
         match self.kind {
-            FeatureKind::RandomFourier => self.count.unwrap_or(0) as f64,
+            Some(FeatureKind::RandomFourier) => self.count.unwrap_or(0) as f64,
             _ => (self.x.unwrap_or(0) as f64).powf(dim as f64) * self.t.unwrap_or(0) as f64,
         }
     }
@@ -208,7 +248,7 @@ impl FeaturesConfig {
         let [lo, hi] = self.range.unwrap_or([f64::NAN; 2]);
         let (start, end) = (schedule.t_min(), schedule.t_max());
         let (x, t) = (self.x.unwrap_or(0), self.t.unwrap_or(0));
-        let axes = match self.kind {
+        let axes = match self.kind.unwrap_or_default() {
             FeatureKind::Gaussian => {
                 (AxisBasis::Gaussian { lo, hi, len: x }, AxisBasis::Gaussian { lo: start, hi: end, len: t })
             }
@@ -230,105 +270,5 @@ impl FeaturesConfig {
             }
         };
         Ok(Features::Separable(Separable::uniform(dim, axes.0, axes.1)?))
-    }
-}
-
-/// `[model.mlp]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MlpConfig {
-    /// Units of each hidden layer.
-    pub width: usize,
-    /// Hidden layers.
-    pub depth: usize,
-    /// `relu` or `erf`.
-    pub activation: String,
-}
-
-impl Default for MlpConfig {
-    fn default() -> Self {
-        Self { width: 256, depth: 3, activation: "relu".to_owned() }
-    }
-}
-
-/// `[model.lazy]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LazyConfig {
-    /// Hidden layers.
-    pub depth: usize,
-    /// `relu` or `erf`.
-    pub activation: String,
-    /// σ_w².
-    pub weight_var: f64,
-    /// σ_b².
-    pub bias_var: f64,
-}
-
-impl Default for LazyConfig {
-    fn default() -> Self {
-        Self { depth: 1, activation: "relu".to_owned(), weight_var: 2.0, bias_var: 0.1 }
-    }
-}
-
-/// The optimizer of networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Optimizer {
-    /// Adam.
-    #[default]
-    Adam,
-    /// Plain stochastic gradient descent.
-    Sgd,
-}
-
-/// `[training]`: of networks; linear models are solved, not trained by steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainingConfig {
-    /// The optimizer (mlp).
-    pub optimizer: Optimizer,
-    /// Learning rate (mlp).
-    pub rate: f64,
-    /// Steps (mlp).
-    pub steps: usize,
-    /// Triples in a step (mlp).
-    pub batch: usize,
-    /// τ, the time of gradient flow (lazy).
-    pub time: f64,
-}
-
-impl Default for TrainingConfig {
-    fn default() -> Self {
-        Self { optimizer: Optimizer::default(), rate: 1e-3, steps: 10_000, batch: 256, time: 100.0 }
-    }
-}
-
-/// What differs between the members of an ensemble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Vary {
-    /// The draw of training triples.
-    Data,
-    /// The initialisation (networks; a linear model has none).
-    Init,
-}
-
-/// `[ensemble]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EnsembleConfig {
-    /// N, number of models.
-    pub members: usize,
-    /// What differs between them.
-    pub vary: Vec<Vary>,
-    /// Trains every member again on the true score (and on the same data points noised anew, where triples share them), to
-    /// measure where the variance between members comes from.
-    pub sources: bool,
-}
-
-impl Default for EnsembleConfig {
-    fn default() -> Self {
-        Self { members: 100, vary: vec![Vary::Data, Vary::Init], sources: false }
     }
 }

@@ -10,6 +10,7 @@ pub(super) struct Misfit {
 }
 
 /// The keys of one section under the kind chosen.
+#[derive(Clone, Copy)]
 pub(super) struct Section<'a> {
     pub name: &'static str,
     /// `kind = "square"`, for messages.
@@ -24,11 +25,16 @@ impl Section<'_> {
                 value.get_or_insert(default);
                 Ok(())
             }
-            None if value.is_some() => {
-                Err(self.misfit(key, format!("is not used with {}; remove it", self.choice)))
-            }
-            None => Ok(()),
+            None => self.allow(key, value, false),
         }
+    }
+
+    /// A key without a default: refused when present and not used.
+    pub fn allow<T>(&self, key: &str, value: &Option<T>, used: bool) -> Result<(), Misfit> {
+        if used || value.is_none() {
+            return Ok(());
+        }
+        Err(self.misfit(key, format!("is not used with {}; remove it", self.choice)))
     }
 
     /// An error about one of the section's keys.

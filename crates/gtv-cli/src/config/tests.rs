@@ -41,6 +41,7 @@ fn identities_the_resolved_config_reads_back_as_itself() {
         "title = \"x\"\nseed = 7\n[model.features]\nkind = \"random-fourier\"\ncount = 32\n",
         "[data]\nkind = \"circle\"\ncount = 5\n[schedule]\nkind = \"ve\"\n[sampling]\nintegrator = \"dopri5\"\nform = \"denoiser\"\n",
         "[data]\nkind = \"file\"\npath = \"/x.npy\"\n[model]\ntarget = 0.25\n[sampling]\nlookup = \"grid\"\ngrid = \"edm-rho\"\n",
+        "[model]\nkind = \"mlp\"\n[model.mlp]\ntime = \"fourier\"\n[training]\noptimizer = \"sgd\"\nclip = 1.5\n",
         "[[data.components]]\nmean = [0.0]\ncov = { isotropic = 0.1 }\n[data]\nkind = \"gaussian-mixture\"\n",
     ] {
         let Ok(once) = parse(text, &[]) else { continue };
@@ -119,7 +120,7 @@ fn values_out_of_range_name_their_key_and_place() {
         ("[theory]\nclosures = []", "theory.closures"),
         ("[model.features]\nx = 1", "model.features"),
         ("[model.features]\nrange = [2, 1]", "model.features.range"),
-        ("[model]\nkind = \"mlp\"", "model.kind"),
+        ("[model]\nkind = \"lazy\"", "model.kind"),
         ("[model]\ndraws = 0", "model.draws"),
         ("[model]\nsamples = 10\ndraws = 3", "model.draws"),
         ("[model]\nsamples = 100\npoints = 7\ndraws = 2", "model.samples"),
@@ -144,8 +145,104 @@ fn keys_of_another_kind_are_refused() {
     assert_says(&refusal("[sampling]\nrtol = 1e-3", &[]), &["`sampling.rtol`", "dopri5"]);
     assert_says(&refusal("[model.features]\ncount = 9", &[]), &["`model.features.count`", "gaussian"]);
     assert_says(&refusal("[data]\nkind = \"three-points\"\nangle = 1", &[]), &["a.toml:3", "`data.angle`"]);
+    assert_says(&refusal("[model.mlp]\nwidth = 9", &[]), &["a.toml:2", "`model.mlp.width`", "\"linear\""]);
+    assert_says(&refusal("[training]\nrate = 0.1", &[]), &["`training.rate`", "model.kind = \"linear\""]);
+    assert_says(&refusal("[ensemble]\nvary = [\"init\"]", &[]), &["`ensemble.vary`", "add \"data\""]);
     let both = "[sampling]\nintegrator = \"dopri5\"\nlookup = \"grid\"";
     assert_says(&refusal(both, &[]), &["`sampling.lookup`", "dopri5"]);
+}
+
+const MLP: &str = "[model]\nkind = \"mlp\"\n";
+
+#[test]
+fn identities_a_network_is_what_the_config_says() {
+    use gtv_models::mlp::{Member, Optimizer};
+    use gtv_theory::Preconditioning;
+    use gtv_theory::ntk::{Activation, Parameterisation};
+    let build = |text: &str| parse(&format!("{MLP}{text}"), &[]).unwrap().build(&Context::silent()).unwrap();
+    let plain = build("").network.unwrap();
+    let (arch, training) = (plain.task.arch(), plain.task.training());
+    assert_eq!((arch.width, arch.depth, arch.parameterisation), (256, 2, Parameterisation::Mup));
+    assert_eq!((plain.task.inputs(), plain.task.dim(), plain.members.len()), (1 + 8, 1, 100));
+    assert_eq!((training.optimizer, training.samples), (Optimizer::Adam, 1024));
+    assert_eq!(training.preconditioning, Preconditioning::Edm { data_std: (2.0f64 / 3.0).sqrt() });
+    let other = build(
+        "samples = 64\ndraws = 4\ntarget = 0.25\n[model.mlp]\nwidth = 32\ndepth = 1\nactivation = \"tanh\"\n\
+         parameterisation = \"ntk\"\ntime = \"raw\"\nprecondition = \"none\"\ncentred = true\n[training]\noptimizer = \"sgd\"\n\
+         momentum = 0.5\nnoise = \"fresh\"\npenalty = 0.01\nclip = 2\naverage = 0.99\n\
+         [ensemble]\nmembers = 6\ninitialisations = 3\n",
+    );
+    let network = other.network.unwrap();
+    let (arch, training) = (network.task.arch(), network.task.training());
+    assert_eq!((arch.activation, arch.parameterisation), (Activation::Tanh, Parameterisation::Ntk));
+    assert_eq!((network.task.inputs(), training.centred, training.momentum), (2, true, 0.5));
+    assert_eq!((training.ridge, training.clip, training.average), (0.01, Some(2.0), Some(0.99)));
+    assert_eq!((training.draws, training.target_mix, other.spec.draws), (4, 0.25, 4));
+    assert_eq!(network.members[4], Member { index: 4, data: 1, init: 1 });
+    assert_eq!(network.group_size(), 6);
+    assert_eq!(build("[model.mlp]\nwidth = 1024\n").network.unwrap().group_size(), 1);
+}
+
+#[test]
+fn wrong_settings_of_networks_name_key_and_place() {
+    for (text, key) in [
+        ("[model.mlp]\nwidth = 0", "model.mlp.width"),
+        ("[model.mlp]\ndepth = 65", "model.mlp.depth"),
+        ("[model.mlp]\nactivation = \"rleu\"", "model.mlp.activation"),
+        ("[model.mlp]\nweight_var = -1", "model.mlp.weight_var"),
+        ("[model.mlp]\nbase_width = 0", "model.mlp.base_width"),
+        ("[model.mlp]\nparameterisation = \"ntk\"\nbase_width = 8", "model.mlp.base_width"),
+        ("[model.mlp]\ntime_features = 7", "model.mlp.time_features"),
+        ("[model.mlp]\ntime = \"raw\"\ntime_features = 8", "model.mlp.time_features"),
+        ("[model.mlp]\ntime_scale = 2", "model.mlp.time_scale"),
+        ("[model.mlp]\ntime = \"fourier\"\ntime_scale = 0", "model.mlp.time_scale"),
+        ("[model.mlp]\ndata_std = 0", "model.mlp.data_std"),
+        ("[model.mlp]\nprecondition = \"none\"\ndata_std = 1", "model.mlp.data_std"),
+        ("ridge = 0.1", "model.ridge"),
+        ("[model.features]\nx = 3", "model.features.x"),
+        ("[model.features]\nkind = \"gaussian\"", "model.features.kind"),
+        ("[training]\nrate = 0", "training.rate"),
+        ("[training]\nsteps = 0", "training.steps"),
+        ("[training]\nbatch = 0", "training.batch"),
+        ("[training]\noptimizer = \"gd\"\nbatch = 3", "training.batch"),
+        ("[training]\nmomentum = 0.9", "training.momentum"),
+        ("[training]\noptimizer = \"sgd\"\nbeta1 = 0.9", "training.beta1"),
+        ("[training]\noptimizer = \"sgd\"\nmomentum = 1", "training.momentum"),
+        ("[training]\nbeta2 = 1", "training.beta2"),
+        ("[training]\npenalty = -1", "training.penalty"),
+        ("[training]\nclip = 0", "training.clip"),
+        ("[training]\naverage = 1", "training.average"),
+        ("[training]\ntime = 3", "training.time"),
+        ("[training]\ncheckpoint = 0", "training.checkpoint"),
+        ("[training]\nlog_every = 0", "training.log_every"),
+        ("[training]\ndevice = \"tpu\"", "training.device"),
+        ("[training]\nrate_schedule = \"step\"", "training.rate_schedule"),
+        ("[ensemble]\ninitialisations = 0", "ensemble.initialisations"),
+        ("[ensemble]\ninitialisations = 7", "ensemble.initialisations"),
+        ("[ensemble]\nvary = [\"data\"]\ninitialisations = 2", "ensemble.initialisations"),
+        ("draws = 3", "model.draws"),
+        ("samples = 0", "model.samples"),
+    ] {
+        let message = refusal(&format!("{MLP}{text}"), &[]);
+        assert_says(&message, &[&format!("`{key}`"), "a.toml:"]);
+    }
+    for (text, parts) in [
+        ("[training]\ndevice = \"wgup\"", ["did you mean `wgpu`", "flex"]),
+        ("[model.mlp]\ntime = \"sinusoid\"", ["did you mean `sinusoidal`", "log-snr"]),
+        ("[model.mlp]\nwidht = 3", ["did you mean `model.mlp.width`", "width"]),
+        ("[model.mlp]\nwidth = \"wide\"", ["\"wide\"", "whole number"]),
+        ("[model.mlp]\nwidth = 1000000", ["of memory", "lower ensemble.members or model.mlp.width"]),
+        ("samples = 1000000000000", ["of memory", "model.samples"]),
+    ] {
+        assert_says(&refusal(&format!("{MLP}{text}"), &[]), &parts);
+    }
+    for backend in gtv_models::device::Backend::ALL.into_iter().filter(|b| !b.compiled()) {
+        let message = refusal(MLP, &[&format!("training.device={}", backend.name())]);
+        assert_says(
+            &message,
+            &["`training.device`", &format!("--features {}", backend.name()), "use one of"],
+        );
+    }
 }
 
 #[test]

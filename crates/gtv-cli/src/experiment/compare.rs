@@ -8,6 +8,7 @@ use super::{maps, sources};
 use crate::args::CompareArgs;
 use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
+use crate::failure::UsageError;
 use crate::record::{
     Arrays, Distances, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved,
 };
@@ -60,6 +61,10 @@ fn this_command() -> Vec<String> {
 /// # Errors
 /// An interrupt or a failed write, after which the same call resumes.
 pub fn into_folder(problem: &Problem, out: &Path, command: Vec<String>, ctx: &Context) -> Result<Record> {
+    if problem.network.is_some() {
+        let advice = "train them with gtv-cli train, or use kind = \"linear\"";
+        return Err(UsageError::Missing { what: "comparing networks".to_owned(), advice }.into());
+    }
     let run = RunDir::create(out, &problem.resolved)?;
     let mut saved = compute(problem, &run, ctx)?;
     saved.record.command = command;

@@ -2,6 +2,7 @@
 
 mod compare;
 mod completions;
+mod devices;
 mod ensemble;
 mod figure;
 mod kernel;
@@ -9,6 +10,7 @@ mod levels;
 mod maps;
 mod members;
 mod merge;
+mod network;
 mod report;
 mod sample;
 mod score;
@@ -37,6 +39,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Score(args) => score::run(args, &ctx),
         Command::Figure(args) => figure::run(args, &ctx),
         Command::Report(args) => report::run(args, &ctx),
+        Command::Devices => devices::run(&ctx),
         Command::Completions(args) => completions::run(args, &ctx),
     }
 }

@@ -9,11 +9,13 @@ use crate::failure::UsageError;
 use crate::io::{check_writable, write_npy};
 use crate::warnings::Warning;
 use anyhow::Result;
+use gtv_models::mlp::NetworkForm;
 use gtv_theory::ScoreField;
 use gtv_theory::estimator::FieldLaw;
 use gtv_theory::rng::{ChaCha8Rng, Purpose};
 use rayon::prelude::*;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Keeps the streams of this command apart from those of the levels of `compare`.
 const LANE: u64 = 64 << 40;
@@ -43,7 +45,10 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         }
         .into());
     }
-    let problem = Loaded::read(Some(&config), &changes, ctx)?.build(ctx)?;
+    let mut loaded = Loaded::read(Some(&config), &changes, ctx)?;
+    // Networks are sampled from on the CPU, wherever they were trained.
+    loaded.config.training.device = None;
+    let problem = loaded.build(ctx)?;
     check_writable(&args.out)?;
     let dim = problem.cloud.dim();
     ctx.memory.check(
@@ -53,10 +58,14 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         "ask for fewer samples at a time",
     )?;
     let (x, diverged) = match args.theory {
+        Some(_) if problem.network.is_some() => {
+            let advice = "sample from the trained networks, without --theory";
+            return Err(UsageError::Missing { what: "--theory for networks".to_owned(), advice }.into());
+        }
         Some(_) => {
             let laws = Theory::solve(&problem, ctx)?.laws;
             let models = problem.config.theory.models;
-            draw(&problem, args.count, models, ctx, |_, rng| Ok(laws[0].sample_field(rng)))?
+            draw(&problem, args.count, models, Order::Together, ctx, |_, rng| Ok(laws[0].sample_field(rng)))?
         }
         None => trained(&problem, &args, ctx)?,
     };
@@ -82,10 +91,17 @@ fn trained(problem: &Problem, args: &SampleArgs, ctx: &Context) -> Result<(Vec<f
             UsageError::Run { path: args.run.display().to_string(), reason: untrained(&args.run) }.into()
         );
     }
-    let trainer = ensemble::trainer(problem)?;
     let (first, models) = args.member.map_or((0, count), |member| (member, 1));
-    draw(problem, args.count, models, ctx, |model, _| {
-        Ok(Box::new(trainer.field(members::load(&args.run, problem, first + model)?)))
+    let Some(network) = &problem.network else {
+        let trainer = ensemble::trainer(problem)?;
+        return draw(problem, args.count, models, Order::Together, ctx, |model, _| {
+            Ok(Box::new(trainer.field(members::linear::load(&args.run, problem, first + model)?)))
+        });
+    };
+    let form = Arc::new(NetworkForm::of(&network.task));
+    let order = if network.task.arch().width > WIDEST_TOGETHER { Order::OneByOne } else { Order::Together };
+    draw(problem, args.count, models, order, ctx, |model, _| {
+        Ok(Box::new(members::network::load(&args.run, network, &form, first + model)?))
     })
 }
 
@@ -94,30 +110,42 @@ fn untrained(run: &Path) -> String {
     format!("it holds no trained members; {advice}")
 }
 
+/// Networks up to this width are sampled from side by side.
+const WIDEST_TOGETHER: usize = 512;
+
+/// In which order models are sampled from; the samples do not depend on it.
+enum Order {
+    /// Several at a time.
+    Together,
+    /// One at a time: a wide network's paths keep every core busy, and its weights all of the cache.
+    OneByOne,
+}
+
 /// `count` samples, equally from each of `models` fields, in the order of the models.
 fn draw(
     problem: &Problem,
     count: usize,
     models: usize,
+    order: Order,
     ctx: &Context,
     field: impl Fn(usize, &mut ChaCha8Rng) -> Result<Box<dyn ScoreField>> + Sync,
 ) -> Result<(Vec<f64>, usize)> {
     let models = models.min(count);
     let bar = ctx.progress("sampling", models as u64);
-    let parts: Vec<(Vec<f64>, usize)> = (0..models)
-        .into_par_iter()
-        .map(|model| {
-            ctx.interrupt.check()?;
-            let id = LANE + model as u64;
-            let field = field(model, &mut problem.streams.stream(Purpose::TheoryModel, id, 0))?;
-            let paths = count / models + usize::from(model < count % models);
-            let samples =
-                levels::integrate(problem, field.as_ref(), paths, id, &|_| !ctx.interrupt.raised())?;
-            ctx.interrupt.check()?;
-            bar.advance(1);
-            Ok((samples.x, samples.failed.diverged + samples.failed.exhausted))
-        })
-        .collect::<Result<_>>()?;
+    let one = |model: usize| -> Result<(Vec<f64>, usize)> {
+        ctx.interrupt.check()?;
+        let id = LANE + model as u64;
+        let field = field(model, &mut problem.streams.stream(Purpose::TheoryModel, id, 0))?;
+        let paths = count / models + usize::from(model < count % models);
+        let samples = levels::integrate(problem, field.as_ref(), paths, id, &|_| !ctx.interrupt.raised())?;
+        ctx.interrupt.check()?;
+        bar.advance(1);
+        Ok((samples.x, samples.failed.diverged + samples.failed.exhausted))
+    };
+    let parts: Vec<(Vec<f64>, usize)> = match order {
+        Order::Together => (0..models).into_par_iter().map(one).collect::<Result<_>>()?,
+        Order::OneByOne => (0..models).map(one).collect::<Result<_>>()?,
+    };
     let diverged = parts.iter().map(|p| p.1).sum();
     Ok((parts.into_iter().flat_map(|p| p.0).collect(), diverged))
 }

@@ -103,6 +103,21 @@ impl Embedding {
         self.preconditioning
     }
 
+    /// How time enters.
+    pub fn kind(&self) -> TimeEmbedding {
+        self.kind
+    }
+
+    /// Angular frequencies on the clock mapped to [−1, 1]; empty where time is one plain input.
+    pub fn frequencies(&self) -> &[f64] {
+        &self.frequencies
+    }
+
+    /// The clock at ε and T, which become −1 and 1.
+    pub fn clock_range(&self) -> [f64; 2] {
+        [self.ends.0, self.ends.1]
+    }
+
     fn clock(&self, t: f64) -> f64 {
         match self.kind {
             TimeEmbedding::Raw => t,

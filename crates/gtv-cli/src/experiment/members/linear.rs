@@ -1,22 +1,14 @@
-//! Trained members on disk: `members/member-00000.safetensors`, one file a model, with plain layer names.
-//!
-//! A linear model is one tensor, `readout.weight`, D × F in float64 as `torch.nn.Linear` stores it; the metadata name
-//! the run's fingerprint.
+//! A linear model's file: one tensor, `readout.weight`, D × F in float64 as `torch.nn.Linear` stores it.
 
+use super::{Folder, about, damaged, encode, file, open};
 use crate::config::Problem;
-use crate::failure::UsageError;
-use crate::io::{ReadError, write_bytes};
+use crate::io::write_bytes;
 use anyhow::Result;
 use gtv_models::LinearEnsemble;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::path::Path;
 
 const TENSOR: &str = "readout.weight";
-
-fn file(run: &Path, member: usize) -> PathBuf {
-    run.join("members").join(format!("member-{member:05}.safetensors"))
-}
 
 /// Writes every member.
 ///
@@ -24,21 +16,15 @@ fn file(run: &Path, member: usize) -> PathBuf {
 /// A folder or file that cannot be written.
 pub fn save(run: &Path, problem: &Problem, ensemble: &LinearEnsemble) -> Result<()> {
     let (dim, features) = (problem.cloud.dim(), problem.spec.features.len());
-    let folder = run.join("members");
-    std::fs::create_dir_all(&folder)
-        .map_err(|e| anyhow::anyhow!("cannot create the folder {}: {e}", folder.display()))?;
-    let about = HashMap::from([
-        ("format".to_owned(), "pt".to_owned()),
-        ("gtv_run".to_owned(), problem.fingerprint.hex()),
-    ]);
+    let (folder, about) = (Folder::create(run)?, about(problem));
     for (member, weights) in ensemble.members().enumerate() {
         let bytes: Vec<u8> = (0..dim)
             .flat_map(|d| (0..features).flat_map(move |f| weights[f * dim + d].to_le_bytes()))
             .collect();
         let view = TensorView::new(Dtype::F64, vec![dim, features], &bytes)?;
-        write_bytes(&file(run, member), &serialize([(TENSOR, view)], Some(about.clone()))?)?;
+        write_bytes(&file(run, member), &encode(vec![(TENSOR, view)], &about)?)?;
     }
-    Ok(())
+    folder.keep(ensemble.len())
 }
 
 /// Reads one member's W, F × D.
@@ -48,23 +34,21 @@ pub fn save(run: &Path, problem: &Problem, ensemble: &LinearEnsemble) -> Result<
 pub fn load(run: &Path, problem: &Problem, member: usize) -> Result<Vec<f64>> {
     let (dim, features) = (problem.cloud.dim(), problem.spec.features.len());
     let path = file(run, member);
-    let bytes = std::fs::read(&path).map_err(|cause| ReadError::Io { path: path.clone(), cause })?;
-    let damaged = |reason: String| UsageError::Run { path: path.display().to_string(), reason };
+    let damaged = |reason: String| damaged(&path, &reason);
+    let bytes = open(&path)?;
     let tensors = SafeTensors::deserialize(&bytes)
-        .map_err(|e| damaged(format!("not a readable safetensors file ({e}); train again")))?;
-    let tensor =
-        tensors.tensor(TENSOR).map_err(|_| damaged(format!("it has no tensor {TENSOR}; train again")))?;
+        .map_err(|e| damaged(format!("not a readable safetensors file ({e})")))?;
+    let tensor = tensors.tensor(TENSOR).map_err(|_| damaged(format!("it has no tensor {TENSOR}")))?;
     if tensor.dtype() != Dtype::F64 || tensor.shape() != [dim, features] {
         return Err(damaged(format!(
             "{TENSOR} is {:?} of shape {:?}, but the run's config describes F64 of shape [{dim}, {features}]",
             tensor.dtype(),
             tensor.shape()
-        ))
-        .into());
+        )));
     }
     let rows: Vec<f64> = tensor.data().as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)).collect();
     if let Some(i) = rows.iter().position(|v| !v.is_finite()) {
-        return Err(damaged(format!("{TENSOR} holds {} at place {i}; train again", rows[i])).into());
+        return Err(damaged(format!("{TENSOR} holds {} at place {i}", rows[i])));
     }
     Ok((0..features).flat_map(|f| (0..dim).map(move |d| d * features + f)).map(|i| rows[i]).collect())
 }

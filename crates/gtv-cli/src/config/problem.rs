@@ -1,0 +1,68 @@
+//! A config made into the objects that work is done with.
+
+use super::Config;
+use crate::run_dir::Fingerprint;
+use gtv_models::device::Backend;
+use gtv_models::mlp::{Member, Task};
+use gtv_theory::dynamics::Sampling;
+use gtv_theory::estimator::LinearSpec;
+use gtv_theory::quadrature::QuadratureSpec;
+use gtv_theory::rng::Streams;
+use gtv_theory::{PointCloud, Schedule};
+use std::fmt;
+
+/// A config made into validated objects.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The resolved config.
+    pub config: Config,
+    /// The resolved config as TOML.
+    pub resolved: String,
+    /// The random streams of the seed.
+    pub streams: Streams,
+    /// p_data.
+    pub cloud: PointCloud,
+    /// The forward process.
+    pub schedule: Schedule,
+    /// The trained model's law, but for the data. For networks its features stand for those of a linearisation.
+    pub spec: LinearSpec,
+    /// The networks to train; `None` for linear models.
+    pub network: Option<Network>,
+    /// The reverse process.
+    pub sampling: Sampling,
+    /// Step times of sampling, from T to ε.
+    pub times: Vec<f64>,
+    /// Resolution of integrals over the training distribution.
+    pub quadrature: QuadratureSpec,
+    /// What partial results must agree with.
+    pub fingerprint: Fingerprint,
+}
+
+impl Problem {
+    /// κ of the naive estimator.
+    pub fn kappa(&self) -> f64 {
+        self.config.theory.kappa.unwrap_or_else(|| self.spec.load())
+    }
+}
+
+/// An ensemble of networks.
+#[derive(Clone)]
+pub struct Network {
+    /// What each member learns, and how.
+    pub task: Task,
+    /// The members' draws, in order.
+    pub members: Vec<Member>,
+    /// Where they are trained.
+    pub device: Backend,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network")
+            .field("arch", self.task.arch())
+            .field("training", self.task.training())
+            .field("members", &self.members.len())
+            .field("device", &self.device)
+            .finish_non_exhaustive()
+    }
+}
