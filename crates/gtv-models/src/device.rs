@@ -149,20 +149,18 @@ fn device(backend: Backend) -> Option<Device> {
 
 /// The names of a GPU backend's devices.
 fn gpu_names(backend: Backend) -> Vec<String> {
-    #[allow(unused)]
-    let named = |devices: Vec<Device>| -> Vec<String> {
-        #[cfg(any(feature = "wgpu", feature = "cuda"))]
-        return devices.into_iter().filter_map(|d| d.identity()).map(|i| i.name).collect();
-        #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-        Vec::new()
-    };
     match backend {
         #[cfg(feature = "wgpu")]
-        Backend::Wgpu => named(Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec()),
+        Backend::Wgpu => named(Device::enumerate(burn::tensor::DeviceType::Wgpu)),
         #[cfg(feature = "cuda")]
-        Backend::Cuda => named(Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec()),
+        Backend::Cuda => named(Device::enumerate(burn::tensor::DeviceType::Cuda)),
         _ => Vec::new(),
     }
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn named(devices: burn::tensor::Devices) -> Vec<String> {
+    devices.into_vec().into_iter().filter_map(|d| d.identity()).map(|i| i.name).collect()
 }
 
 /// Runs driver code that panics where this crate returns errors: the panic's message, without a backtrace on stderr.

@@ -1,14 +1,14 @@
 //! `gtv-cli compare`: the theory's levels against a really trained ensemble, with numbers, figures and a report.
 
-use super::ensemble;
+use super::ensemble::{self, Trained};
 use super::kernel::Probes;
 use super::levels::{Sampled, Sampler};
+use super::linearised::Linearised;
 use super::theory::{Theory, statistics};
-use super::{maps, sources};
+use super::{maps, network, sources};
 use crate::args::CompareArgs;
 use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
-use crate::failure::UsageError;
 use crate::record::{
     Arrays, Distances, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved,
 };
@@ -16,16 +16,15 @@ use crate::report;
 use crate::run_dir::{PartStore, RunDir};
 use crate::warnings::Warning;
 use anyhow::Result;
-use gtv_models::LinearEnsemble;
+use gtv_models::Members;
 use gtv_theory::compare::{
     self, Axis, CompareSettings, Histogram, Level, Metric, Normalisation, between_model_bands,
     compare_levels, nearest_two, summarize_level,
 };
-use gtv_theory::estimator::{Closure, EmpiricalLinear, Estimator, FieldLaw, LinearLaw};
+use gtv_theory::estimator::{Closure, Estimator, LinearLaw};
 use gtv_theory::score::ExactScore;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Share of samples outside the histogram's range from which on the user is told.
@@ -61,10 +60,6 @@ fn this_command() -> Vec<String> {
 /// # Errors
 /// An interrupt or a failed write, after which the same call resumes.
 pub fn into_folder(problem: &Problem, out: &Path, command: Vec<String>, ctx: &Context) -> Result<Record> {
-    if problem.network.is_some() {
-        let advice = "train them with gtv-cli train, or use kind = \"linear\"";
-        return Err(UsageError::Missing { what: "comparing networks".to_owned(), advice }.into());
-    }
     let run = RunDir::create(out, &problem.resolved)?;
     let mut saved = compute(problem, &run, ctx)?;
     saved.record.command = command;
@@ -82,18 +77,38 @@ fn compute(problem: &Problem, run: &RunDir, ctx: &Context) -> Result<Saved> {
     let mut record = describe(problem)?;
     let mut arrays = Arrays::default();
     let mut clock = Clock::default();
-    if problem.spec.load() > 1.0 {
-        ctx.warn(Warning::HighLoad { load: problem.spec.load() });
-    }
-    let theory = clock.time("theory", || Theory::solve(problem, ctx))?;
+    let (theory, ensemble) = match &problem.network {
+        // The theory first: it can refuse a config, and takes less time than training.
+        None => {
+            let theory = clock.time("theory", || Theory::solve(problem, &problem.spec, ctx))?;
+            let members = clock.time("training", || ensemble::train(problem, &store, ctx))?;
+            (theory, Trained::Linear(Box::new(members)))
+        }
+        // The theory of a network starts from its linearisation, which is matched to what was learned.
+        Some(network) => {
+            let fields =
+                clock.time("training", || network::train(problem, network, &store, run, ctx))?.fields;
+            let linearised =
+                clock.time("linearisation", || Linearised::of(problem, network, &fields, ctx))?;
+            let theory = clock.time("theory", || Theory::solve(problem, &linearised.spec, ctx))?;
+            record.load = Some(linearised.record.effective_features / problem.spec.samples as f64);
+            record.linearised = Some(linearised.record);
+            (theory, Trained::Networks(fields))
+        }
+    };
     let laws = &theory.laws;
-    record.quadrature = clock.time("quadrature check", || quadrature_error(problem, laws, ctx))?;
+    if problem.network.is_none() {
+        record.load = Some(problem.spec.load());
+    }
+    if let Some(load) = record.load.filter(|load| *load > 1.0) {
+        ctx.warn(Warning::HighLoad { load });
+    }
+    record.quadrature = clock.time("quadrature check", || quadrature_error(problem, &theory, ctx))?;
     record.mean_score_closure = theory.mean_law().map(|law| law.closure().name().to_owned());
-    let ensemble = clock.time("training", || ensemble::train(problem, &store, ctx))?;
     (record.kernel, record.gaussianity) =
-        clock.time("kernel", || kernel(problem, &ensemble, laws, &mut arrays))?;
+        clock.time("kernel", || kernel(problem, ensemble.members(), laws, &mut arrays))?;
     record.variance_sources =
-        clock.time("variance sources", || sources::measure(problem, &theory, &ensemble, &store, ctx))?;
+        clock.time("variance sources", || sources::measure(problem, &theory, &ensemble, &store, run, ctx))?;
     let levels = clock.time("sampling", || levels(problem, &theory, &ensemble, &store, ctx))?;
     let settings = settings(problem);
     record.distances = clock.time("distances", || distances(problem, &levels, &settings))?;
@@ -119,7 +134,7 @@ fn describe(problem: &Problem) -> Result<Record> {
         fingerprint: problem.fingerprint.hex(),
         config: serde_json::to_value(&problem.config)?,
         dimension: problem.cloud.dim(),
-        load: Some(problem.spec.load()),
+        device: problem.network.as_ref().map_or("cpu", |n| n.device.name()).to_owned(),
         confidence: problem.config.compare.confidence,
         image_shape: problem.config.compare.image,
         ..Record::default()
@@ -146,7 +161,7 @@ type Kernel = (BTreeMap<String, KernelNumbers>, Option<Gaussianity>);
 /// Theory against ensemble at the level of the kernel.
 fn kernel(
     problem: &Problem,
-    ensemble: &LinearEnsemble,
+    ensemble: &dyn Members,
     laws: &[LinearLaw],
     arrays: &mut Arrays,
 ) -> Result<Kernel> {
@@ -164,7 +179,7 @@ fn kernel(
 }
 
 /// Relative change of the theory's mean and total variance under a coarser quadrature.
-fn quadrature_error(problem: &Problem, laws: &[LinearLaw], ctx: &Context) -> Result<BTreeMap<String, f64>> {
+fn quadrature_error(problem: &Problem, theory: &Theory, ctx: &Context) -> Result<BTreeMap<String, f64>> {
     let mut errors = BTreeMap::new();
     // The cheapest closure stands for all: their integrals are over the same nodes and features.
     let rank = |law: &&LinearLaw| match law.closure() {
@@ -172,8 +187,9 @@ fn quadrature_error(problem: &Problem, laws: &[LinearLaw], ctx: &Context) -> Res
         Closure::Paper => 1,
         _ => 2,
     };
-    let Some(fine) = laws.iter().min_by_key(rank) else { return Ok(errors) };
-    let coarse = statistics(problem, &problem.quadrature.coarser())?.law(fine.closure())?;
+    let Some(fine) = theory.laws.iter().min_by_key(rank) else { return Ok(errors) };
+    let Some(spec) = &theory.spec else { return Ok(errors) };
+    let coarse = statistics(problem, spec, &problem.quadrature.coarser())?.law(fine.closure())?;
     let points = gtv_models::DsmSampler::new(problem.cloud.clone(), problem.schedule)
         .draw_from(&mut problem.streams.stream(gtv_theory::rng::Purpose::Probe, 1, 0), 1_000);
     let (fine, coarse) =
@@ -199,7 +215,7 @@ fn quadrature_error(problem: &Problem, laws: &[LinearLaw], ctx: &Context) -> Res
 fn levels(
     problem: &Problem,
     theory: &Theory,
-    ensemble: &LinearEnsemble,
+    ensemble: &Trained,
     store: &PartStore,
     ctx: &Context,
 ) -> Result<Vec<Sampled>> {
@@ -214,16 +230,13 @@ fn levels(
     for name in &config.theory.closures {
         levels.push(theory.level(*name, &sampler)?);
     }
-    let members: Vec<&[f64]> = ensemble.members().collect();
+    let members = ensemble.members();
     if members.len() > 1 {
-        let features = Arc::new(problem.spec.features.clone());
-        let own = EmpiricalLinear::new(features, problem.spec.prediction, problem.schedule, &members)?
-            .with_preconditioning(problem.spec.preconditioning);
-        let (models, paths) = (config.theory.models, config.theory.paths);
+        let (own, paths) = ensemble.own_moments(problem)?;
+        let models = config.theory.models;
         levels.push(sampler.models(Level::GaussianEmpirical, models, paths, |_, rng| own.sample_field(rng))?);
     }
-    let field =
-        |member: usize, _: &mut _| -> Box<dyn gtv_theory::ScoreField> { Box::new(ensemble.field(member)) };
+    let field = |member: usize, _: &mut _| members.field(member);
     levels.push(sampler.models(Level::Ensemble, members.len(), config.sampling.paths, field)?);
     Ok(levels)
 }

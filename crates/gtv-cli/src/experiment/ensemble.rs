@@ -4,12 +4,57 @@ use crate::config::Problem;
 use crate::context::Context;
 use crate::run_dir::PartStore;
 use anyhow::Result;
-use gtv_models::{DsmSampler, LinearEnsemble, LinearTrainer};
+use gtv_models::mlp::MlpField;
+use gtv_models::{DsmSampler, LinearEnsemble, LinearTrainer, Members};
 use gtv_theory::ScoreField;
-use gtv_theory::estimator::LinearSpec;
+use gtv_theory::estimator::{EmpiricalFields, EmpiricalLinear, FieldLaw, LinearSpec};
 use gtv_theory::score::ExactScore;
 use rayon::prelude::*;
 use std::sync::Arc;
+
+/// A trained ensemble of any family.
+pub enum Trained {
+    /// Linear models.
+    Linear(Box<LinearEnsemble>),
+    /// Networks.
+    Networks(Vec<MlpField>),
+}
+
+/// Most evaluations of a network in sampling the Gaussian with an ensemble's own moments, where each path asks all members.
+const MOST_EVALUATIONS: usize = 30_000_000;
+
+impl Trained {
+    /// The members.
+    pub fn members(&self) -> &dyn Members {
+        match self {
+            Self::Linear(ensemble) => ensemble.as_ref(),
+            Self::Networks(fields) => fields,
+        }
+    }
+
+    /// The Gaussian law with the members' own mean and covariance, and how many paths to draw from each of its models.
+    ///
+    /// # Errors
+    /// Fewer than two members.
+    pub fn own_moments(&self, problem: &Problem) -> Result<(Box<dyn FieldLaw>, usize)> {
+        let paths = problem.config.theory.paths;
+        match self {
+            Self::Linear(ensemble) => {
+                let members: Vec<&[f64]> = ensemble.members().collect();
+                let features = Arc::new(problem.spec.features.clone());
+                let (prediction, schedule) = (problem.spec.prediction, problem.schedule);
+                let law = EmpiricalLinear::new(features, prediction, schedule, &members)?
+                    .with_preconditioning(problem.spec.preconditioning);
+                Ok((Box::new(law), paths))
+            }
+            Self::Networks(fields) => {
+                let one = fields.len() * problem.times.len() * problem.config.theory.models;
+                let members = fields.iter().map(|f| Box::new(f.clone()) as Box<dyn ScoreField>).collect();
+                Ok((Box::new(EmpiricalFields::new(members)?), paths.min((MOST_EVALUATIONS / one).max(100))))
+            }
+        }
+    }
+}
 
 /// The trainer that the config describes.
 ///

@@ -4,14 +4,12 @@
 use crate::config::Problem;
 use crate::record::{Arrays, Cumulant, Gaussianity, KernelNumbers};
 use anyhow::Result;
-use gtv_models::{DsmSampler, LinearEnsemble};
+use gtv_models::{DsmSampler, Members};
 use gtv_theory::compare::kernel::{ProbeMoments, ProbePredictions};
 use gtv_theory::estimator::LinearLaw;
 use gtv_theory::estimator::linear::PredictionMoments;
-use gtv_theory::linalg::gemm_nn;
 use gtv_theory::quadrature::normal_quantile;
 use gtv_theory::rng::Purpose;
-use rayon::prelude::*;
 
 /// Probe points, drawn from the training distribution: averages over them are averages over ρ.
 const PROBES: usize = 2_000;
@@ -29,29 +27,16 @@ pub struct Probes {
 
 impl Probes {
     /// Probes from ρ.
-    pub fn from_training(problem: &Problem, ensemble: &LinearEnsemble) -> Self {
+    pub fn from_training(problem: &Problem, ensemble: &dyn Members) -> Self {
         let sampler = DsmSampler::new(problem.cloud.clone(), problem.schedule);
         let triples = sampler.draw_from(&mut problem.streams.stream(Purpose::Probe, 0, 0), PROBES);
         Self::at(triples.x, triples.t, ensemble)
     }
 
     /// Given points.
-    pub fn at(x: Vec<f64>, t: Vec<f64>, ensemble: &LinearEnsemble) -> Self {
-        let features = &ensemble.trainer().spec().features;
-        let (dim, f_len) = (features.dim(), features.len());
-        let mut phi = vec![0.0; t.len() * f_len];
-        features.fill(&x, &t, &mut phi);
-        let weights: Vec<&[f64]> = ensemble.members().collect();
-        let predictions = weights
-            .par_iter()
-            .map(|w| {
-                let mut y = vec![0.0; t.len() * dim];
-                gemm_nn(t.len(), dim, f_len, &phi, w, &mut y);
-                y
-            })
-            .collect::<Vec<_>>()
-            .concat();
-        Self { x, t, dim, predictions }
+    pub fn at(x: Vec<f64>, t: Vec<f64>, ensemble: &dyn Members) -> Self {
+        let predictions = ensemble.predictions(&x, &t);
+        Self { dim: x.len() / t.len(), x, t, predictions }
     }
 
     /// The members' predictions, checked.
@@ -162,6 +147,11 @@ impl Probes {
     /// Where the probes are: x (Q × D) and t (Q).
     pub fn places(&self) -> (&[f64], &[f64]) {
         (&self.x, &self.t)
+    }
+
+    /// y of every member at every probe, N × Q × D.
+    pub fn predictions(&self) -> &[f64] {
+        &self.predictions
     }
 
     /// Each member's predictions less the members' mean, divided by √Q: squares sum to means over probes. N of Q × D.

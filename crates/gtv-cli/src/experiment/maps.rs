@@ -5,7 +5,7 @@ use super::kernel::Probes;
 use crate::config::Problem;
 use crate::record::Arrays;
 use anyhow::Result;
-use gtv_models::LinearEnsemble;
+use gtv_models::Members;
 use gtv_theory::ScoreField;
 use gtv_theory::estimator::{At, Closure, Estimator, LinearLaw};
 use gtv_theory::score::{CovKind, ExactScore};
@@ -26,7 +26,7 @@ const TIMES: usize = 40;
 /// Predictions that are not finite.
 pub fn save(
     problem: &Problem,
-    ensemble: &LinearEnsemble,
+    ensemble: &dyn Members,
     laws: &[LinearLaw],
     arrays: &mut Arrays,
 ) -> Result<()> {
@@ -76,7 +76,7 @@ impl Grid {
     fn save(
         &self,
         problem: &Problem,
-        ensemble: &LinearEnsemble,
+        ensemble: &dyn Members,
         laws: &[LinearLaw],
         arrays: &mut Arrays,
     ) -> Result<()> {
@@ -117,7 +117,7 @@ impl Grid {
 /// Correlations between all pairs of times at fixed x: a datum, and the middle between it and its nearest neighbour.
 fn correlations(
     problem: &Problem,
-    ensemble: &LinearEnsemble,
+    ensemble: &dyn Members,
     laws: &[LinearLaw],
     arrays: &mut Arrays,
 ) -> Result<()> {

@@ -7,6 +7,7 @@ mod ensemble;
 mod figure;
 mod kernel;
 mod levels;
+mod linearised;
 mod maps;
 mod members;
 mod merge;

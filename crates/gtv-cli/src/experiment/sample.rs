@@ -63,7 +63,7 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
             return Err(UsageError::Missing { what: "--theory for networks".to_owned(), advice }.into());
         }
         Some(_) => {
-            let laws = Theory::solve(&problem, ctx)?.laws;
+            let laws = Theory::solve(&problem, &problem.spec, ctx)?.laws;
             let models = problem.config.theory.models;
             draw(&problem, args.count, models, Order::Together, ctx, |_, rng| Ok(laws[0].sample_field(rng)))?
         }

@@ -2,65 +2,128 @@
 //!
 //! A member trained again on the true score, with the same draws, has no label noise: what its prediction varies less is
 //! `label-noise`, what is left is `placement`. A member trained again on the same data points, noised anew, shares only the
-//! points with the first: their covariance is `points`.
+//! points with the first: their covariance is `points`. Networks of a crossed design (`ensemble.initialisations`) split into
+//! `data`, `init` and their `interaction`.
 
-use super::ensemble;
+use super::ensemble::{self, Trained};
 use super::kernel::Probes;
+use super::network;
 use super::theory::Theory;
 use crate::config::Problem;
 use crate::context::Context;
 use crate::record::{Interval, VarianceSource};
-use crate::run_dir::PartStore;
+use crate::run_dir::{PartStore, RunDir};
 use anyhow::Result;
 use gtv_models::LinearEnsemble;
+use gtv_theory::compare::{self, crossed_variance};
 use gtv_theory::estimator::Closure;
 use gtv_theory::quadrature::normal_quantile;
 use gtv_theory::rng::Purpose;
 use std::collections::BTreeMap;
 
-/// E_ρ tr Var y by source; nothing unless `ensemble.sources` asks for it.
+/// E_ρ tr Var y by source: by label noise and placement where `ensemble.sources` asks for it, by data and initialisation
+/// where the ensemble is crossed.
 ///
 /// # Errors
 /// As training and the closures; an interrupt.
 pub fn measure(
     problem: &Problem,
     theory: &Theory,
-    members: &LinearEnsemble,
+    ensemble: &Trained,
     store: &PartStore,
+    run: &RunDir,
     ctx: &Context,
 ) -> Result<BTreeMap<String, VarianceSource>> {
     let mut sources = BTreeMap::new();
-    if !problem.config.ensemble.sources || members.len() < 2 {
+    let members = ensemble.members();
+    let crossed = problem.config.ensemble.initialisations.filter(|b| *b > 1 && members.len() >= 2 * b);
+    if members.len() < 2 || !(problem.config.ensemble.sources || crossed.is_some()) {
         return Ok(sources);
     }
-    let trainer = members.trainer();
-    let samples = problem.spec.samples;
+    let probes = Probes::from_training(problem, members);
+    if let Some(inits) = crossed {
+        sources.extend(by_seed(problem, &probes, inits)?);
+    }
+    if problem.config.ensemble.sources {
+        let own = probes.deviations();
+        let (clean, again) = companions(problem, ensemble, store, run, ctx)?;
+        let left = Probes::from_training(problem, clean.members()).deviations();
+        let confidence = problem.config.compare.confidence;
+        let mut measured = |name: &str, terms: Vec<f64>| {
+            sources.insert(name.to_owned(), source(mean(&terms, confidence)));
+        };
+        let (total, placement) = (products(&own, &own), products(&left, &left));
+        measured("label-noise", total.iter().zip(&placement).map(|(t, p)| t - p).collect());
+        if crossed.is_none() {
+            measured("total", total);
+        }
+        measured("placement", placement);
+        if let Some(again) = again {
+            measured("points", products(&own, &Probes::from_training(problem, &again).deviations()));
+        }
+    }
+    predict(theory, &probes, &mut sources, ctx)?;
+    Ok(sources)
+}
+
+/// Every member again on the true score, and, of linear models whose triples share data points, on those noised anew.
+fn companions(
+    problem: &Problem,
+    ensemble: &Trained,
+    store: &PartStore,
+    run: &RunDir,
+    ctx: &Context,
+) -> Result<(Trained, Option<LinearEnsemble>)> {
+    let Trained::Linear(members) = ensemble else {
+        let Some(network) = &problem.network else { anyhow::bail!("networks without a network's settings") };
+        let clean = network::train_on_true_score(problem, network, store, run, ctx)?;
+        return Ok((Trained::Networks(clean), None));
+    };
     let clean_trainer = ensemble::true_score_trainer(problem)?;
     let clean = ensemble::train_with(&clean_trainer, "clean", problem, store, ctx, |member| {
         Ok(clean_trainer.weights(problem.streams, member)?)
     })?;
-    let probes = Probes::from_training(problem, members);
-    let own = probes.deviations();
-    let left = Probes::from_training(problem, &clean).deviations();
-    let confidence = problem.config.compare.confidence;
-    let mut measured = |name: &str, terms: Vec<f64>| {
-        let source = VarianceSource { measured: Some(mean(&terms, confidence)), ..VarianceSource::default() };
-        sources.insert(name.to_owned(), source);
-    };
-    let (total, placement) = (products(&own, &own), products(&left, &left));
-    measured("label-noise", total.iter().zip(&placement).map(|(t, p)| t - p).collect());
-    measured("total", total);
-    measured("placement", placement);
-    if problem.spec.draws > 1 {
-        let sampler = trainer.sampler();
-        let again = ensemble::train_with(trainer, "renoised", problem, store, ctx, |member| {
-            let triples = sampler.draw(problem.streams, member, samples)?;
-            let mut rng = problem.streams.stream(Purpose::Training, member, 1);
-            Ok(trainer.fit(&sampler.renoise(&triples, &mut rng), member)?)
-        })?;
-        measured("points", products(&own, &Probes::from_training(problem, &again).deviations()));
-    }
-    let Some(statistics) = &theory.statistics else { return Ok(sources) };
+    let (trainer, samples) = (members.trainer(), problem.spec.samples);
+    let again = (problem.spec.draws > 1)
+        .then(|| {
+            let sampler = trainer.sampler();
+            ensemble::train_with(trainer, "renoised", problem, store, ctx, |member| {
+                let triples = sampler.draw(problem.streams, member, samples)?;
+                let mut rng = problem.streams.stream(Purpose::Training, member, 1);
+                Ok(trainer.fit(&sampler.renoise(&triples, &mut rng), member)?)
+            })
+        })
+        .transpose()?;
+    Ok((Trained::Linear(Box::new(clean)), again))
+}
+
+/// Data draws against initialisations, in a crossed design.
+fn by_seed(problem: &Problem, probes: &Probes, inits: usize) -> Result<Vec<(String, VarianceSource)>> {
+    let shape = (problem.config.ensemble.members / inits, inits);
+    let (count, confidence) = (probes.places().1.len(), problem.config.compare.confidence);
+    let found = crossed_variance(probes.predictions(), shape, count, confidence)?;
+    let named = [
+        ("data", found.data),
+        ("init", found.init),
+        ("interaction", found.interaction),
+        ("total", found.total),
+    ];
+    let record = |i: compare::Interval| source(Interval { value: i.value, lo: i.lo, hi: i.hi });
+    Ok(named.into_iter().map(|(name, i)| (name.to_owned(), record(i))).collect())
+}
+
+fn source(measured: Interval) -> VarianceSource {
+    VarianceSource { measured: Some(measured), ..VarianceSource::default() }
+}
+
+/// What every closure says of the sources that were measured.
+fn predict(
+    theory: &Theory,
+    probes: &Probes,
+    sources: &mut BTreeMap<String, VarianceSource>,
+    ctx: &Context,
+) -> Result<()> {
+    let Some(statistics) = &theory.statistics else { return Ok(()) };
     let (x, t) = probes.places();
     let closures: Vec<Closure> = theory.laws.iter().map(|law| law.closure()).collect();
     for law in &theory.laws {
@@ -83,7 +146,7 @@ pub fn measure(
             }
         }
     }
-    Ok(sources)
+    Ok(())
 }
 
 /// Each member's mean over probes of the product of two deviations, times N/(N − 1): their mean is a covariance.

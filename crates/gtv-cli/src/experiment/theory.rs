@@ -8,7 +8,8 @@ use anyhow::Result;
 use gtv_theory::compare::Level;
 use gtv_theory::dynamics::{NaiveNoise, NaivePaths, PathWise, SmallNoise1d};
 use gtv_theory::estimator::{
-    Closure, Estimator, FieldLaw, InTime, LinearLaw, LinearStatistics, Naive, StepLength, TimeCorrelation,
+    Closure, Estimator, FieldLaw, InTime, LinearLaw, LinearSpec, LinearStatistics, Naive, StepLength,
+    TimeCorrelation,
 };
 use gtv_theory::quadrature::QuadratureSpec;
 use std::sync::OnceLock;
@@ -18,6 +19,8 @@ const MOST_PATH_WISE: usize = 20_000;
 
 /// The laws that a config needs, with the training problem they come from.
 pub struct Theory {
+    /// The model whose law it is; none where no closure needs it.
+    pub spec: Option<LinearSpec>,
     /// The training problem on quadrature nodes; none where no closure needs it.
     pub statistics: Option<LinearStatistics>,
     /// The closures' laws, those that the config names first.
@@ -31,13 +34,13 @@ impl Theory {
     ///
     /// # Errors
     /// A closure that cannot be solved, or an interrupt.
-    pub fn solve(problem: &Problem, ctx: &Context) -> Result<Self> {
+    pub fn solve(problem: &Problem, spec: &LinearSpec, ctx: &Context) -> Result<Self> {
         let closures = problem.config.theory.laws();
         if closures.is_empty() {
-            return Ok(Self { statistics: None, laws: Vec::new(), mean_paths: OnceLock::new() });
+            return Ok(Self { spec: None, statistics: None, laws: Vec::new(), mean_paths: OnceLock::new() });
         }
         let bar = ctx.progress("theory", closures.len() as u64 + 1);
-        let statistics = statistics(problem, &problem.quadrature)?;
+        let statistics = statistics(problem, spec, &problem.quadrature)?;
         bar.advance(1);
         let mut laws = Vec::with_capacity(closures.len());
         for closure in closures {
@@ -45,7 +48,8 @@ impl Theory {
             laws.push(statistics.law(closure)?);
             bar.advance(1);
         }
-        Ok(Self { statistics: Some(statistics), laws, mean_paths: OnceLock::new() })
+        let spec = Some(spec.clone());
+        Ok(Self { spec, statistics: Some(statistics), laws, mean_paths: OnceLock::new() })
     }
 
     /// The law whose mean is the level `mean_score`: the most complete closure that has a mean of its own.
@@ -142,6 +146,10 @@ impl Theory {
 ///
 /// # Errors
 /// A quadrature that is too large, or a model that does not fit the data.
-pub fn statistics(problem: &Problem, quadrature: &QuadratureSpec) -> Result<LinearStatistics> {
-    Ok(LinearStatistics::new(&problem.spec, &problem.schedule, &problem.cloud, quadrature, problem.streams)?)
+pub fn statistics(
+    problem: &Problem,
+    spec: &LinearSpec,
+    quadrature: &QuadratureSpec,
+) -> Result<LinearStatistics> {
+    Ok(LinearStatistics::new(spec, &problem.schedule, &problem.cloud, quadrature, problem.streams)?)
 }

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::io::{ReadError, write_bytes};
 
 pub use arrays::Arrays;
-pub use parts::{Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, VarianceSource};
+pub use parts::{
+    Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, LinearisedRecord, VarianceSource,
+};
 pub use sweep::{Quantity, SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities, shown};
 
 /// The version of `summary.json` this program writes; it reads every version up to it.
@@ -64,6 +66,9 @@ pub struct Record {
     /// The closure whose mean score makes the level `mean_score`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_score_closure: Option<String>,
+    /// The linear model that stands for a trained network in the theory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linearised: Option<LinearisedRecord>,
     /// How Gaussian the learned score is over the ensemble.
     #[serde(default)]
     pub gaussianity: Option<Gaussianity>,
@@ -108,6 +113,7 @@ impl Default for Record {
             mean_score_closure: None,
             gaussianity: None,
             variance_sources: BTreeMap::new(),
+            linearised: None,
             levels: BTreeMap::new(),
             quadrature: BTreeMap::new(),
             timing: BTreeMap::new(),

@@ -57,6 +57,42 @@ pub struct KernelNumbers {
     pub variance_ratio_se: Option<f64>,
 }
 
+/// The linear model that stands for a network in the theory: the features of its tangent kernel at initialisation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LinearisedRecord {
+    /// Kernel features computed.
+    pub features: usize,
+    /// F_eff = Σ (1 − e^{−ζτ}), modes that gradient flow learns in the time.
+    #[serde(with = "number")]
+    pub effective_features: f64,
+    /// Share of the kernel's trace that the features miss at fresh points.
+    #[serde(with = "number")]
+    pub truncation: f64,
+    /// How far the outputs are from having one kernel, each its own (0 in one dimension).
+    #[serde(with = "number")]
+    pub mixing: f64,
+    /// τ, the time of gradient flow.
+    #[serde(with = "number")]
+    pub time: f64,
+    /// Whether τ was fitted to the ensemble's mean prediction; else it is that of gradient descent.
+    pub time_fitted: bool,
+    /// Relative distance of the ensemble's mean prediction from that of gradient flow for τ.
+    #[serde(with = "number")]
+    pub misfit: f64,
+    /// The time whose mean prediction is nearest to the ensemble's.
+    #[serde(with = "number")]
+    pub nearest_time: f64,
+    /// Its distance.
+    #[serde(with = "number")]
+    pub nearest_misfit: f64,
+    /// ‖Θ − Θ₀‖/‖Θ₀‖ at probe points over training, mean over the members looked at: 0 when training is lazy.
+    #[serde(with = "number")]
+    pub kernel_drift: f64,
+    /// |θ − θ₀|/|θ₀|, mean over the members looked at.
+    #[serde(with = "number")]
+    pub parameter_movement: f64,
+}
+
 /// Third and fourth standardised cumulants of the learned score over the ensemble, at probe points.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Gaussianity {
@@ -131,7 +167,8 @@ pub struct LevelSummary {
 /// E_ρ tr Var y that one source of training randomness gives the prediction y(x, t).
 ///
 /// Sources: `label-noise` (the labels, given where the (x, t) fall: "through variance"), `placement` (where the (x, t)
-/// fall), `points` (which data points were drawn, in a training set of two levels), and their sum, `total`.
+/// fall), `points` (which data points were drawn, in a training set of two levels), and their sum, `total`. Of networks in a
+/// crossed design also `data`, `init` and `interaction`, which sum to `total`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct VarianceSource {
     /// Of the trained ensemble.

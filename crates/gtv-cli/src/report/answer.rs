@@ -46,6 +46,8 @@ pub fn answer(record: &Record) -> Vec<String> {
     said.extend(view.kernel());
     let main = view.main().map_or("", |(closure, _)| closure);
     said.extend(findings::sources(record, main));
+    said.extend(findings::seeds(record));
+    said.extend(findings::network(record));
     said.extend(findings::colour(record, main));
     said.extend(findings::naive(record));
     said.extend(view.lost());

@@ -100,6 +100,9 @@ pub fn source_name(source: &str) -> String {
         "label-noise" => "label noise: the labels, given where the (x, t) fall".into(),
         "placement" => "placement: where the (x, t) fall".into(),
         "points" => "points: which data points are drawn".into(),
+        "data" => "data: the training set".into(),
+        "init" => "initialisation: the network's first parameters".into(),
+        "interaction" => "interaction of data and initialisation".into(),
         other => other.replace('-', " "),
     }
 }
@@ -118,13 +121,12 @@ pub fn sources(record: &Record, main: &str) -> Option<String> {
     let rest: Vec<String> = record
         .variance_sources
         .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "label-noise" | "total"))
+        .filter(|(name, _)| matches!(name.as_str(), "placement" | "points"))
         .filter_map(|(name, s)| {
             let part = share(s.measured?.value, total.measured?.value)?;
             let what = match name.as_str() {
-                "placement" => "from where the inputs fall".to_owned(),
-                "points" => "from which data points are drawn".to_owned(),
-                other => format!("from {other}"),
+                "placement" => "from where the inputs fall",
+                _ => "from which data points are drawn",
             };
             Some(format!("{part:.0} % {what}"))
         })
@@ -133,5 +135,42 @@ pub fn sources(record: &Record, main: &str) -> Option<String> {
     Some(format!(
         "Of the variance between models of the prediction y, {measured:.0} % comes from the noise of the labels, which is \
          generalization through variance proper{predicted}{rest}."
+    ))
+}
+
+/// How the variance between networks splits into data and initialisation.
+pub fn seeds(record: &Record) -> Option<String> {
+    let of = |source: &str| record.variance_sources.get(source)?.measured;
+    let (data, init, both, total) = (of("data")?, of("init")?, of("interaction")?, of("total")?);
+    let share = |i: Interval| format!("{:.0} %", 100.0 * i.value / total.value);
+    (total.value > 0.0).then(|| {
+        format!(
+            "Of the variance between networks of the prediction y, {} comes from the training data, {} from the \
+             initialisation, and {} from the two together.",
+            share(data),
+            share(init),
+            share(both)
+        )
+    })
+}
+
+/// How far a trained network is from the linear model that the theory takes it for.
+pub fn network(record: &Record) -> Option<String> {
+    let l = record.linearised.as_ref()?;
+    let time = if l.time_fitted {
+        format!("for the time whose mean prediction is nearest to the ensemble's, {} away", plain(l.misfit))
+    } else {
+        format!(
+            "for the time of its training, with a mean prediction {} away from the ensemble's",
+            plain(l.misfit)
+        )
+    };
+    Some(format!(
+        "The closures take the network for its linearisation at initialisation under gradient flow {time}: {} modes learned. \
+         Training moved the tangent kernel by {} of its size and the parameters by {} of theirs; the closures are for the limit \
+         where both vanish.",
+        plain(l.effective_features),
+        plain(l.kernel_drift),
+        plain(l.parameter_movement)
     ))
 }

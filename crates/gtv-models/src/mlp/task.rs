@@ -63,6 +63,16 @@ impl Task {
         Ok(Self { arch, embedding, training, sampler, truth })
     }
 
+    /// The same network and draws with another mix of the true score in the labels.
+    ///
+    /// # Errors
+    /// [`TheoryError::OutOfRange`] for a mix outside [0, 1].
+    pub fn with_target_mix(&self, target_mix: f64) -> Result<Self> {
+        let training = TrainingSpec { target_mix, ..self.training.clone() };
+        training.validate()?;
+        Ok(Self { training, ..self.clone() })
+    }
+
     /// The architecture.
     pub fn arch(&self) -> &MlpSpec {
         &self.arch

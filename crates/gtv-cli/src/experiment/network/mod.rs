@@ -62,6 +62,21 @@ pub fn train(
     train_as("network", problem, network, store, run, ctx)
 }
 
+/// Trains the same members again on the true score, with the same draws: label noise removed.
+///
+/// # Errors
+/// As [`train_as`].
+pub fn train_on_true_score(
+    problem: &Problem,
+    network: &Network,
+    store: &PartStore,
+    run: &RunDir,
+    ctx: &Context,
+) -> Result<Vec<MlpField>> {
+    let clean = Network { task: network.task.with_target_mix(1.0)?, ..network.clone() };
+    Ok(train_as("clean", problem, &clean, store, run, ctx)?.fields)
+}
+
 /// The same for an ensemble of its own kind beside the run's main one, which is `network`; writes `log.csv`, or
 /// `log-KIND.csv`.
 ///
