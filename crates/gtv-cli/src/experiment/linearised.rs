@@ -1,5 +1,5 @@
 //! The linear model that stands for a trained network in the theory: the features of its tangent kernel at initialisation,
-//! learned by gradient flow for the time that training took.
+//! averaged over initialisations, learned by gradient flow for the time that training took.
 //!
 //! Under gradient descent that time is Σ_k η_k (over 1 − μ with momentum). Adam has no such time; there it is the one whose
 //! mean prediction is nearest to the ensemble's, and the closures are then predictions of everything but that one number.
@@ -9,15 +9,22 @@ use crate::context::Context;
 use crate::record::LinearisedRecord;
 use anyhow::Result;
 use gtv_models::linearize::{
-    FlowSpectrum, KernelFeatureSpec, KernelFeatures, Laziness, MemoFeatures, Metric, Tangent,
+    FlowSpectrum, JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, MemoFeatures, Metric, Tangent,
+    Truncation,
 };
 use gtv_models::mlp::{MlpField, Optimizer, Trainer};
 use gtv_models::{DsmSampler, Members};
 use gtv_theory::Features;
 use gtv_theory::estimator::LinearSpec;
+use gtv_theory::features::FeatureMap;
 use gtv_theory::rng::Purpose;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Features of each kernel, and the kernels that are averaged: as many as cost what one network of so many units does.
+const MOST_FEATURES: usize = 160;
+const MOST_AVERAGED: usize = 8;
+const AVERAGED_UNITS: usize = 2048;
 /// Points at which mean predictions and kernels are compared.
 const PROBES: usize = 1_000;
 const KERNEL_PROBES: usize = 128;
@@ -43,17 +50,30 @@ impl Linearised {
     pub fn of(problem: &Problem, network: &Network, fields: &Vec<MlpField>, ctx: &Context) -> Result<Self> {
         let task = &network.task;
         let bar = ctx.progress("linearisation", 3);
-        let initial = Trainer::initial_weights(task, problem.streams, &network.members[..1]);
         let metric = if task.training().optimizer == Optimizer::Adam {
             Metric::Euclidean
         } else {
             Metric::GradientDescent
         };
-        let spec = KernelFeatureSpec { metric, ..KernelFeatureSpec::default() };
-        let first =
-            initial.into_iter().next().unwrap_or_else(|| gtv_models::mlp::Weights { layers: Vec::new() });
-        let features = KernelFeatures::new(task, first, &spec, problem.streams)?;
-        let truncation = features.truncation();
+        let spec = KernelFeatureSpec { metric, most: MOST_FEATURES, ..KernelFeatureSpec::default() };
+        let mut truncation = Truncation { rank: 0, missed: 0.0, mixing: 0.0 };
+        let mut kernels: Vec<Arc<dyn FeatureMap>> = Vec::new();
+        // Each network has a kernel of its own; what they learn on average goes with the average of them.
+        let different: BTreeMap<u64, _> = network.members.iter().map(|m| (m.init, *m)).collect();
+        let averaged = different.len().min((AVERAGED_UNITS / task.arch().width).clamp(1, MOST_AVERAGED));
+        for member in different.values().take(averaged) {
+            ctx.interrupt.check()?;
+            let Some(weights) = Trainer::initial_weights(task, problem.streams, &[*member]).pop() else {
+                continue;
+            };
+            let features = KernelFeatures::new(task, weights, &spec, problem.streams)?;
+            let own = features.truncation();
+            truncation.rank += own.rank;
+            truncation.missed += own.missed / averaged as f64;
+            truncation.mixing += own.mixing / averaged as f64;
+            kernels.push(Arc::new(features));
+        }
+        let features = JoinedFeatures::new(kernels)?;
         bar.advance(1);
         ctx.interrupt.check()?;
         let spectrum = FlowSpectrum::new(task, Arc::new(features), &problem.quadrature, problem.streams)?;
