@@ -58,19 +58,26 @@ fn a_device_is_written_to_and_not_replaced() {
 }
 
 /// A file system of 64 KiB, where the user may mount one.
-struct SmallDisk<'a>(&'a Path);
+struct SmallDisk(PathBuf);
 
-impl<'a> SmallDisk<'a> {
-    fn mount(at: &'a Path) -> Option<Self> {
+impl SmallDisk {
+    /// In the folder `disk`; `None`, and a word about it, where mounting is not allowed.
+    fn mount(bench: &Bench) -> Option<Self> {
+        let at = bench.path("disk");
+        std::fs::create_dir(&at).unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(at).stderr(Stdio::null());
-        mount.status().is_ok_and(|s| s.success()).then_some(Self(at))
+        mount.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&at).stderr(Stdio::null());
+        if !mount.status().is_ok_and(|s| s.success()) {
+            eprintln!("skipped: mounting a small file system needs root");
+            return None;
+        }
+        Some(Self(at))
     }
 }
 
-impl Drop for SmallDisk<'_> {
+impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0).status();
+        let _ = Command::new("umount").arg(&self.0).status();
     }
 }
 
@@ -78,12 +85,8 @@ impl Drop for SmallDisk<'_> {
 #[test]
 fn a_full_disk_leaves_the_old_result_and_nothing_else() {
     let bench = bench();
+    let Some(disk) = SmallDisk::mount(&bench) else { return };
     let folder = bench.path("disk");
-    std::fs::create_dir(&folder).unwrap();
-    let Some(disk) = SmallDisk::mount(&folder) else {
-        eprintln!("skipped: mounting a small file system needs root");
-        return;
-    };
     bench.line(&score("disk/o.npz")).done();
     let old = std::fs::read(folder.join("o.npz")).unwrap();
     let queries: Vec<f64> = (0..20_000).map(|i| f64::from(i) * 1e-4).collect();
@@ -98,12 +101,8 @@ fn a_full_disk_leaves_the_old_result_and_nothing_else() {
 #[test]
 fn a_disk_that_fills_during_training_stops_it_with_its_reason() {
     let bench = bench();
+    let Some(disk) = SmallDisk::mount(&bench) else { return };
     let folder = bench.path("disk");
-    std::fs::create_dir(&folder).unwrap();
-    let Some(disk) = SmallDisk::mount(&folder) else {
-        eprintln!("skipped: mounting a small file system needs root");
-        return;
-    };
     // A checkpoint of 3 arrays of 71,000 numbers has 850 kB.
     let train = "train --model mlp --members 1 --steps 40 --set training.checkpoint=2 --out disk/run";
     bench

@@ -145,10 +145,10 @@ fn monte_carlo_closures_predict_gradient_flow() {
         );
         // The fit of a time finds the one that was used, as well as the mean is known: a factor of two in time moves the mean
         // by more than its error.
-        let nearest = spectrum.nearest_time(&probes.x, &probes.t, &mean).unwrap();
+        let nearest = spectrum.against(&probes.x, &probes.t, &mean).unwrap().nearest();
         assert!((nearest.time / time).ln().abs() < 0.5, "{modes} modes: {time} found as {}", nearest.time);
         let exact = spectrum.mean(&probes.x, &probes.t, time);
-        let again = spectrum.nearest_time(&probes.x, &probes.t, &exact).unwrap();
+        let again = spectrum.against(&probes.x, &probes.t, &exact).unwrap().nearest();
         assert!((again.time / time - 1.0).abs() < 1e-3 && again.misfit < 1e-4, "{again:?}");
     }
 }

@@ -14,6 +14,7 @@ pub mod error;
 pub mod estimator;
 pub mod features;
 pub mod linalg;
+pub mod minimise;
 pub mod ntk;
 pub mod prediction;
 pub mod quadrature;

@@ -10,11 +10,10 @@ use crate::record::LinearisedRecord;
 use anyhow::Result;
 use gtv_models::linearize::{
     FlowSpectrum, JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, MemoFeatures, Metric, Tangent,
-    Truncation,
+    Truncation, linear_spec,
 };
 use gtv_models::mlp::{MlpField, Optimizer, Trainer};
 use gtv_models::{DsmSampler, Members};
-use gtv_theory::Features;
 use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::FeatureMap;
 use gtv_theory::rng::Purpose;
@@ -86,23 +85,12 @@ impl Linearised {
         for member in fields.predictions(&probes.x, &probes.t).chunks_exact(mean.len()) {
             mean.iter_mut().zip(member).for_each(|(m, y)| *m += y / fields.len() as f64);
         }
-        let nearest = spectrum.nearest_time(&probes.x, &probes.t, &mean)?;
-        let (time, misfit, fitted) = match training_time(network) {
-            None => (nearest.time, nearest.misfit, true),
-            Some(time) => {
-                let theirs = spectrum.mean(&probes.x, &probes.t, time);
-                let square = |v: &mut dyn Iterator<Item = f64>| v.map(|d| d * d).sum::<f64>();
-                let apart = square(&mut theirs.iter().zip(&mean).map(|(a, b)| a - b));
-                (time, (apart / square(&mut mean.iter().copied())).sqrt(), false)
-            }
-        };
-        let flow = spectrum.features(time)?;
-        let spec = LinearSpec {
-            features: Features::Mapped(Arc::new(MemoFeatures::new(Arc::new(flow), REMEMBERED))),
-            ridge: 1.0,
-            preconditioning: task.training().preconditioning,
-            ..problem.spec.clone()
-        };
+        let fit = spectrum.against(&probes.x, &probes.t, &mean)?;
+        let nearest = fit.nearest();
+        let known = training_time(network);
+        let time = known.unwrap_or(nearest.time);
+        let features = MemoFeatures::new(Arc::new(spectrum.features(time)?), REMEMBERED);
+        let spec = linear_spec(task, Arc::new(features), 1.0);
         let laziness = laziness(problem, network, fields, metric)?;
         bar.advance(1);
         let record = LinearisedRecord {
@@ -111,8 +99,8 @@ impl Linearised {
             truncation: truncation.missed,
             mixing: truncation.mixing,
             time,
-            time_fitted: fitted,
-            misfit,
+            time_fitted: known.is_none(),
+            misfit: fit.misfit(time),
             nearest_time: nearest.time,
             nearest_misfit: nearest.misfit,
             kernel_drift: laziness.kernel,
@@ -136,7 +124,8 @@ fn laziness(problem: &Problem, network: &Network, fields: &[MlpField], metric: M
     let task = &network.task;
     let sampler = DsmSampler::new(problem.cloud.clone(), problem.schedule);
     let probes = sampler.draw_from(&mut problem.streams.stream(Purpose::Probe, 4, 0), KERNEL_PROBES);
-    let inputs: Vec<f64> = task.examples(&probes, 0.0).inputs.iter().map(|v| f64::from(*v)).collect();
+    let mut inputs = vec![0.0; KERNEL_PROBES * task.inputs()];
+    task.embedding().fill_points(&probes.x, &probes.t, &mut inputs);
     let count = DRIFTING.min(fields.len());
     let initial = Trainer::initial_weights(task, problem.streams, &network.members[..count]);
     let layers = task.layers();

@@ -48,11 +48,8 @@ impl Form {
 
     /// The inputs of each point, n × I.
     pub(super) fn inputs(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
-        let (width, dim) = (self.embedding.inputs(), self.embedding.dim());
-        let mut inputs = vec![0.0; t.len() * width];
-        for ((row, x), &t) in inputs.chunks_exact_mut(width).zip(x.chunks_exact(dim)).zip(t) {
-            self.embedding.fill(x, t, row);
-        }
+        let mut inputs = vec![0.0; t.len() * self.embedding.inputs()];
+        self.embedding.fill_points(x, t, &mut inputs);
         inputs
     }
 

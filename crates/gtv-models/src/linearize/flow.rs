@@ -5,14 +5,18 @@
 //! φ'_i = e_i/√γ_i and γ = 1 penalises mode i by γ_i, every closure of the linear estimator applies as it is. What differs from
 //! gradient flow is second order: on a finite training set its own Â, not A, decides what is learned when.
 
+use super::features::linear_spec;
 use crate::error::Result;
 use crate::mlp::Task;
 use gtv_theory::error::Error as TheoryError;
+use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::FeatureMap;
 use gtv_theory::linalg::{gemm_nn, gemm_tn, symmetric_eigen};
+use gtv_theory::minimise::minimise;
 use gtv_theory::quadrature::{Nodes, QuadratureSpec};
 use gtv_theory::rng::Streams;
 use gtv_theory::{Schedule, ScoreField};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Points evaluated at a time.
@@ -21,6 +25,9 @@ const BLOCK: usize = 2048;
 const LEARNED: f64 = 16.0;
 /// Modes less learned than this are left out.
 const UNTOUCHED: f64 = 1e-5;
+/// Times of the first scan for the nearest one, and the width in ln τ to which it is found.
+const SCAN: usize = 64;
+const WIDTH: f64 = 1e-4;
 
 /// The modes of a feature map over the training distribution, with the target's share in each.
 #[derive(Debug, Clone)]
@@ -33,20 +40,20 @@ pub struct FlowSpectrum {
     vectors: Vec<f64>,
     /// Uᵀ E[w φ (y − skip x)ᵀ], F × D.
     target: Vec<f64>,
-    /// skip_t of the task.
-    skip: Skip,
+    /// The model that is fitted: labels, weights, skip_t.
+    spec: LinearSpec,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Skip {
-    preconditioning: gtv_theory::Preconditioning,
-    prediction: gtv_theory::Prediction,
-}
-
-impl Skip {
-    fn at(self, schedule: &Schedule, t: f64) -> f64 {
-        self.preconditioning.output_coefficients(self.prediction, schedule, t).0
-    }
+/// Mean predictions at points, each mode apart, to be compared with a given mean: what [`FlowSpectrum::against`] makes.
+#[derive(Debug, Clone)]
+pub struct MeanFit<'a> {
+    spectrum: &'a FlowSpectrum,
+    x: &'a [f64],
+    t: &'a [f64],
+    mean: &'a [f64],
+    /// Σ m² of the given mean.
+    size: f64,
+    shares: Vec<f64>,
 }
 
 /// A time of gradient flow whose mean is nearest to a given one.
@@ -78,10 +85,10 @@ impl FlowSpectrum {
         quadrature: &QuadratureSpec,
         streams: Streams,
     ) -> Result<Self> {
-        let (schedule, training) = (*task.schedule(), task.training());
+        let schedule = *task.schedule();
+        let spec = linear_spec(task, features.clone(), 1.0);
         let nodes = Nodes::new(task.sampler().cloud(), &schedule, quadrature, streams)?;
         let (len, dim) = (features.len(), task.dim());
-        let skip = Skip { preconditioning: training.preconditioning, prediction: training.prediction };
         let mut moment = vec![0.0; len * len];
         let mut cross = vec![0.0; len * dim];
         let mut phi = vec![0.0; BLOCK.min(nodes.t.len()) * len];
@@ -92,13 +99,12 @@ impl FlowSpectrum {
             features.fill(x, t, phi);
             let mut labels = vec![0.0; n * dim];
             for (i, &t) in t.iter().enumerate() {
-                let root = (mass[i] * training.weight.of_target(&schedule, training.prediction, t)).sqrt();
+                let root = (mass[i] * spec.target_weight(&schedule, t)).sqrt();
                 phi[i * len..][..len].iter_mut().for_each(|v| *v *= root);
                 let (x, y) = (&x[i * dim..][..dim], &mut labels[i * dim..][..dim]);
                 task.truth().denoiser_into(x, t, y);
-                let (c, d) = training.prediction.target_coefficients(&schedule, t);
-                let skip = skip.at(&schedule, t);
-                y.iter_mut().zip(x).for_each(|(y, x)| *y = root * (c * *y + (d - skip) * x));
+                let (on_x0, on_x) = spec.label_coefficients(&schedule, t);
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = root * (on_x0 * *y + on_x * x));
             }
             let mut part = vec![0.0; len * len];
             gemm_tn(len, len, n, phi, phi, &mut part);
@@ -114,7 +120,7 @@ impl FlowSpectrum {
         let vectors: Vec<f64> = vectors.chunks_exact(len).flat_map(|row| row.iter().rev().copied()).collect();
         let mut target = vec![0.0; len * dim];
         gemm_tn(len, dim, len, &vectors, &cross, &mut target);
-        Ok(Self { inner: features, schedule, values, vectors, target, skip })
+        Ok(Self { inner: features, schedule, values, vectors, target, spec })
     }
 
     /// ζ_i, descending: the rates at which modes are learned.
@@ -153,7 +159,7 @@ impl FlowSpectrum {
         let sums = shares.chunks_exact(self.values.len());
         sums.enumerate()
             .map(|(k, row)| {
-                let skip = self.skip.at(&self.schedule, t[k / dim]);
+                let skip = self.spec.skip(&self.schedule, t[k / dim]);
                 skip * x[k] + row.iter().zip(&factors).map(|(s, f)| s * f).sum::<f64>()
             })
             .collect()
@@ -167,37 +173,21 @@ impl FlowSpectrum {
         self.add_up(&self.shares(x, t), x, t, time)
     }
 
-    /// The time whose mean prediction is nearest to `mean` at points: what stands for an optimizer that has no time of its
-    /// own, such as Adam.
+    /// Gradient flow beside a given mean prediction at points.
+    ///
+    /// # Shapes
+    /// `x`, `mean`: n × D; `t`: n.
     ///
     /// # Errors
-    /// [`TheoryError::Shape`] for a mean of another size.
-    pub fn nearest_time(&self, x: &[f64], t: &[f64], mean: &[f64]) -> Result<NearestTime> {
+    /// [`TheoryError::Shape`] for a mean of another size; [`TheoryError::OutOfRange`] for one that is 0 or not finite.
+    pub fn against<'a>(&'a self, x: &'a [f64], t: &'a [f64], mean: &'a [f64]) -> Result<MeanFit<'a>> {
         gtv_theory::error::check_len("the mean prediction", x.len(), mean.len())?;
         let size = mean.iter().map(|m| m * m).sum::<f64>();
         if size.is_nan() || size <= 0.0 {
             let expected = "finite predictions that are not all 0";
             return Err(TheoryError::OutOfRange { name: "the mean prediction", value: size, expected }.into());
         }
-        let shares = self.shares(x, t);
-        let misfit = |log_time: f64| {
-            let at = self.add_up(&shares, x, t, log_time.exp());
-            (at.iter().zip(mean).map(|(a, m)| (a - m) * (a - m)).sum::<f64>() / size).sqrt()
-        };
-        // From before the first mode is learned to after the last that single precision resolves.
-        let (first, last) = ((1e-3 / self.values[0]).ln(), (1e8 / self.values[0]).ln());
-        const SCAN: usize = 64;
-        let at = |i: usize| first + (last - first) * i as f64 / (SCAN - 1) as f64;
-        let best =
-            (0..SCAN).map(|i| (i, misfit(at(i)))).min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |b| b.0);
-        let (mut lo, mut hi) = (at(best.saturating_sub(1)), at((best + 1).min(SCAN - 1)));
-        let golden = 0.5 * (5f64.sqrt() - 1.0);
-        while hi - lo > 1e-4 {
-            let (a, b) = (hi - golden * (hi - lo), lo + golden * (hi - lo));
-            if misfit(a) < misfit(b) { hi = b } else { lo = a }
-        }
-        let log_time = 0.5 * (lo + hi);
-        Ok(NearestTime { time: log_time.exp(), misfit: misfit(log_time) })
+        Ok(MeanFit { spectrum: self, x, t, mean, size, shares: self.shares(x, t) })
     }
 
     /// The features with which ridge regression at γ = 1 stands for gradient flow for a time.
@@ -222,6 +212,24 @@ impl FlowSpectrum {
             .flat_map(|row| row[..kept].iter().zip(&scale).map(|(u, s)| u * s))
             .collect();
         Ok(FlowFeatures { inner: self.inner.clone(), rotation, kept })
+    }
+}
+
+impl MeanFit<'_> {
+    /// Relative distance of the mean prediction after gradient flow for a time, in L² over the points.
+    pub fn misfit(&self, time: f64) -> f64 {
+        let at = self.spectrum.add_up(&self.shares, self.x, self.t, time);
+        (at.iter().zip(self.mean).map(|(a, m)| (a - m) * (a - m)).sum::<f64>() / self.size).sqrt()
+    }
+
+    /// The time whose mean prediction is nearest: what stands for an optimizer that has no time of its own, such as Adam.
+    pub fn nearest(&self) -> NearestTime {
+        // From before the first mode is learned to after the last that single precision resolves.
+        let fastest = self.spectrum.values[0];
+        let ends = ((1e-3 / fastest).ln(), (1e8 / fastest).ln());
+        let misfit = |log: f64| Ok::<_, Infallible>(self.misfit(log.exp()));
+        let Ok(found) = minimise(ends, SCAN, WIDTH, misfit);
+        NearestTime { time: found.at.exp(), misfit: found.value }
     }
 }
 

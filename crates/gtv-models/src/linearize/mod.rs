@@ -20,7 +20,7 @@ mod trace;
 
 pub use drift::{Laziness, parameter_movement};
 pub use features::{JacobianFeatures, linear_spec};
-pub use flow::{FlowFeatures, FlowSpectrum, NearestTime};
+pub use flow::{FlowFeatures, FlowSpectrum, MeanFit, NearestTime};
 pub use joined::JoinedFeatures;
 pub use kernel_features::{KernelFeatureSpec, KernelFeatures, Truncation};
 pub use memo::MemoFeatures;

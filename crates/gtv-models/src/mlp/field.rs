@@ -95,13 +95,7 @@ impl MlpField {
     pub fn predict(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
         let dim = self.form.dim();
         for ((x, t), out) in x.chunks(ROWS * dim).zip(t.chunks(ROWS)).zip(out.chunks_mut(ROWS * dim)) {
-            let fill = |inputs: &mut [f64]| {
-                let width = self.form.embedding.inputs();
-                for ((x, &t), row) in x.chunks_exact(dim).zip(t).zip(inputs.chunks_exact_mut(width)) {
-                    self.form.embedding.fill(x, t, row);
-                }
-            };
-            self.network(t.len(), fill, out);
+            self.network(t.len(), |inputs| self.form.embedding.fill_points(x, t, inputs), out);
             for ((x, &t), y) in x.chunks_exact(dim).zip(t).zip(out.chunks_exact_mut(dim)) {
                 self.finish(x, t, y);
             }

@@ -3,6 +3,7 @@
 use super::optimizer::{Optimizer, RateSchedule, StepRule};
 use crate::error::Result;
 use gtv_theory::error::Error as TheoryError;
+use gtv_theory::training::check_training_set;
 use gtv_theory::{LossWeight, Preconditioning, Prediction};
 use serde::{Deserialize, Serialize};
 
@@ -105,19 +106,7 @@ impl TrainingSpec {
         let below_one = "at least 0 and below 1";
         let not_negative = "a finite number, 0 or above";
         let positive = "a finite number above 0";
-        check(self.samples > 0, "model.samples", self.samples as f64, "at least 1")?;
-        check(
-            self.draws > 0 && self.samples.is_multiple_of(self.draws),
-            "model.draws",
-            self.draws as f64,
-            "at least 1, and a divisor of model.samples",
-        )?;
-        check(
-            (0.0..=1.0).contains(&self.target_mix),
-            "model.target",
-            self.target_mix,
-            "between 0 (proxy) and 1 (true score)",
-        )?;
+        check_training_set(self.samples, self.draws, self.target_mix)?;
         self.preconditioning.validate()?;
         check(self.steps > 0, "training.steps", self.steps as f64, "at least 1")?;
         check(self.batch > 0, "training.batch", self.batch as f64, "at least 1")?;

@@ -150,6 +150,17 @@ impl Embedding {
         }
     }
 
+    /// The inputs of points, each at its own time.
+    ///
+    /// # Shapes
+    /// `x`: n × D; `t`: n; `out`: n × inputs.
+    pub fn fill_points(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        let rows = out.chunks_exact_mut(self.inputs());
+        for ((row, x), &t) in rows.zip(x.chunks_exact(self.dim)).zip(t) {
+            self.fill(x, t, row);
+        }
+    }
+
     /// The inputs of a batch of states at one time.
     ///
     /// # Shapes

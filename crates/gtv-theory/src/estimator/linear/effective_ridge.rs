@@ -9,6 +9,7 @@
 use super::law::RidgeSystem;
 use super::{Closure, LinearSpec, LinearStatistics, finite_p};
 use crate::error::{Error, Result, check_finite, check_len};
+use crate::minimise::{Minimum, minimise};
 
 /// Points of the first scan over ln γ: the distance can have more than one local minimum.
 const SCAN: usize = 13;
@@ -74,12 +75,15 @@ impl LinearStatistics {
         let scale: f64 = prediction.iter().map(|y| y * y).sum();
         let mean = self.mean_by_ridge(closure)?;
         let mut predicted = vec![0.0; label.len()];
-        minimise((range.0.ln(), range.1.ln()), |log| {
+        let ends = (range.0.ln(), range.1.ln());
+        let Minimum { at, value } = minimise(ends, SCAN, WIDTH, |log: f64| -> Result<f64> {
             let weights = mean(log.exp())?;
             crate::linalg::gemm_nn(t.len(), dim, f_len, &phi, &weights, &mut predicted);
             let missed: f64 = predicted.iter().zip(&label).map(|(p, y)| (p - y) * (p - y)).sum();
             Ok((missed / scale.max(f64::MIN_POSITIVE)).sqrt())
-        })
+        })?;
+        let at_end = at - ends.0 < 2.0 * WIDTH || ends.1 - at < 2.0 * WIDTH;
+        Ok(EffectiveRidge { ridge: at.exp(), distance: value, at_end })
     }
 
     /// γ ↦ W̄.
@@ -95,29 +99,4 @@ impl LinearStatistics {
             }
         }
     }
-}
-
-/// The least value of f over [lo, hi]: the best of a scan, then golden section between its neighbours.
-fn minimise((lo, hi): (f64, f64), mut f: impl FnMut(f64) -> Result<f64>) -> Result<EffectiveRidge> {
-    let at = |i: usize| lo + (hi - lo) * i as f64 / (SCAN - 1) as f64;
-    let scan: Vec<f64> = (0..SCAN).map(|i| f(at(i))).collect::<Result<_>>()?;
-    let best = (0..SCAN).fold(0, |best, i| if scan[i] < scan[best] { i } else { best });
-    let (mut a, mut b) = (at(best.saturating_sub(1)), at((best + 1).min(SCAN - 1)));
-    let golden = 0.5 * (5f64.sqrt() - 1.0);
-    let (mut left, mut right) = (b - golden * (b - a), a + golden * (b - a));
-    let (mut at_left, mut at_right) = (f(left)?, f(right)?);
-    while b - a > WIDTH {
-        if at_left < at_right {
-            (b, right, at_right) = (right, left, at_left);
-            left = b - golden * (b - a);
-            at_left = f(left)?;
-        } else {
-            (a, left, at_left) = (left, right, at_right);
-            right = a + golden * (b - a);
-            at_right = f(right)?;
-        }
-    }
-    let log = 0.5 * (a + b);
-    let at_end = log - lo < 2.0 * WIDTH || hi - log < 2.0 * WIDTH;
-    Ok(EffectiveRidge { ridge: log.exp(), distance: f(log)?, at_end })
 }

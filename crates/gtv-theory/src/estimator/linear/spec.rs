@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::prediction::{LossWeight, Preconditioning, Prediction};
 use crate::schedule::Schedule;
+use crate::training::check_training_set;
 
 /// Everything but the data that defines a trained linear model's law.
 ///
@@ -36,28 +37,11 @@ impl LinearSpec {
     /// # Errors
     /// [`Error::OutOfRange`] naming the first that is out of range.
     pub fn validate(&self) -> Result<()> {
-        let check = |ok: bool, name, value, expected| {
-            if ok { Ok(()) } else { Err(Error::OutOfRange { name, value, expected }) }
-        };
-        check(self.samples > 0, "model.samples", self.samples as f64, "at least 1")?;
-        check(
-            self.draws > 0 && self.samples.is_multiple_of(self.draws),
-            "model.draws",
-            self.draws as f64,
-            "at least 1, and a divisor of model.samples",
-        )?;
-        check(
-            self.ridge.is_finite() && self.ridge >= 0.0,
-            "model.ridge",
-            self.ridge,
-            "a finite number, 0 or above",
-        )?;
-        check(
-            (0.0..=1.0).contains(&self.target_mix),
-            "model.target",
-            self.target_mix,
-            "between 0 (proxy) and 1 (true score)",
-        )?;
+        check_training_set(self.samples, self.draws, self.target_mix)?;
+        if !(self.ridge.is_finite() && self.ridge >= 0.0) {
+            let expected = "a finite number, 0 or above";
+            return Err(Error::OutOfRange { name: "model.ridge", value: self.ridge, expected });
+        }
         self.preconditioning.validate()
     }
 
