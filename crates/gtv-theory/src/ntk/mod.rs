@@ -3,6 +3,8 @@
 
 mod arch;
 mod embedding;
+mod kernel;
 
 pub use arch::{Activation, LayerScaling, MlpSpec, Parameterisation};
 pub use embedding::{Embedding, TimeEmbedding};
+pub use kernel::{InfiniteNetwork, Kernels};
