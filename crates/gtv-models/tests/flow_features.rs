@@ -2,7 +2,7 @@
 //! each.
 
 use gtv_models::Triples;
-use gtv_models::linearize::{FlowSpectrum, KernelFeatureSpec, KernelFeatures};
+use gtv_models::linearize::{KernelFeatureSpec, KernelFeatures, flow_spectrum};
 use gtv_models::mlp::{Initial, Task, TrainingSpec, Weights};
 use gtv_theory::estimator::{Closure, LinearSpec, LinearStatistics};
 use gtv_theory::features::FeatureMap;
@@ -72,7 +72,7 @@ fn trained(task: &Task, features: &dyn FeatureMap, triples: &Triples, time: f64,
 fn monte_carlo_closures_predict_gradient_flow() {
     let (task, members) = (task(), 400);
     let features = features(&task);
-    let spectrum = FlowSpectrum::new(&task, features.clone(), &quadrature(), Streams::new(2)).unwrap();
+    let spectrum = flow_spectrum(&task, features.clone(), &quadrature(), Streams::new(2)).unwrap();
     let probes = task.sampler().draw_from(&mut Streams::new(2).stream(Purpose::Probe, 0, 0), 300);
     let mut at = vec![0.0; 300 * features.len()];
     features.fill(&probes.x, &probes.t, &mut at);
@@ -82,13 +82,7 @@ fn monte_carlo_closures_predict_gradient_flow() {
             * probes.x[q]
     };
     for modes in [4.0, 12.0, 24.0] {
-        // The time after which so many modes are learned.
-        let (mut lo, mut hi) = (1e-3, 1e7);
-        while hi / lo > 1.001 {
-            let mid = f64::sqrt(lo * hi);
-            if spectrum.effective_features(mid) < modes { lo = mid } else { hi = mid }
-        }
-        let time = lo;
+        let time = spectrum.time_of(modes);
         let learned: Vec<Vec<f64>> = (0..members)
             .into_par_iter()
             .map(|i| {

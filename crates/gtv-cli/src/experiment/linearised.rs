@@ -9,8 +9,8 @@ use crate::context::Context;
 use crate::record::LinearisedRecord;
 use anyhow::Result;
 use gtv_models::linearize::{
-    FlowSpectrum, JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, MemoFeatures, Metric, Tangent,
-    Truncation, linear_spec,
+    JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, MemoFeatures, Metric, Tangent, Truncation,
+    flow_spectrum, linear_spec,
 };
 use gtv_models::mlp::{MlpField, Optimizer, Trainer};
 use gtv_models::{DsmSampler, Members};
@@ -75,7 +75,7 @@ impl Linearised {
         let features = JoinedFeatures::new(kernels)?;
         bar.advance(1);
         ctx.interrupt.check()?;
-        let spectrum = FlowSpectrum::new(task, Arc::new(features), &problem.quadrature, problem.streams)?;
+        let spectrum = flow_spectrum(task, Arc::new(features), &problem.quadrature, problem.streams)?;
         bar.advance(1);
         ctx.interrupt.check()?;
 

@@ -6,6 +6,7 @@
 mod empirical;
 mod empirical_fields;
 mod in_time;
+pub mod lazy;
 pub mod linear;
 mod naive;
 mod path_cov;
@@ -13,6 +14,7 @@ mod path_cov;
 pub use empirical::EmpiricalLinear;
 pub use empirical_fields::EmpiricalFields;
 pub use in_time::{InTime, TimeCorrelation};
+pub use lazy::{FlowSpectrum, InitialFunction, LazyStatistics, VarianceSplit};
 pub use linear::{Closure, LinearField, LinearLaw, LinearSpec, LinearStatistics};
 pub use naive::{Naive, StepLength};
 pub use path_cov::{PathCov, Response};

@@ -6,23 +6,24 @@ use crate::features::Features;
 use crate::linalg::{gemm_nn, gemm_tn};
 use crate::quadrature::Nodes;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Rows evaluated at a time; fixed, so that sums do not depend on the number of threads.
-const BLOCK: usize = 2048;
+pub(in crate::estimator) const BLOCK: usize = 2048;
 /// Blocks whose partial sums are held at once.
 const WAVE: usize = 8;
 /// The most memory that the stored feature matrix may take.
 const STORE_LIMIT: usize = 3 << 30;
 
 /// The feature matrix Φ (Q × F), stored.
-pub(super) struct DenseDesign {
+pub(in crate::estimator) struct DenseDesign {
     phi: Vec<f64>,
     features: usize,
 }
 
 impl DenseDesign {
     /// Evaluates the features on all the nodes.
-    pub(super) fn new(features: &Features, nodes: &Nodes) -> Result<Self> {
+    pub(in crate::estimator) fn new(features: &Features, nodes: &Nodes) -> Result<Self> {
         let (q_len, f_len, dim) = (nodes.len(), features.len(), nodes.dim());
         let bytes = q_len.saturating_mul(f_len).saturating_mul(8);
         if bytes > STORE_LIMIT {
@@ -40,8 +41,30 @@ impl DenseDesign {
         Ok(Self { phi, features: f_len })
     }
 
-    /// Σ over row blocks of `term(block index, Φ rows)`, added in the order of the blocks.
-    fn sum_blocks(&self, len: usize, term: impl Fn(usize, &[f64]) -> Vec<f64> + Sync) -> Vec<f64> {
+    /// Φ R for R of F × K: the features in other coordinates.
+    pub(in crate::estimator) fn rotated(&self, rotation: &[f64]) -> Self {
+        let features = rotation.len() / self.features;
+        Self { phi: self.apply(rotation, features), features }
+    }
+
+    /// The first columns, each times a number.
+    pub(in crate::estimator) fn leading_columns(&self, scale: &[f64]) -> Self {
+        let rows = self.phi.chunks_exact(self.features);
+        let phi = rows.flat_map(|row| row.iter().zip(scale).map(|(p, s)| p * s)).collect();
+        Self { phi, features: scale.len() }
+    }
+
+    /// Φ on some of the nodes.
+    pub(in crate::estimator) fn rows(&self, range: Range<usize>) -> &[f64] {
+        &self.phi[range.start * self.features..range.end * self.features]
+    }
+
+    /// Σ over blocks of [`BLOCK`] rows of `term(block index, Φ rows)`, added in the order of the blocks.
+    pub(in crate::estimator) fn sum_blocks(
+        &self,
+        len: usize,
+        term: impl Fn(usize, &[f64]) -> Vec<f64> + Sync,
+    ) -> Vec<f64> {
         let mut sum = vec![0.0; len];
         let blocks: Vec<&[f64]> = self.phi.chunks(BLOCK * self.features).collect();
         for (wave, group) in blocks.chunks(WAVE).enumerate() {

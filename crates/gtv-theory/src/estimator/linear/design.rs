@@ -9,7 +9,7 @@ use crate::features::Features;
 use crate::quadrature::Nodes;
 
 /// Features evaluated (or evaluable) on a set of nodes.
-pub(super) trait Design: Send + Sync {
+pub(in crate::estimator) trait Design: Send + Sync {
     /// Σ_q v_q φ_q φ_qᵀ, F × F symmetric. `values`: Q.
     fn gram(&self, values: &[f64]) -> Vec<f64>;
 

@@ -63,7 +63,7 @@ pub(super) fn sandwich(outer: &[f64], inner: &[f64]) -> Vec<f64> {
 }
 
 /// The covariance of the weights.
-pub(super) enum Covariance {
+pub(in crate::estimator) enum Covariance {
     /// Blocks S_ij (F × F) for i ≤ j, and the lower Cholesky factor of the whole once a draw needs it.
     Blocks { blocks: Vec<Vec<f64>>, factor: OnceLock<Vec<f64>> },
     /// (1/P)(Σ_q ρ_q g_q g_qᵀ − ḡḡᵀ), g_q = (A+γ)⁻¹φ_q u_qᵀ, kept on the nodes where D·F is too large for a matrix.
@@ -71,7 +71,7 @@ pub(super) enum Covariance {
 }
 
 /// A covariance kept as influences on quadrature nodes.
-pub(super) struct NodeCovariance {
+pub(in crate::estimator) struct NodeCovariance {
     design: Arc<dyn Design>,
     inverse: Vec<f64>,
     /// √(ρ_q/P) u_q, Q × D.
@@ -83,10 +83,10 @@ pub(super) struct NodeCovariance {
 }
 
 /// Above this size of D·F the joint covariance is not formed.
-const DENSE_LIMIT: usize = 6_000;
+pub(in crate::estimator) const DENSE_LIMIT: usize = 6_000;
 
 impl Covariance {
-    pub(super) fn from_blocks(blocks: Vec<Vec<f64>>) -> Self {
+    pub(in crate::estimator) fn from_blocks(blocks: Vec<Vec<f64>>) -> Self {
         Self::Blocks { blocks, factor: OnceLock::new() }
     }
 
@@ -159,16 +159,23 @@ impl LinearLaw {
         mean: Vec<f64>,
         covariance: Covariance,
     ) -> Self {
-        Self {
-            closure,
-            spec: statistics.spec.clone(),
-            features: statistics.features.clone(),
-            schedule: statistics.schedule,
-            mean,
-            covariance,
-            shot_noise: None,
-            base: None,
-        }
+        let features = statistics.features.clone();
+        let spec = statistics.spec.clone();
+        let schedule = statistics.schedule;
+        Self { closure, spec, features, schedule, mean, covariance, shot_noise: None, base: None }
+    }
+
+    /// The law of a model with the features of `spec`, of given mean weights (F × D) and covariance blocks S_ij, i ≤ j.
+    pub(in crate::estimator) fn from_parts(
+        closure: Closure,
+        spec: LinearSpec,
+        schedule: Schedule,
+        mean: Vec<f64>,
+        blocks: Vec<Vec<f64>>,
+    ) -> Self {
+        let features = Arc::new(spec.features.clone());
+        let covariance = Covariance::from_blocks(blocks);
+        Self { closure, spec, features, schedule, mean, covariance, shot_noise: None, base: None }
     }
 
     pub(super) fn around(mut self, base: Arc<dyn ScoreField>) -> Self {

@@ -2,8 +2,8 @@
 //!
 //! [`LinearStatistics`] puts the training problem on quadrature nodes; a [`Closure`] turns it into a [`LinearLaw`].
 
-mod dense;
-mod design;
+pub(in crate::estimator) mod dense;
+pub(in crate::estimator) mod design;
 mod effective_ridge;
 mod field;
 mod finite_p;
@@ -12,11 +12,11 @@ pub(in crate::estimator) mod law;
 mod leading;
 mod paper;
 pub(in crate::estimator) mod path_cov;
-mod shared;
+pub(in crate::estimator) mod shared;
 mod shot_noise;
 mod sources;
 mod spec;
-mod statistics;
+pub(in crate::estimator) mod statistics;
 mod tensor;
 
 pub use effective_ridge::EffectiveRidge;

@@ -23,7 +23,7 @@ pub(super) struct SharedPoints {
 }
 
 /// Refuses a two-level training set where its closures cannot be computed.
-pub(super) fn refuse(statistics: &LinearStatistics, reason: &'static str) -> Result<()> {
+pub(in crate::estimator) fn refuse(statistics: &LinearStatistics, reason: &'static str) -> Result<()> {
     if statistics.spec.draws == 1 {
         return Ok(());
     }

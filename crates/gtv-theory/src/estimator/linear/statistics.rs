@@ -44,17 +44,17 @@ impl Closure {
 /// A linear model's training problem on quadrature nodes.
 #[derive(Clone)]
 pub struct LinearStatistics {
-    pub(super) spec: LinearSpec,
-    pub(super) features: Arc<crate::features::Features>,
-    pub(super) schedule: Schedule,
+    pub(in crate::estimator) spec: LinearSpec,
+    pub(in crate::estimator) features: Arc<crate::features::Features>,
+    pub(in crate::estimator) schedule: Schedule,
     pub(super) exact: Arc<ExactScore>,
-    pub(super) cloud: PointCloud,
-    pub(super) nodes: Arc<Nodes>,
-    pub(super) design: Arc<dyn Design>,
+    pub(in crate::estimator) cloud: PointCloud,
+    pub(in crate::estimator) nodes: Arc<Nodes>,
+    pub(in crate::estimator) design: Arc<dyn Design>,
     /// w_q.
-    pub(super) weight: Vec<f64>,
+    pub(in crate::estimator) weight: Vec<f64>,
     /// y_q − skip_q x_q, Q × D.
-    pub(super) target: Vec<f64>,
+    pub(in crate::estimator) target: Vec<f64>,
 }
 
 impl LinearStatistics {
@@ -78,21 +78,32 @@ impl LinearStatistics {
             });
         }
         let nodes = Nodes::new(cloud, schedule, quadrature, streams)?;
-        let design: Arc<dyn Design> = design(&spec.features, &nodes)?.into();
+        let design = design(&spec.features, &nodes)?.into();
+        Ok(Self::on_nodes(spec, schedule, cloud, Arc::new(nodes), design))
+    }
+
+    /// The same for features that have been evaluated on nodes already.
+    pub(in crate::estimator) fn on_nodes(
+        spec: &LinearSpec,
+        schedule: &Schedule,
+        cloud: &PointCloud,
+        nodes: Arc<Nodes>,
+        design: Arc<dyn Design>,
+    ) -> Self {
         let exact = Arc::new(ExactScore::new(cloud.clone(), *schedule));
         let weight = nodes.t.iter().map(|&t| spec.target_weight(schedule, t)).collect();
         let target = labels(spec, schedule, cloud, &exact, &nodes);
-        Ok(Self {
+        Self {
             spec: spec.clone(),
             features: Arc::new(spec.features.clone()),
             schedule: *schedule,
             exact,
             cloud: cloud.clone(),
-            nodes: Arc::new(nodes),
+            nodes,
             design,
             weight,
             target,
-        })
+        }
     }
 
     /// The law of the trained model in one closure.
@@ -126,16 +137,16 @@ impl LinearStatistics {
         self.nodes.len()
     }
 
-    pub(super) fn dim(&self) -> usize {
+    pub(in crate::estimator) fn dim(&self) -> usize {
         self.cloud.dim()
     }
 
-    pub(super) fn samples(&self) -> f64 {
+    pub(in crate::estimator) fn samples(&self) -> f64 {
         self.spec.samples as f64
     }
 
     /// ρ_q f(q), Q values.
-    pub(super) fn weighted(&self, f: impl Fn(usize) -> f64) -> Vec<f64> {
+    pub(in crate::estimator) fn weighted(&self, f: impl Fn(usize) -> f64) -> Vec<f64> {
         self.nodes.mass.iter().enumerate().map(|(q, rho)| rho * f(q)).collect()
     }
 
@@ -154,7 +165,7 @@ impl LinearStatistics {
     }
 
     /// y_q − E[y | x_q, t_q], the label noise, Q × D.
-    pub(super) fn label_noise(&self) -> Vec<f64> {
+    pub(in crate::estimator) fn label_noise(&self) -> Vec<f64> {
         let dim = self.dim();
         let mean = posterior_mean(&self.exact, &self.nodes);
         let mix = 1.0 - self.spec.target_mix;
@@ -171,7 +182,7 @@ impl LinearStatistics {
 }
 
 /// y_q − skip_q x_q = c_t x0 + (d_t − skip_t) x, with (1 − η) x0 + η m(x, t) in the place of x0, Q × D.
-fn labels(
+pub(in crate::estimator) fn labels(
     spec: &LinearSpec,
     schedule: &Schedule,
     cloud: &PointCloud,

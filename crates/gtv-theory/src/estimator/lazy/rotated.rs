@@ -1,0 +1,46 @@
+//! Features in other coordinates: φ'(z) = Rᵀφ(z), R of F × K.
+
+use crate::features::{FeatureMap, Features};
+use crate::linalg::gemm_nn;
+use std::sync::Arc;
+
+/// Points evaluated at a time: what the features before the rotation need of memory.
+const BLOCK: usize = 2048;
+
+/// Rᵀφ.
+#[derive(Debug, Clone)]
+pub struct RotatedFeatures {
+    inner: Arc<Features>,
+    /// R, F × K.
+    rotation: Vec<f64>,
+    len: usize,
+}
+
+impl RotatedFeatures {
+    /// Rᵀφ for R of F × K, K at least 1.
+    pub(super) fn new(inner: Arc<Features>, rotation: Vec<f64>) -> Self {
+        let len = rotation.len() / inner.len();
+        Self { inner, rotation, len }
+    }
+}
+
+impl FeatureMap for RotatedFeatures {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn dim(&self) -> usize {
+        self.inner.dim()
+    }
+
+    fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        let (len, dim) = (self.inner.len(), self.inner.dim());
+        let mut phi = vec![0.0; BLOCK.min(t.len()) * len];
+        let blocks = x.chunks(BLOCK * dim).zip(t.chunks(BLOCK)).zip(out.chunks_mut(BLOCK * self.len));
+        for ((x, t), out) in blocks {
+            let phi = &mut phi[..t.len() * len];
+            self.inner.fill(x, t, phi);
+            gemm_nn(t.len(), self.len, len, phi, &self.rotation, out);
+        }
+    }
+}
