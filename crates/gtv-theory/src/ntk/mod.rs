@@ -3,8 +3,12 @@
 
 mod arch;
 mod embedding;
+mod features;
 mod kernel;
+mod model;
 
 pub use arch::{Activation, LayerScaling, MlpSpec, Parameterisation};
 pub use embedding::{Embedding, TimeEmbedding};
+pub use features::{NetworkFeatures, NystromSpec, NystromTruncation};
 pub use kernel::{InfiniteNetwork, Kernels};
+pub use model::{NetworkKernel, NetworkModel};

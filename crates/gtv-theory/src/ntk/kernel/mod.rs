@@ -132,6 +132,14 @@ impl InfiniteNetwork {
         self.fill(a, Some(b), None, out);
     }
 
+    /// NNGP and NTK, unchecked, as [`InfiniteNetwork::ntk_into`].
+    ///
+    /// # Shapes
+    /// `a`: n × d, `b`: m × d; `nngp`, `ntk`: n × m, row-major.
+    pub fn kernels_into(&self, a: &[f64], b: &[f64], nngp: &mut [f64], ntk: &mut [f64]) {
+        self.fill(a, Some(b), Some(nngp), ntk);
+    }
+
     /// The NTK of every pair of a set, unchecked, each block computed once.
     ///
     /// # Shapes
