@@ -68,6 +68,21 @@ pub enum Error {
         /// What the user can do.
         advice: &'static str,
     },
+    /// A matrix that must be positive semidefinite has a negative eigenvalue that rounding does not explain.
+    #[error(
+        "{name} has the eigenvalue {eigenvalue:.3e}, but must be positive semidefinite: rounding explains no less than \
+         -{bound:.1e}; {advice}"
+    )]
+    NotSemidefinite {
+        /// The matrix.
+        name: &'static str,
+        /// Its smallest eigenvalue.
+        eigenvalue: f64,
+        /// Size of the negative eigenvalues that rounding may leave.
+        bound: f64,
+        /// What the user can do.
+        advice: &'static str,
+    },
     /// An iteration stopped at its cap without reaching its tolerance.
     #[error(
         "{name} did not converge: residual {residual:.3e} after {iterations} iterations (tolerance {tolerance:.1e})"

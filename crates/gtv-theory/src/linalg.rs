@@ -95,17 +95,42 @@ pub fn solve_spd(
 /// # Errors
 /// [`Error::NotConverged`], naming `name`, when the iteration fails (it does not for finite input).
 pub fn symmetric_eigen(name: &'static str, matrix: &[f64], n: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+    let found = eigen(name, matrix, n, Par::Seq);
+    settle_vector_state();
+    found
+}
+
+/// [`symmetric_eigen`] for large matrices, spread over rayon's threads.
+///
+/// The work is cut into a fixed number of parts, so that the result does not depend on how many threads share them.
+///
+/// # Shapes
+/// `matrix`: n × n, row-major, lower triangle read.
+///
+/// # Errors
+/// As [`symmetric_eigen`].
+pub fn symmetric_eigen_parallel(
+    name: &'static str,
+    matrix: &[f64],
+    n: usize,
+) -> Result<(Vec<f64>, Vec<f64>)> {
+    const PARTS: usize = 8;
+    let found = eigen(name, matrix, n, Par::rayon(PARTS));
+    settle_pool();
+    found
+}
+
+fn eigen(name: &'static str, matrix: &[f64], n: usize, par: Par) -> Result<(Vec<f64>, Vec<f64>)> {
     use faer::dyn_stack::{MemBuffer, MemStack};
     use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
     let mut vectors = faer::Mat::<f64>::zeros(n, n);
     let mut values = faer::diag::Diag::<f64>::zeros(n);
-    let scratch =
-        self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, faer::Spec::default());
+    let scratch = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, par, faer::Spec::default());
     self_adjoint_evd(
         MatRef::from_row_major_slice(matrix, n, n),
         values.as_mut(),
         Some(vectors.as_mut()),
-        Par::Seq,
+        par,
         MemStack::new(&mut MemBuffer::new(scratch)),
         faer::Spec::default(),
     )
@@ -115,7 +140,6 @@ pub fn symmetric_eigen(name: &'static str, matrix: &[f64], n: usize) -> Result<(
         residual: f64::NAN,
         tolerance: f64::EPSILON,
     })?;
-    settle_vector_state();
     let values = (0..n).map(|i| values[i]).collect();
     let vectors = (0..n * n).map(|i| vectors[(i / n, i % n)]).collect();
     Ok((values, vectors))

@@ -6,9 +6,11 @@ mod embedding;
 mod features;
 mod kernel;
 mod model;
+mod predict;
 
 pub use arch::{Activation, LayerScaling, MlpSpec, Parameterisation};
 pub use embedding::{Embedding, TimeEmbedding};
 pub use features::{NetworkFeatures, NystromSpec, NystromTruncation};
 pub use kernel::{InfiniteNetwork, Kernels};
 pub use model::{NetworkKernel, NetworkModel};
+pub use predict::{GradientFlow, InitialLaw, Moments};

@@ -81,7 +81,8 @@ impl Pair for Erf {
             let s = lanes(|j| r[j] * cosine[j].abs());
             let below = lanes(|j| {
                 let dr = a[1] - b[1][j];
-                let squares = dr.mul_add(dr, a[2].mul_add(a[2], b[2][j] * b[2][j]));
+                // Plain products: the same bits whichever input comes first.
+                let squares = dr.mul_add(dr, a[2] * a[2] + b[2][j] * b[2][j]);
                 r[j].mul_add(rest[j], 0.5 * squares)
             });
             let large = |j: usize| s[j] > FRAC_1_SQRT_2;

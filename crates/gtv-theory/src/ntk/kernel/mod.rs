@@ -171,7 +171,7 @@ impl InfiniteNetwork {
 
     /// The largest share of E[ρ̇²] that the Hermite series of a layer leaves out for these inputs; 0 for closed forms.
     ///
-    /// It is 1e-15 until inputs are so large that 1,024 terms do not do (q = σ_w²|x|²/d + σ_b² beyond about 20 for tanh).
+    /// It is about 1e-15 until inputs are so large that 4,096 terms do not do: q = σ_w²|x|²/d + σ_b² beyond 30 (tanh) or 120 (silu).
     ///
     /// # Shapes
     /// `a`: n × d.

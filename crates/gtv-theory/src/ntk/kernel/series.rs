@@ -3,9 +3,9 @@
 //!   E[ρ̇ρ̇'] = Σ_j β_j(q) β_j(q') c^j,   E[ρρ'] = ρ₀(q) ρ₀(q') + √(qq') Σ_j β_j(q) β_j(q') c^{j+1}/(j + 1).
 //!
 //! Quadrature is one-dimensional, for each input; a pair costs one sum over j. What degree J leaves out of E[ρ̇ρ̇'] is at most
-//! |c|^J √(τ(q) τ(q')), τ = Σ_{j≥J} β_j² (Cauchy–Schwarz); for ρ̇(√q x) analytic in |Im x| < s it falls as e^{−2s√(2J)}, so
-//! J grows with q (s = π/(2√q) for tanh). J is taken for the largest input so that τ ≤ 1e-15 Σβ², at most 1,024: enough up to
-//! q ≈ 20 for tanh, 80 for silu. [`Series::truncation`] tells what is left beyond.
+//! |c|^J √(τ(q) τ(q')), τ = Σ_{j≥J} β_j² (Cauchy–Schwarz); for ρ̇(√q x) analytic in |Im x| < s it falls as e^{−2s√J}, so that
+//! J grows with q: s = π/(2√q) for tanh, π/√q for silu. J is taken for the largest input so that τ ≤ 1e-15 Σβ², at most
+//! 4,096: enough up to q ≈ 30 for tanh, 120 for silu. [`Series::truncation`] tells what is left beyond.
 
 use super::Pair;
 use super::hermite::Hermite;
@@ -15,7 +15,7 @@ use crate::ntk::{Activation, MlpSpec};
 use std::sync::Arc;
 
 /// Most terms of the series.
-const MOST: usize = 1024;
+const MOST: usize = 4096;
 /// Share of Σβ² that may be left out.
 const NEGLIGIBLE: f64 = 1e-15;
 
