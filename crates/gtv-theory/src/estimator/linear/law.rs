@@ -199,6 +199,11 @@ impl LinearLaw {
         self.features.dim()
     }
 
+    /// φ, the features whose weights these are.
+    pub fn features(&self) -> &crate::features::Features {
+        &self.features
+    }
+
     /// W̄ = E Ŵ, F × D (zero for the paper's closure, whose mean score is the exact one).
     pub fn mean_weights(&self) -> &[f64] {
         &self.mean

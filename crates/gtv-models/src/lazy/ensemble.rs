@@ -1,0 +1,138 @@
+//! Ensembles of lazily trained models, in parallel; a member depends on the seed and its draws only.
+
+use super::{LazyField, LazyMember, LazyTrainer};
+use crate::ensemble::{EnsembleOptions, Members};
+use crate::error::{Error, Result};
+use crate::mlp::Member;
+use gtv_theory::ScoreField;
+use gtv_theory::error::Error as TheoryError;
+use gtv_theory::rng::Streams;
+use rayon::prelude::*;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The trained members of a lazy ensemble.
+#[derive(Clone)]
+pub struct LazyEnsemble {
+    trainer: LazyTrainer,
+    members: Vec<LazyMember>,
+    fields: Vec<LazyField>,
+}
+
+impl LazyEnsemble {
+    /// Trains members on rayon's pool for the spec's time.
+    ///
+    /// # Errors
+    /// [`TheoryError::TooLarge`] when the estimate exceeds the limit, before any work; [`Error::Cancelled`]; more samples than
+    /// can be decomposed.
+    pub fn train(
+        trainer: &LazyTrainer,
+        streams: Streams,
+        members: &[Member],
+        options: EnsembleOptions<'_>,
+    ) -> Result<Self> {
+        let mut trained = Self::train_for(trainer, streams, members, &[trainer.spec().time], options)?;
+        Ok(trained.swap_remove(0))
+    }
+
+    /// The same members at several times: one ensemble for each, from one decomposition of each member's kernel.
+    ///
+    /// # Errors
+    /// As [`LazyEnsemble::train`].
+    pub fn train_for(
+        trainer: &LazyTrainer,
+        streams: Streams,
+        members: &[Member],
+        times: &[f64],
+        options: EnsembleOptions<'_>,
+    ) -> Result<Vec<Self>> {
+        if members.is_empty() {
+            return Err(TheoryError::Empty { name: "the ensemble (members)" }.into());
+        }
+        if times.is_empty() {
+            return Err(TheoryError::Empty { name: "the times of training" }.into());
+        }
+        let needed_bytes = Self::estimate_bytes(trainer, members.len(), times.len());
+        if needed_bytes > options.memory_limit {
+            return Err(TheoryError::TooLarge {
+                name: "training the ensemble",
+                needed_bytes,
+                limit_bytes: options.memory_limit,
+                advice: "use fewer samples, members or threads",
+            }
+            .into());
+        }
+        let done = AtomicUsize::new(0);
+        let trained: Result<Vec<Vec<LazyMember>>> = members
+            .par_iter()
+            .map(|member| {
+                let at_times = trainer.train_for(streams, *member, times)?;
+                let done = 1 + done.fetch_add(1, Ordering::Relaxed);
+                match (options.progress)(done, members.len()) {
+                    ControlFlow::Continue(()) => Ok(at_times),
+                    ControlFlow::Break(()) => Err(Error::Cancelled { done, total: members.len() }),
+                }
+            })
+            .collect();
+        let mut ensembles: Vec<Vec<LazyMember>> = times.iter().map(|_| Vec::new()).collect();
+        for member in trained? {
+            ensembles.iter_mut().zip(member).for_each(|(ensemble, at)| ensemble.push(at));
+        }
+        ensembles.into_iter().map(|members| Self::from_members(trainer, members)).collect()
+    }
+
+    /// An ensemble of members trained before.
+    ///
+    /// # Errors
+    /// [`TheoryError::Empty`] without members; [`TheoryError::Shape`] for arrays that do not fit the trainer.
+    pub fn from_members(trainer: &LazyTrainer, members: Vec<LazyMember>) -> Result<Self> {
+        if members.is_empty() {
+            return Err(TheoryError::Empty { name: "the ensemble (members)" }.into());
+        }
+        let fields = members.iter().map(|member| trainer.field(member)).collect::<Result<_>>()?;
+        Ok(Self { trainer: trainer.clone(), members, fields })
+    }
+
+    /// Estimated peak bytes: what every member keeps, twice (as saved and as a field), and the working memory of those in
+    /// training.
+    pub fn estimate_bytes(trainer: &LazyTrainer, members: usize, times: usize) -> u64 {
+        let (working, kept) = trainer.bytes(times);
+        let inputs = (trainer.model().embedding().inputs() * trainer.spec().samples * times * 8) as u64;
+        let busy = rayon::current_num_threads().min(members) as u64;
+        members as u64 * (2 * kept + inputs) + busy * working
+    }
+
+    /// The members, as they are saved.
+    pub fn members(&self) -> &[LazyMember] {
+        &self.members
+    }
+
+    /// One member as a score field.
+    pub fn field(&self, member: usize) -> &LazyField {
+        &self.fields[member]
+    }
+
+    /// The trainer.
+    pub fn trainer(&self) -> &LazyTrainer {
+        &self.trainer
+    }
+}
+
+impl Members for LazyEnsemble {
+    fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        let of = |field: &LazyField| {
+            let mut y = vec![0.0; x.len()];
+            field.predict(x, t, &mut y);
+            y
+        };
+        self.fields.par_iter().map(of).collect::<Vec<_>>().concat()
+    }
+
+    fn field(&self, member: usize) -> Box<dyn ScoreField> {
+        Box::new(self.fields[member].clone())
+    }
+}

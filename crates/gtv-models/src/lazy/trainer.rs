@@ -1,0 +1,285 @@
+//! The training of one lazily trained model: its triples, its labels, gradient flow in closed form.
+
+use super::{LazyField, LazyMember};
+use crate::error::Result;
+use crate::mlp::{Member, Task};
+use gtv_theory::error::{Error as TheoryError, check_len};
+use gtv_theory::estimator::LinearSpec;
+use gtv_theory::features::{FeatureMap, Features};
+use gtv_theory::linalg::gemm_nn;
+use gtv_theory::ntk::{
+    Embedding, GradientFlow, MlpSpec, NetworkFeatures, NetworkKernel, NetworkModel, NystromSpec,
+};
+use gtv_theory::rng::{Purpose, Streams};
+use gtv_theory::score::ExactScore;
+use gtv_theory::training::{DsmSampler, Triples, check_training_set};
+use gtv_theory::{LossWeight, PointCloud, Prediction, ScoreField};
+use rand_distr::{Distribution, StandardNormal};
+use std::sync::Arc;
+
+/// What is learned, from how many triples, for how long. The preconditioning is the embedding's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LazySpec {
+    /// What y is.
+    pub prediction: Prediction,
+    /// λ_t.
+    pub weight: LossWeight,
+    /// η: 0 is DSM (J1), 1 trains on the true score (J0).
+    pub target_mix: f64,
+    /// P.
+    pub samples: usize,
+    /// m, triples that share a data point.
+    pub draws: usize,
+    /// τ, the time of gradient flow on (1/P) Σ w/2 |y − label|²; infinity is the end of training.
+    pub time: f64,
+}
+
+impl Default for LazySpec {
+    fn default() -> Self {
+        Self {
+            prediction: Prediction::default(),
+            weight: LossWeight::default(),
+            target_mix: 0.0,
+            samples: 1024,
+            draws: 1,
+            time: 100.0,
+        }
+    }
+}
+
+/// The function that training starts from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum InitialFunctions {
+    /// None: the initial function is subtracted.
+    Centred,
+    /// A draw of the network's Gaussian process at initialisation, through so many features of its kernel; the features
+    /// depend on the seed.
+    Drawn(NystromSpec, Streams),
+}
+
+/// Trains the members of a lazy ensemble.
+#[derive(Clone)]
+pub struct LazyTrainer {
+    model: Arc<NetworkModel>,
+    spec: LazySpec,
+    sampler: DsmSampler,
+    truth: ExactScore,
+    initial: Option<Arc<NetworkFeatures>>,
+}
+
+impl LazyTrainer {
+    /// Infinitely wide networks of an architecture (its width and parameterisation do not matter) on p_data.
+    ///
+    /// # Errors
+    /// A number outside its domain, or dimensions that differ.
+    pub fn new(
+        arch: &MlpSpec,
+        embedding: Embedding,
+        spec: LazySpec,
+        initial: InitialFunctions,
+        cloud: PointCloud,
+    ) -> Result<Self> {
+        check_training_set(spec.samples, spec.draws, spec.target_mix)?;
+        check_time(spec.time)?;
+        if embedding.dim() != cloud.dim() {
+            let (value, expected) = (embedding.dim() as f64, "the dimension of the data");
+            return Err(TheoryError::OutOfRange { name: "the embedding's dimension", value, expected }.into());
+        }
+        let schedule = *embedding.schedule();
+        let model = NetworkModel::new(arch, embedding, spec.prediction, spec.weight)?;
+        let initial = match initial {
+            InitialFunctions::Centred => None,
+            InitialFunctions::Drawn(nystrom, streams) => {
+                let nngp = NetworkKernel::Nngp;
+                Some(Arc::new(NetworkFeatures::new(&model, nngp, &cloud, &nystrom, streams)?))
+            }
+        };
+        let truth = ExactScore::new(cloud.clone(), schedule);
+        let sampler = DsmSampler::new(cloud, schedule).with_draws(spec.draws)?;
+        Ok(Self { model: Arc::new(model), spec, sampler, truth, initial })
+    }
+
+    /// The infinite-width limit of a task's networks, trained by gradient flow for a time; `features` and `streams` are for the
+    /// initial functions, where the task does not subtract them.
+    ///
+    /// # Errors
+    /// As [`LazyTrainer::new`].
+    pub fn of_task(task: &Task, time: f64, features: NystromSpec, streams: Streams) -> Result<Self> {
+        let training = task.training();
+        let spec = LazySpec {
+            prediction: training.prediction,
+            weight: training.weight,
+            target_mix: training.target_mix,
+            samples: training.samples,
+            draws: training.draws,
+            time,
+        };
+        let initial = if training.centred {
+            InitialFunctions::Centred
+        } else {
+            InitialFunctions::Drawn(features, streams)
+        };
+        Self::new(task.arch(), task.embedding().clone(), spec, initial, task.sampler().cloud().clone())
+    }
+
+    /// The network, its inputs and outputs.
+    pub fn model(&self) -> &NetworkModel {
+        &self.model
+    }
+
+    /// The specification.
+    pub fn spec(&self) -> &LazySpec {
+        &self.spec
+    }
+
+    /// The sampler of training triples.
+    pub fn sampler(&self) -> &DsmSampler {
+        &self.sampler
+    }
+
+    /// The features of the initial functions; none where they are subtracted.
+    pub fn initial(&self) -> Option<&Arc<NetworkFeatures>> {
+        self.initial.as_ref()
+    }
+
+    /// The linear model with given features that stands for the networks, for
+    /// [`LazyStatistics`](gtv_theory::estimator::LazyStatistics).
+    pub fn linear_spec(&self, features: Arc<dyn FeatureMap>) -> LinearSpec {
+        let spec = &self.spec;
+        LinearSpec {
+            features: Features::Mapped(features),
+            prediction: spec.prediction,
+            weight: spec.weight,
+            ridge: 0.0,
+            samples: spec.samples,
+            draws: spec.draws,
+            target_mix: spec.target_mix,
+            preconditioning: self.model.embedding().preconditioning(),
+        }
+    }
+
+    /// Bytes one member needs while it is trained (at so many times), and those it keeps afterwards.
+    pub fn bytes(&self, times: usize) -> (u64, u64) {
+        let (samples, dim) = (self.spec.samples as u64, self.model.dim() as u64);
+        let initial = self.initial.as_ref().map_or(0, |f| f.len() as u64);
+        let kept = samples * (1 + dim + times as u64 * dim) + initial * dim;
+        // The kernel, its eigenvectors twice, what the decomposition works on.
+        (8 * (5 * samples * samples + samples * (initial + 4 * dim) + kept), 8 * kept)
+    }
+
+    /// Draws the training set and the initial function of a member and trains it for the spec's time. Depends on the seed and
+    /// the member's draws only; triples are those of a network with the same draw of data.
+    ///
+    /// # Errors
+    /// More samples than can be decomposed.
+    pub fn train(&self, streams: Streams, member: Member) -> Result<LazyMember> {
+        let mut trained = self.train_for(streams, member, &[self.spec.time])?;
+        Ok(trained.swap_remove(0))
+    }
+
+    /// The same member at several times, from one decomposition.
+    ///
+    /// # Errors
+    /// As [`LazyTrainer::train`]; a time that is negative or NaN.
+    pub fn train_for(&self, streams: Streams, member: Member, times: &[f64]) -> Result<Vec<LazyMember>> {
+        for time in times {
+            check_time(*time)?;
+        }
+        let triples = self.sampler.draw(streams, member.data, self.spec.samples)?;
+        let initial: Vec<f64> = match &self.initial {
+            None => Vec::new(),
+            Some(features) => {
+                let rng = &mut streams.stream(Purpose::Init, member.init, 0);
+                StandardNormal.sample_iter(rng).take(features.len() * self.model.dim()).collect()
+            }
+        };
+        self.fit(triples, initial, times)
+    }
+
+    /// Gradient flow on given triples from an initial function of given weights (K₀ × D; empty for a centred one).
+    ///
+    /// # Errors
+    /// Weights of another number; more samples than can be decomposed.
+    pub fn fit(&self, triples: Triples, initial: Vec<f64>, times: &[f64]) -> Result<Vec<LazyMember>> {
+        let dim = self.model.dim();
+        let expected = self.initial.as_ref().map_or(0, |f| f.len() * dim);
+        check_len("the initial function's weights", expected, initial.len())?;
+        let mut labels = self.labels(&triples);
+        if let Some(features) = &self.initial {
+            let mut psi = vec![0.0; triples.len() * features.len()];
+            features.fill(&triples.x, &triples.t, &mut psi);
+            let mut start = vec![0.0; labels.len()];
+            gemm_nn(triples.len(), dim, features.len(), &psi, &initial, &mut start);
+            labels.iter_mut().zip(start).for_each(|(y, f)| *y -= f);
+        }
+        let flow = self.flow(&triples)?;
+        let (x, t, initial) = (Arc::new(triples.x), Arc::new(triples.t), Arc::new(initial));
+        let at = |time: &f64| -> Result<LazyMember> {
+            let coefficients = flow.coefficients(&labels, *time)?;
+            Ok(LazyMember { x: x.clone(), t: t.clone(), coefficients, initial: initial.clone() })
+        };
+        times.iter().map(at).collect()
+    }
+
+    /// F_eff = Σ (1 − e^{−λτ/P}) of one member's own kernel.
+    ///
+    /// # Errors
+    /// As [`LazyTrainer::train`].
+    pub fn effective_features(&self, streams: Streams, member: Member, time: f64) -> Result<f64> {
+        check_time(time)?;
+        let triples = self.sampler.draw(streams, member.data, self.spec.samples)?;
+        Ok(self.flow(&triples)?.effective(time)?)
+    }
+
+    /// A member as a score field.
+    ///
+    /// # Errors
+    /// Arrays that do not fit this trainer.
+    pub fn field(&self, member: &LazyMember) -> Result<LazyField> {
+        let (dim, samples) = (self.model.dim(), member.t.len());
+        check_len("a member's training points", samples * dim, member.x.len())?;
+        check_len("a member's coefficients", samples * dim, member.coefficients.len())?;
+        let expected = self.initial.as_ref().map_or(0, |f| f.len() * dim);
+        check_len("the initial function's weights", expected, member.initial.len())?;
+        Ok(LazyField::new(self.model.clone(), self.initial.clone(), member))
+    }
+
+    /// y − skip x of each triple, P × D.
+    fn labels(&self, triples: &Triples) -> Vec<f64> {
+        let (dim, schedule, mix) = (self.model.dim(), self.model.schedule(), self.spec.target_mix);
+        let mut labels = vec![0.0; triples.x.len()];
+        let rows = labels.chunks_exact_mut(dim).zip(triples.x.chunks_exact(dim));
+        for (((y, x), x0), &t) in rows.zip(triples.x0.chunks_exact(dim)).zip(&triples.t) {
+            let (c, d) = self.spec.prediction.target_coefficients(schedule, t);
+            let (skip, _) = self.model.output_coefficients(t);
+            // y is affine in x0, so mixing targets is mixing x0 with its posterior mean.
+            if mix > 0.0 {
+                self.truth.denoiser_into(x, t, y);
+            }
+            for ((y, x), x0) in y.iter_mut().zip(x).zip(x0) {
+                let clean = if mix > 0.0 { (1.0 - mix) * x0 + mix * *y } else { *x0 };
+                *y = c * clean + (d - skip) * x;
+            }
+        }
+        labels
+    }
+
+    fn flow(&self, triples: &Triples) -> Result<GradientFlow> {
+        let model = &self.model;
+        let mut kernel = model.network().symmetric(&model.inputs(&triples.x, &triples.t))?.ntk;
+        let out: Vec<f64> = triples.t.iter().map(|t| model.output_coefficients(*t).1).collect();
+        for (row, a) in kernel.chunks_exact_mut(out.len()).zip(&out) {
+            row.iter_mut().zip(&out).for_each(|(k, b)| *k *= a * b);
+        }
+        let weights: Vec<f64> = triples.t.iter().map(|t| model.target_weight(*t)).collect();
+        Ok(GradientFlow::new(kernel, Some(&weights))?)
+    }
+}
+
+fn check_time(time: f64) -> Result<()> {
+    if time >= 0.0 {
+        return Ok(());
+    }
+    let expected = "0 or above; infinity is the end of training";
+    Err(TheoryError::OutOfRange { name: "the time of gradient flow", value: time, expected }.into())
+}
