@@ -9,10 +9,10 @@
 //! Plain loops over lanes, compiled for each instruction set by `pulp`. Sums are fused multiply-adds throughout, which
 //! are correctly rounded with or without an instruction for them: every processor gives the same bits.
 
-/// Width of all lane arrays: one AVX-512 register of f64, two of AVX2.
-pub(super) const LANES: usize = 8;
+/// Width of all lane arrays: two AVX-512 registers of f64, whose dependent chains overlap, or four of AVX2.
+pub(super) const LANES: usize = 16;
 
-/// One number for each of eight pairs of inputs.
+/// One number for each of sixteen pairs of inputs.
 pub(super) type Lanes = [f64; LANES];
 
 /// The lanes f(0), f(1), …

@@ -10,8 +10,10 @@ use rayon::prelude::*;
 const ROWS: usize = 16;
 /// Columns are taken in tiles whose packed profiles fit the second cache level beside the output.
 const TILE_BYTES: usize = 1 << 18;
-/// Entries below which a matrix is transposed without splitting further.
-const TRANSPOSED: usize = 64;
+/// Size below which a triangle is mirrored entry by entry.
+const TRIANGLE: usize = 64;
+/// Rows and columns of a tile that is transposed at once: 32 KiB.
+const TILE: usize = 64;
 
 /// Profiles of all inputs, and NNGP and NTK of each with itself.
 fn profiles(pair: &impl Pair, inputs: usize, x: &[f64]) -> Vec<f64> {
@@ -62,7 +64,7 @@ pub(super) fn fill(
         let a = &rows[block * ROWS * width..];
         let a = &a[..ntk.len() / columns * width];
         let first = if b.is_none() { block * ROWS / LANES } else { 0 };
-        pulp::Arch::new().dispatch(Block { pair, a, b: &packed, columns, first, nngp, ntk });
+        dispatch(Block { pair, a, b: &packed, columns, first, nngp, ntk });
     };
     let blocks = ntk.par_chunks_mut(ROWS * columns).enumerate();
     match nngp {
@@ -78,6 +80,26 @@ pub(super) fn fill(
     if b.is_none() {
         mirror(ntk, columns, 0);
     }
+}
+
+/// Runs a block with the widest instructions of this processor. The bits are the same with each (see `math`).
+fn dispatch<P: Pair>(block: Block<'_, P>) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        /// `pulp` is built without AVX-512, whose 32 registers of eight numbers hold what a pair needs.
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+        fn wide<P: Pair>(block: Block<'_, P>) {
+            pulp::NullaryFnOnce::call(block);
+        }
+        if is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+        {
+            // SAFETY: these were just detected; with them come AVX-512F, AVX2 and FMA.
+            return unsafe { wide(block) };
+        }
+    }
+    pulp::Arch::new().dispatch(block);
 }
 
 /// Some rows of the matrix, from lane chunk `first` on: an operation that `pulp` compiles once for each instruction set.
@@ -105,11 +127,10 @@ impl<P: Pair> pulp::NullaryFnOnce for Block<'_, P> {
             for (i, a) in a.chunks_exact(width).enumerate() {
                 for chunk in start..end {
                     let (values, tangents) = pair.lanes(a, &b[chunk * width..(chunk + 1) * width]);
-                    let from = i * columns + chunk * LANES;
-                    let len = LANES.min(columns - chunk * LANES);
-                    ntk[from..from + len].copy_from_slice(&tangents[..len]);
+                    let (from, to) = (i * columns + chunk * LANES, (i + 1) * columns);
+                    store(&tangents, &mut ntk[from..to]);
                     if let Some(nngp) = &mut nngp {
-                        nngp[from..from + len].copy_from_slice(&values[..len]);
+                        store(&values, &mut nngp[from..to]);
                     }
                 }
             }
@@ -117,10 +138,19 @@ impl<P: Pair> pulp::NullaryFnOnce for Block<'_, P> {
     }
 }
 
+/// Writes as many lanes as the row has left. (A slice of unknown length would be a call for every chunk.)
+#[inline(always)]
+fn store(lanes: &Lanes, out: &mut [f64]) {
+    match out.first_chunk_mut() {
+        Some(out) => *out = *lanes,
+        None => out.iter_mut().zip(lanes).for_each(|(o, v)| *o = *v),
+    }
+}
+
 /// Copies the upper triangle of some rows, whose diagonal begins at column `first`, into their lower triangle.
 fn mirror(rows: &mut [f64], columns: usize, first: usize) {
     let n = rows.len() / columns;
-    if n <= TRANSPOSED {
+    if n <= TRIANGLE {
         for i in 0..n {
             for j in 0..i {
                 rows[i * columns + first + j] = rows[j * columns + first + i];
@@ -130,11 +160,19 @@ fn mirror(rows: &mut [f64], columns: usize, first: usize) {
     }
     let mid = n / 2;
     let (top, bottom) = rows.split_at_mut(mid * columns);
-    bottom.par_chunks_mut(ROWS * columns).enumerate().for_each(|(block, bottom)| {
-        let from = first + mid + block * ROWS;
-        for (j, top) in top.chunks_exact(columns).enumerate() {
-            for (i, bottom) in bottom.chunks_exact_mut(columns).enumerate() {
-                bottom[first + j] = top[from + i];
+    bottom.par_chunks_mut(TILE * columns).enumerate().for_each(|(block, bottom)| {
+        let from = first + mid + block * TILE;
+        // By tiles, so that lines of the cache are written whole: rows may lie a power of two apart.
+        let mut tile = [[0.0; TILE]; TILE];
+        for (start, top) in top.chunks(TILE * columns).enumerate() {
+            let rows = bottom.chunks_exact_mut(columns);
+            for (j, top) in top.chunks_exact(columns).enumerate() {
+                let source = &top[from..from + rows.len()];
+                tile.iter_mut().zip(source).for_each(|(t, v)| t[j] = *v);
+            }
+            let (start, len) = (first + start * TILE, top.len() / columns);
+            for (row, tile) in rows.zip(&tile) {
+                row[start..start + len].copy_from_slice(&tile[..len]);
             }
         }
     });

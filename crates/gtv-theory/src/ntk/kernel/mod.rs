@@ -30,7 +30,7 @@ trait Pair: Sync {
     /// Writes an input's profile and returns NNGP and NTK of the input with itself.
     fn profile(&self, x: &[f64], out: &mut [f64]) -> (f64, f64);
 
-    /// NNGP and NTK of one input with eight.
+    /// NNGP and NTK of one input with sixteen.
     fn lanes(&self, a: &[f64], b: &[Lanes]) -> (Lanes, Lanes);
 }
 

@@ -47,7 +47,7 @@ impl FirstLayer {
     }
 }
 
-/// |û − v̂|² and |û + v̂|² of one input with eight.
+/// |û − v̂|² and |û + v̂|² of one input with sixteen.
 #[inline(always)]
 pub(super) fn chords(a: &[f64], b: &[Lanes]) -> (Lanes, Lanes) {
     let (mut near, mut far) = ([0.0; LANES], [0.0; LANES]);
@@ -61,7 +61,7 @@ pub(super) fn chords(a: &[f64], b: &[Lanes]) -> (Lanes, Lanes) {
     (near, far)
 }
 
-/// a · b of one input with eight.
+/// a · b of one input with sixteen.
 #[inline(always)]
 pub(super) fn dots(a: &[f64], b: &[Lanes]) -> Lanes {
     let mut sum = [0.0; LANES];
@@ -71,7 +71,7 @@ pub(super) fn dots(a: &[f64], b: &[Lanes]) -> Lanes {
     sum
 }
 
-/// Profiles laid out for lanes: number k of inputs 8c, …, 8c + 7 at `[c · width + k]`, zeros behind the last.
+/// Profiles laid out for lanes: number k of inputs 16c, …, 16c + 15 at `[c · width + k]`, zeros behind the last.
 pub(super) fn pack(profiles: &[f64], width: usize) -> Vec<Lanes> {
     let rows = profiles.len() / width;
     let mut out = vec![[0.0; LANES]; rows.div_ceil(LANES) * width];
