@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use gtv_models::device::Backend;
 use gtv_theory::estimator::Closure;
+use gtv_theory::ntk::Activation;
 use std::path::PathBuf;
 
 /// What distribution does a diffusion model learn on average, and why?
@@ -61,6 +62,8 @@ pub enum Command {
     Sample(SampleArgs),
     /// Exact score, log-density, posterior mean and proxy-score covariance of a point set
     Score(ScoreArgs),
+    /// NNGP and NTK of infinitely wide networks between two sets of inputs
+    Ntk(NtkArgs),
     /// Reproduce a figure of the paper, numbers and plot
     Figure(FigureArgs),
     /// Render the report of a finished run again from its saved numbers
@@ -349,6 +352,50 @@ pub struct ScoreArgs {
     /// File to write (.npz)
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
+}
+
+/// `gtv-cli ntk`.
+///
+/// Writes nngp and ntk, shape (n, m), in float64: the covariance of the network's output over initialisations, and the tangent
+/// kernel that gradient flow follows, in the limit of infinite width. Hidden layers have the variances given; the readout has
+/// weight variance 1 and no bias. An input or weight matrix enters with 1/sqrt(fan-in) (NTK parameterisation).
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct NtkArgs {
+    /// The first set of inputs, shape (n, d) or (n)
+    #[arg(long, value_name = "FILE")]
+    pub a: PathBuf,
+    /// The second, shape (m, d) or (m) [default: the first]
+    #[arg(long, value_name = "FILE")]
+    pub b: Option<PathBuf>,
+    /// The activation; relu and erf in closed form, others by quadrature
+    #[arg(long, value_parser = activations(), value_name = "NAME")]
+    pub activation: Activation,
+    /// Hidden layers; 0 is a linear map
+    #[arg(long, value_name = "L")]
+    pub depth: usize,
+    /// Variance of the weights of hidden layers
+    #[arg(long, value_name = "V", allow_negative_numbers = true)]
+    pub weight_var: f64,
+    /// Variance of the biases of hidden layers
+    #[arg(long, value_name = "V", allow_negative_numbers = true)]
+    pub bias_var: f64,
+    /// File to write (.npz)
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// The names of activations, as configs spell them.
+fn activations() -> impl TypedValueParser<Value = Activation> {
+    let all = [
+        ("relu", Activation::Relu),
+        ("erf", Activation::Erf),
+        ("silu", Activation::Silu),
+        ("tanh", Activation::Tanh),
+    ];
+    PossibleValuesParser::new(all.map(|(name, _)| name)).try_map(move |name| {
+        all.iter().find(|(n, _)| *n == name).map(|(_, a)| *a).ok_or("no such activation")
+    })
 }
 
 /// The figures of the paper.

@@ -149,7 +149,7 @@ fn monte_carlo_closures_predict_gradient_flow() {
 
 #[test]
 fn identities_remembered_features_are_the_same() {
-    use gtv_models::linearize::MemoFeatures;
+    use gtv_models::memo::MemoFeatures;
     let task = task();
     let plain = features(&task);
     // Room for one of the two batches.

@@ -1,7 +1,7 @@
 //! From a config to the objects of gtv-theory: everything that can be wrong is found here, before work starts.
 
 use super::error::ConfigError;
-use super::{DataConfig, Loaded, Lookup, ModelKind, Problem, TheoryName};
+use super::{DataConfig, Family, Loaded, Lookup, ModelKind, Problem, TheoryName};
 use crate::context::Context;
 use crate::memory::Budget;
 use crate::run_dir::Fingerprint;
@@ -21,14 +21,9 @@ impl Loaded {
     pub fn build(&self, ctx: &Context) -> anyhow::Result<Problem> {
         let config = &self.config;
         self.check_counts()?;
-        if config.model.kind == ModelKind::Lazy {
-            return Err(self
-                .value("model.kind", "is not part of this version; use \"linear\" or \"mlp\"")
-                .into());
-        }
         let streams = Streams::new(config.seed);
-        let family = config.schedule.family().map_err(|(key, reason)| self.value(&key, &reason))?;
-        let schedule = config.schedule.build(family).map_err(|e| self.refused("schedule", e))?;
+        let process = config.schedule.family().map_err(|(key, reason)| self.value(&key, &reason))?;
+        let schedule = config.schedule.build(process).map_err(|e| self.refused("schedule", e))?;
         let cloud = match &config.data {
             DataConfig::File(file) => {
                 self.finite("data.scale", file.scale)?;
@@ -58,16 +53,17 @@ impl Loaded {
         };
         self.check_theory(cloud.dim())?;
         self.check_memory(&cloud, &ctx.memory, ctx.threads)?;
-        let network = match config.model.kind {
-            ModelKind::Mlp => Some(self.network(&cloud, schedule, streams, &ctx.memory)?),
-            _ => None,
+        let family = match config.model.kind {
+            ModelKind::Linear => Family::Linear,
+            ModelKind::Lazy => Family::Lazy(Box::new(self.lazy(&cloud, schedule, streams, &ctx.memory)?)),
+            ModelKind::Mlp => Family::Mlp(Box::new(self.network(&cloud, schedule, streams, &ctx.memory)?)),
         };
-        let features = match &network {
-            // A comparison puts those of the linearised network in their place.
-            Some(_) => {
+        let features = match &family {
+            Family::Linear => config.model.features.build(cloud.dim(), &schedule, streams),
+            // A comparison puts those of the network's kernel in their place.
+            Family::Lazy(_) | Family::Mlp(_) => {
                 RandomFourier::new(cloud.dim(), 1, 1.0, 1.0, None, streams).map(Features::RandomFourier)
             }
-            None => config.model.features.build(cloud.dim(), &schedule, streams),
         };
         let features = features.map_err(|e| self.refused("model.features", e))?;
         let spec = LinearSpec {
@@ -78,9 +74,7 @@ impl Loaded {
             samples: config.model.triples(),
             draws: config.model.draws,
             target_mix: config.model.target.mix(),
-            preconditioning: network
-                .as_ref()
-                .map_or(Preconditioning::None, |n| n.task.training().preconditioning),
+            preconditioning: family.task().map_or(Preconditioning::None, |t| t.training().preconditioning),
         };
         spec.validate().map_err(|e| self.refused("model", e))?;
         let sampling = config.sampling.integration();
@@ -96,7 +90,7 @@ impl Loaded {
             cloud,
             schedule,
             spec,
-            network,
+            family,
             sampling,
             times,
             quadrature,

@@ -1,12 +1,13 @@
 //! From `[model.mlp]`, `[training]` and `[ensemble]` to an ensemble of networks, and the memory that it takes.
 
 use super::error::ConfigError;
-use super::{Loaded, Network, Precondition};
+use super::network::Inputs;
+use super::{KernelName, Lazy, Loaded, Network, Precondition, TheoryName};
 use crate::memory::{Budget, TooLarge};
 use gtv_models::Error as ModelError;
 use gtv_models::device::Backend;
-use gtv_models::mlp::{NoiseDraws, StepRule, Task, TrainingSpec};
-use gtv_theory::ntk::{Embedding, MlpSpec};
+use gtv_models::mlp::{NoiseDraws, Optimizer, StepRule, Task, TrainingSpec};
+use gtv_theory::ntk::{Embedding, MlpSpec, Parameterisation};
 use gtv_theory::rng::Streams;
 use gtv_theory::{PointCloud, Preconditioning, Schedule};
 
@@ -33,29 +34,11 @@ impl Loaded {
             base_width: mlp.base_width.unwrap_or(MlpSpec::default().base_width),
         };
         arch.validate().map_err(|e| self.refused("model.mlp", e))?;
-        let preconditioning = match mlp.precondition.unwrap_or_default() {
-            Precondition::None => Preconditioning::None,
-            Precondition::Edm => Preconditioning::Edm { data_std: mlp.data_std.unwrap_or(rms_std(cloud)) },
-        };
-        preconditioning.validate().map_err(|e| self.refused("model.mlp", e))?;
-        let embedding = Embedding::new(
-            cloud.dim(),
-            schedule,
-            preconditioning,
-            mlp.time.unwrap_or_default(),
-            mlp.time_features.unwrap_or(2),
-            mlp.time_scale.unwrap_or(1.0),
-            streams,
-        )
-        .map_err(|e| self.refused("model.mlp", e))?;
-        let task = Task::new(arch, embedding, self.training(preconditioning), cloud.clone()).map_err(
-            |e| -> anyhow::Error {
-                match e {
-                    ModelError::Theory(e) => self.refused("training", e).into(),
-                    other => other.into(),
-                }
-            },
-        )?;
+        if self.config.theory.kernel == Some(KernelName::Infinite) {
+            self.check_infinite()?;
+        }
+        let embedding = self.embedding("model.mlp", mlp.inputs(), cloud, schedule, streams)?;
+        let task = self.task(arch, embedding, mlp.centred, cloud)?;
         check_trained(&task, self.config.ensemble.members, budget)?;
         let made = Network {
             task,
@@ -66,7 +49,101 @@ impl Loaded {
         Ok(made)
     }
 
-    fn training(&self, preconditioning: Preconditioning) -> TrainingSpec {
+    /// The infinitely wide network that the config describes, and the draws of its ensemble.
+    pub(super) fn lazy(
+        &self,
+        cloud: &PointCloud,
+        schedule: Schedule,
+        streams: Streams,
+        budget: &Budget,
+    ) -> anyhow::Result<Lazy> {
+        let lazy = &self.config.model.lazy;
+        let arch = MlpSpec {
+            depth: lazy.depth.unwrap_or_default(),
+            activation: lazy.activation.unwrap_or_default(),
+            parameterisation: Parameterisation::Ntk,
+            weight_var: lazy.weight_var.unwrap_or(f64::NAN),
+            bias_var: lazy.bias_var.unwrap_or(f64::NAN),
+            ..MlpSpec::default()
+        };
+        arch.validate().map_err(|e| self.refused("model.lazy", e))?;
+        let embedding = self.embedding("model.lazy", lazy.inputs(), cloud, schedule, streams)?;
+        let time = self.config.training.time.unwrap_or_default();
+        if time.is_nan() || time < 0.0 {
+            let reason = format!("is {time}, expected a time of 0 or above, or inf");
+            return Err(self.value("training.time", &reason).into());
+        }
+        self.check_initial_function(lazy.centred)?;
+        let task = self.task(arch, embedding, lazy.centred, cloud)?;
+        let made = Lazy { task, members: self.config.ensemble.draws(), time };
+        made.check_memory(budget)?;
+        Ok(made)
+    }
+
+    /// Refuses closures that have no initial function where it is not subtracted.
+    fn check_initial_function(&self, centred: Option<bool>) -> Result<(), ConfigError> {
+        if centred == Some(false) {
+            let data_only = |name: &&TheoryName| matches!(name, TheoryName::FiniteP | TheoryName::ShotNoise);
+            if let Some(name) = self.config.theory.closures.iter().find(data_only) {
+                let reason = format!(
+                    "names \"{}\", which has no initial function; set centred = true, or use \"paper\" and \"leading\"",
+                    name.name()
+                );
+                return Err(self.value("theory.closures", &reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the kernel of infinite width needs, to stand for networks that are trained.
+    fn check_infinite(&self) -> Result<(), ConfigError> {
+        let (mlp, training) = (&self.config.model.mlp, &self.config.training);
+        let refuse = |why: &str| {
+            let reason = format!("is \"infinite\", {why}; use \"initial\"");
+            Err(self.value("theory.kernel", &reason))
+        };
+        if mlp.parameterisation != Some(Parameterisation::Ntk) {
+            return refuse("which is the limit of networks with parameterisation = \"ntk\" alone");
+        }
+        if training.optimizer == Some(Optimizer::Adam) {
+            return refuse("the kernel of gradient descent (sgd, gd); adam moves in another one");
+        }
+        self.check_initial_function(mlp.centred)
+    }
+
+    fn embedding(
+        &self,
+        section: &str,
+        inputs: Inputs,
+        cloud: &PointCloud,
+        schedule: Schedule,
+        streams: Streams,
+    ) -> Result<Embedding, ConfigError> {
+        let preconditioning = match inputs.precondition {
+            Precondition::None => Preconditioning::None,
+            Precondition::Edm => Preconditioning::Edm { data_std: inputs.data_std.unwrap_or(rms_std(cloud)) },
+        };
+        preconditioning.validate().map_err(|e| self.refused(section, e))?;
+        let Inputs { time, time_features, time_scale, .. } = inputs;
+        Embedding::new(cloud.dim(), schedule, preconditioning, time, time_features, time_scale, streams)
+            .map_err(|e| self.refused(section, e))
+    }
+
+    fn task(
+        &self,
+        arch: MlpSpec,
+        embedding: Embedding,
+        centred: Option<bool>,
+        cloud: &PointCloud,
+    ) -> anyhow::Result<Task> {
+        let training = self.training(embedding.preconditioning(), centred);
+        Task::new(arch, embedding, training, cloud.clone()).map_err(|e| match e {
+            ModelError::Theory(e) => self.refused("training", e).into(),
+            other => other.into(),
+        })
+    }
+
+    fn training(&self, preconditioning: Preconditioning, centred: Option<bool>) -> TrainingSpec {
         let (model, training) = (&self.config.model, &self.config.training);
         let defaults = TrainingSpec::default();
         TrainingSpec {
@@ -77,12 +154,12 @@ impl Loaded {
             samples: model.triples(),
             draws: model.draws,
             noise: training.noise.unwrap_or_default(),
-            centred: model.mlp.centred.unwrap_or_default(),
+            centred: centred.unwrap_or_default(),
             optimizer: training.optimizer.unwrap_or_default(),
-            rate: training.rate.unwrap_or(f64::NAN),
+            rate: training.rate.unwrap_or(defaults.rate),
             rate_schedule: training.rate_schedule.unwrap_or_default(),
             warmup: training.warmup.unwrap_or_default(),
-            steps: training.steps.unwrap_or_default(),
+            steps: training.steps.unwrap_or(defaults.steps),
             batch: training.batch.unwrap_or(defaults.batch),
             momentum: training.momentum.unwrap_or(defaults.momentum),
             betas: (training.beta1.unwrap_or(defaults.betas.0), training.beta2.unwrap_or(defaults.betas.1)),
@@ -121,6 +198,20 @@ fn rms_std(cloud: &PointCloud) -> f64 {
 const WIDEST_TOGETHER: usize = 512;
 /// Bytes that a group may take; a number of its own, so that groups do not depend on the machine.
 const GROUP_BYTES: f64 = (1u64 << 30) as f64;
+
+impl Lazy {
+    /// Refuses an ensemble whose kernels do not fit into memory.
+    fn check_memory(&self, budget: &Budget) -> Result<(), TooLarge> {
+        let (samples, dim) = (self.task.training().samples as f64, self.task.dim() as f64);
+        let kept = 8.0 * self.members.len() as f64 * samples * (self.task.inputs() as f64 + 2.0 * dim + 1.0);
+        budget.check(
+            "the trained ensemble",
+            kept,
+            "8 bytes x N x P x (inputs + 2 D + 1)",
+            "lower ensemble.members or model.samples",
+        )
+    }
+}
 
 impl Network {
     /// Parameters of one member.

@@ -23,7 +23,7 @@ pub struct EnsembleConfig {
     pub members: usize,
     /// What differs between them.
     pub vary: Vec<Vary>,
-    /// B initialisations crossed with N/B draws of data, each pair once (mlp); without it every member has its own of both.
+    /// B initialisations crossed with N/B draws of data, each pair once (mlp, lazy); without it every member has its own of both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initialisations: Option<usize>,
     /// Trains every member again on the true score (and on the same data points noised anew, where triples share them), to
@@ -40,7 +40,7 @@ impl Default for EnsembleConfig {
 impl EnsembleConfig {
     pub(super) fn settle(&mut self, kind: ModelKind) -> Result<(), Misfit> {
         let section = Section { name: "ensemble", choice: kind.model_choice() };
-        section.allow("initialisations", &self.initialisations, kind == ModelKind::Mlp)?;
+        section.allow("initialisations", &self.initialisations, kind != ModelKind::Linear)?;
         if kind == ModelKind::Linear && self.vary == [Vary::Init] {
             let reason = "is [\"init\"], but a linear model has no initialisation: all would be the same; add \"data\"";
             return Err(section.misfit("vary", reason));

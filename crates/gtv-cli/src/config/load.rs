@@ -172,7 +172,7 @@ impl Loaded {
         config.training.settle(config.model.kind).map_err(misfit)?;
         config.ensemble.settle(config.model.kind).map_err(misfit)?;
         config.sampling.settle().map_err(misfit)?;
-        config.theory.settle().map_err(misfit)?;
+        config.theory.settle(config.model.kind).map_err(misfit)?;
         Ok(Self { config, sweep, places })
     }
 

@@ -26,9 +26,9 @@ pub use error::{Choices, ConfigError, Place};
 pub use load::{Change, Loaded};
 pub use model::{FeatureKind, FeatureTime, FeaturesConfig, ModelConfig, ModelKind, Target, TargetName};
 pub use network::{LazyConfig, MlpConfig, Precondition, TrainingConfig};
-pub use problem::{Network, Problem};
+pub use problem::{Family, Lazy, Network, Problem};
 pub use schedule::{ScheduleConfig, ScheduleName};
-pub use study::{CompareConfig, GridName, Lookup, SamplingConfig, TheoryConfig, TheoryName};
+pub use study::{CompareConfig, GridName, KernelName, Lookup, SamplingConfig, TheoryConfig, TheoryName};
 pub use sweep::Swept;
 
 use serde::{Deserialize, Serialize};

@@ -63,6 +63,48 @@ pub struct MlpConfig {
     pub centred: Option<bool>,
 }
 
+/// How (x, t) enters a network: what `[model.mlp]` and `[model.lazy]` say of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inputs {
+    pub time: TimeEmbedding,
+    pub time_features: usize,
+    pub time_scale: f64,
+    pub precondition: Precondition,
+    /// σ_d; the data's where it is not given.
+    pub data_std: Option<f64>,
+}
+
+/// The same keys, to be filled in.
+struct InputKeys<'a> {
+    time: &'a mut Option<TimeEmbedding>,
+    time_features: &'a mut Option<usize>,
+    time_scale: &'a mut Option<f64>,
+    precondition: &'a mut Option<Precondition>,
+    data_std: &'a Option<f64>,
+}
+
+impl InputKeys<'_> {
+    fn settle(self, section: Section<'_>, used: bool) -> Result<(), Misfit> {
+        section.settle("time", self.time, used.then_some(TimeEmbedding::default()))?;
+        section.settle("precondition", self.precondition, used.then_some(Precondition::default()))?;
+        let of = |choice| if used { Section { choice, ..section } } else { section };
+        let fourier = *self.time == Some(TimeEmbedding::Fourier);
+        let periodic = fourier || *self.time == Some(TimeEmbedding::Sinusoidal);
+        of("this time (only with time = \"sinusoidal\" or \"fourier\")").settle(
+            "time_features",
+            self.time_features,
+            periodic.then_some(8),
+        )?;
+        of("this time (only with time = \"fourier\")").settle(
+            "time_scale",
+            self.time_scale,
+            fourier.then_some(1.0),
+        )?;
+        let edm = *self.precondition == Some(Precondition::Edm);
+        of("precondition = \"none\" (only with \"edm\")").allow("data_std", self.data_std, edm)
+    }
+}
+
 impl MlpConfig {
     pub(super) fn settle(&mut self, kind: ModelKind) -> Result<(), Misfit> {
         let used = kind == ModelKind::Mlp;
@@ -78,30 +120,32 @@ impl MlpConfig {
         )?;
         section.settle("weight_var", &mut self.weight_var, used.then_some(arch.weight_var))?;
         section.settle("bias_var", &mut self.bias_var, used.then_some(arch.bias_var))?;
-        section.settle("time", &mut self.time, used.then_some(TimeEmbedding::default()))?;
-        section.settle("precondition", &mut self.precondition, used.then_some(Precondition::default()))?;
         section.settle("centred", &mut self.centred, used.then_some(false))?;
-        let of = |choice| if used { Section { choice, ..section } } else { section };
         let mup = self.parameterisation == Some(Parameterisation::Mup);
-        of("this parameterisation (only with parameterisation = \"mup\")").settle(
+        let choice = "this parameterisation (only with parameterisation = \"mup\")";
+        (if used { Section { choice, ..section } } else { section }).settle(
             "base_width",
             &mut self.base_width,
             mup.then_some(arch.base_width),
         )?;
-        let fourier = self.time == Some(TimeEmbedding::Fourier);
-        let periodic = fourier || self.time == Some(TimeEmbedding::Sinusoidal);
-        of("this time (only with time = \"sinusoidal\" or \"fourier\")").settle(
-            "time_features",
-            &mut self.time_features,
-            periodic.then_some(8),
-        )?;
-        of("this time (only with time = \"fourier\")").settle(
-            "time_scale",
-            &mut self.time_scale,
-            fourier.then_some(1.0),
-        )?;
-        let edm = self.precondition == Some(Precondition::Edm);
-        of("precondition = \"none\" (only with \"edm\")").allow("data_std", &self.data_std, edm)
+        InputKeys {
+            time: &mut self.time,
+            time_features: &mut self.time_features,
+            time_scale: &mut self.time_scale,
+            precondition: &mut self.precondition,
+            data_std: &self.data_std,
+        }
+        .settle(section, used)
+    }
+
+    pub(super) fn inputs(&self) -> Inputs {
+        Inputs {
+            time: self.time.unwrap_or_default(),
+            time_features: self.time_features.unwrap_or(2),
+            time_scale: self.time_scale.unwrap_or(1.0),
+            precondition: self.precondition.unwrap_or_default(),
+            data_std: self.data_std,
+        }
     }
 }
 
@@ -121,16 +165,54 @@ pub struct LazyConfig {
     /// σ_b².
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bias_var: Option<f64>,
+    /// How time enters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeEmbedding>,
+    /// Time inputs, two for each frequency (sinusoidal, fourier).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_features: Option<usize>,
+    /// Standard deviation of the frequencies (fourier).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_scale: Option<f64>,
+    /// The scaling of inputs and outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precondition: Option<Precondition>,
+    /// σ_d; the data's where it is not given (edm).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_std: Option<f64>,
+    /// Whether the function at initialisation is subtracted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub centred: Option<bool>,
 }
 
 impl LazyConfig {
     pub(super) fn settle(&mut self, kind: ModelKind) -> Result<(), Misfit> {
         let used = kind == ModelKind::Lazy;
+        let arch = MlpSpec::default();
         let section = Section { name: "model.lazy", choice: kind.choice() };
         section.settle("depth", &mut self.depth, used.then_some(1))?;
-        section.settle("activation", &mut self.activation, used.then_some(Activation::Relu))?;
-        section.settle("weight_var", &mut self.weight_var, used.then_some(2.0))?;
-        section.settle("bias_var", &mut self.bias_var, used.then_some(0.1))
+        section.settle("activation", &mut self.activation, used.then_some(arch.activation))?;
+        section.settle("weight_var", &mut self.weight_var, used.then_some(arch.weight_var))?;
+        section.settle("bias_var", &mut self.bias_var, used.then_some(arch.bias_var))?;
+        section.settle("centred", &mut self.centred, used.then_some(true))?;
+        InputKeys {
+            time: &mut self.time,
+            time_features: &mut self.time_features,
+            time_scale: &mut self.time_scale,
+            precondition: &mut self.precondition,
+            data_std: &self.data_std,
+        }
+        .settle(section, used)
+    }
+
+    pub(super) fn inputs(&self) -> Inputs {
+        Inputs {
+            time: self.time.unwrap_or_default(),
+            time_features: self.time_features.unwrap_or(2),
+            time_scale: self.time_scale.unwrap_or(1.0),
+            precondition: self.precondition.unwrap_or_default(),
+            data_std: self.data_std,
+        }
     }
 }
 

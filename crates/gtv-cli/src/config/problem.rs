@@ -24,10 +24,10 @@ pub struct Problem {
     pub cloud: PointCloud,
     /// The forward process.
     pub schedule: Schedule,
-    /// The trained model's law, but for the data. For networks its features stand for those of a linearisation.
+    /// The trained model's law, but for the data. For networks, finite or not, its features stand for those of a kernel.
     pub spec: LinearSpec,
-    /// The networks to train; `None` for linear models.
-    pub network: Option<Network>,
+    /// What is trained.
+    pub family: Family,
     /// The reverse process.
     pub sampling: Sampling,
     /// Step times of sampling, from T to ε.
@@ -38,10 +38,54 @@ pub struct Problem {
     pub fingerprint: Fingerprint,
 }
 
-impl Problem {
-    /// κ of the naive estimator.
-    pub fn kappa(&self) -> f64 {
-        self.config.theory.kappa.unwrap_or_else(|| self.spec.load())
+/// What is trained.
+#[derive(Debug, Clone)]
+pub enum Family {
+    /// Linear models, which the problem's `spec` describes wholly.
+    Linear,
+    /// Infinitely wide networks.
+    Lazy(Box<Lazy>),
+    /// Networks.
+    Mlp(Box<Network>),
+}
+
+impl Family {
+    /// The networks to train, where they are finite.
+    pub fn network(&self) -> Option<&Network> {
+        match self {
+            Self::Mlp(network) => Some(network),
+            Self::Linear | Self::Lazy(_) => None,
+        }
+    }
+
+    /// A network's training problem.
+    pub fn task(&self) -> Option<&Task> {
+        match self {
+            Self::Linear => None,
+            Self::Lazy(lazy) => Some(&lazy.task),
+            Self::Mlp(network) => Some(&network.task),
+        }
+    }
+}
+
+/// An ensemble of infinitely wide networks, trained by gradient flow.
+#[derive(Clone)]
+pub struct Lazy {
+    /// What each member learns; of its training's settings only those of the objective count.
+    pub task: Task,
+    /// The members' draws, in order.
+    pub members: Vec<Member>,
+    /// τ.
+    pub time: f64,
+}
+
+impl fmt::Debug for Lazy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lazy")
+            .field("arch", self.task.arch())
+            .field("members", &self.members.len())
+            .field("time", &self.time)
+            .finish_non_exhaustive()
     }
 }
 

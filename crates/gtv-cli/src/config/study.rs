@@ -1,5 +1,6 @@
 //! `[sampling]`, `[theory]` and `[compare]`: how distributions are made and what is measured on them.
 
+use super::model::ModelKind;
 use super::settle::{Misfit, Section};
 use gtv_theory::TimeGrid;
 use gtv_theory::compare::Metric;
@@ -199,12 +200,25 @@ impl TheoryName {
     }
 }
 
+/// The kernel that stands for a network in its closures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelName {
+    /// The tangent kernel of the networks themselves at initialisation, averaged over them.
+    Initial,
+    /// The tangent kernel in the limit of infinite width.
+    Infinite,
+}
+
 /// `[theory]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TheoryConfig {
     /// The predictions to compute.
     pub closures: Vec<TheoryName>,
+    /// The kernel of a network's closures (mlp).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelName>,
     /// The law that white, damped, linear-noise and semiclassical start from: paper, leading, finite-p or naive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<TheoryName>,
@@ -241,6 +255,7 @@ impl Default for TheoryConfig {
                 TheoryName::FiniteP,
                 TheoryName::ShotNoise,
             ],
+            kernel: None,
             base: None,
             kappa: None,
             correlation_time: None,
@@ -256,11 +271,13 @@ impl Default for TheoryConfig {
 }
 
 impl TheoryConfig {
-    pub(super) fn settle(&mut self) -> Result<(), Misfit> {
+    pub(super) fn settle(&mut self, kind: ModelKind) -> Result<(), Misfit> {
         use TheoryName::{Damped, FiniteP, FokkerPlanck, Leading, Naive, Paper};
         let has = |name: TheoryName| self.closures.contains(&name);
         let derived = self.closures.iter().any(|c| c.derived());
         let section = |choice| Section { name: "theory", choice };
+        let networks = (kind == ModelKind::Mlp).then_some(KernelName::Initial);
+        section(kind.model_choice()).settle("kernel", &mut self.kernel, networks)?;
         // The most complete Gaussian law that is computed anyway.
         let best = [FiniteP, Leading, Paper, Naive].into_iter().find(|c| has(*c)).unwrap_or(FiniteP);
         let (damped, naive) = (has(Damped), has(Naive) || has(FokkerPlanck));

@@ -120,7 +120,9 @@ fn values_out_of_range_name_their_key_and_place() {
         ("[theory]\nclosures = []", "theory.closures"),
         ("[model.features]\nx = 1", "model.features"),
         ("[model.features]\nrange = [2, 1]", "model.features.range"),
-        ("[model]\nkind = \"lazy\"", "model.kind"),
+        ("[model]\nkind = \"lazy\"\n[training]\ntime = -1", "training.time"),
+        ("[theory]\nkernel = \"initial\"", "theory.kernel"),
+        ("[model]\nkind = \"mlp\"\n[theory]\nkernel = \"infinite\"", "theory.kernel"),
         ("[model]\ndraws = 0", "model.draws"),
         ("[model]\nsamples = 10\ndraws = 3", "model.draws"),
         ("[model]\nsamples = 100\npoints = 7\ndraws = 2", "model.samples"),
@@ -160,7 +162,7 @@ fn identities_a_network_is_what_the_config_says() {
     use gtv_theory::Preconditioning;
     use gtv_theory::ntk::{Activation, Parameterisation};
     let build = |text: &str| parse(&format!("{MLP}{text}"), &[]).unwrap().build(&Context::silent()).unwrap();
-    let plain = build("").network.unwrap();
+    let plain = build("").family.network().unwrap().clone();
     let (arch, training) = (plain.task.arch(), plain.task.training());
     assert_eq!((arch.width, arch.depth, arch.parameterisation), (256, 2, Parameterisation::Mup));
     assert_eq!((plain.task.inputs(), plain.task.dim(), plain.members.len()), (1 + 8, 1, 100));
@@ -172,7 +174,7 @@ fn identities_a_network_is_what_the_config_says() {
          momentum = 0.5\nnoise = \"fresh\"\npenalty = 0.01\nclip = 2\naverage = 0.99\n\
          [ensemble]\nmembers = 6\ninitialisations = 3\n",
     );
-    let network = other.network.unwrap();
+    let network = other.family.network().unwrap().clone();
     let (arch, training) = (network.task.arch(), network.task.training());
     assert_eq!((arch.activation, arch.parameterisation), (Activation::Tanh, Parameterisation::Ntk));
     assert_eq!((network.task.inputs(), training.centred, training.momentum), (2, true, 0.5));
@@ -180,7 +182,7 @@ fn identities_a_network_is_what_the_config_says() {
     assert_eq!((training.draws, training.target_mix, other.spec.draws), (4, 0.25, 4));
     assert_eq!(network.members[4], Member { index: 4, data: 1, init: 1 });
     assert_eq!(network.group_size(), 6);
-    assert_eq!(build("[model.mlp]\nwidth = 1024\n").network.unwrap().group_size(), 1);
+    assert_eq!(build("[model.mlp]\nwidth = 1024\n").family.network().unwrap().clone().group_size(), 1);
 }
 
 #[test]

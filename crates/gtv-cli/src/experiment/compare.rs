@@ -4,10 +4,10 @@ use super::ensemble::{self, Trained};
 use super::kernel::Probes;
 use super::levels::{Sampled, Sampler};
 use super::linearised::Linearised;
-use super::theory::{Theory, statistics};
-use super::{maps, network, sources};
+use super::theory::{Learner, Theory};
+use super::{lazy, maps, network, sources};
 use crate::args::CompareArgs;
-use crate::config::{Change, Loaded, Problem};
+use crate::config::{Change, Family, Loaded, Problem};
 use crate::context::Context;
 use crate::record::{
     Arrays, Distances, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved,
@@ -77,29 +77,37 @@ fn compute(problem: &Problem, run: &RunDir, ctx: &Context) -> Result<Saved> {
     let mut record = describe(problem)?;
     let mut arrays = Arrays::default();
     let mut clock = Clock::default();
-    let (theory, ensemble) = match &problem.network {
+    let (theory, ensemble) = match &problem.family {
         // The theory first: it can refuse a config, and takes less time than training.
-        None => {
-            let theory = clock.time("theory", || Theory::solve(problem, &problem.spec, ctx))?;
+        Family::Linear => {
+            let theory = clock.time("theory", || Theory::of_linear(problem, ctx))?;
             let members = clock.time("training", || ensemble::train(problem, &store, ctx))?;
             (theory, Trained::Linear(Box::new(members)))
         }
+        Family::Lazy(lazy) => {
+            let trainer = lazy::trainer(problem, lazy)?;
+            let kernel = clock.time("kernel features", || lazy::Kernel::of(problem, &trainer, ctx))?;
+            record.lazy = Some(kernel.record);
+            let learner = Learner::Flow(Box::new(kernel.flow));
+            let theory = clock.time("theory", || Theory::of(learner, problem, ctx))?;
+            let train = || lazy::train(problem, &trainer, &lazy.members, "lazy", &store, ctx);
+            let members = clock.time("training", train)?;
+            (theory, Trained::Lazy(Box::new(members)))
+        }
         // The theory of a network starts from its linearisation, which is matched to what was learned.
-        Some(network) => {
+        Family::Mlp(network) => {
             let fields =
                 clock.time("training", || network::train(problem, network, &store, run, ctx))?.fields;
             let linearised =
                 clock.time("linearisation", || Linearised::of(problem, network, &fields, ctx))?;
-            let theory = clock.time("theory", || Theory::solve(problem, &linearised.spec, ctx))?;
-            record.load = Some(linearised.record.effective_features / problem.spec.samples as f64);
             record.linearised = Some(linearised.record);
+            let learner = Learner::Flow(Box::new(linearised.flow));
+            let theory = clock.time("theory", || Theory::of(learner, problem, ctx))?;
             (theory, Trained::Networks(fields))
         }
     };
     let laws = &theory.laws;
-    if problem.network.is_none() {
-        record.load = Some(problem.spec.load());
-    }
+    record.load = Some(theory.load);
     if let Some(load) = record.load.filter(|load| *load > 1.0) {
         ctx.warn(Warning::HighLoad { load });
     }
@@ -134,7 +142,7 @@ fn describe(problem: &Problem) -> Result<Record> {
         fingerprint: problem.fingerprint.hex(),
         config: serde_json::to_value(&problem.config)?,
         dimension: problem.cloud.dim(),
-        device: problem.network.as_ref().map_or("cpu", |n| n.device.name()).to_owned(),
+        device: problem.family.network().map_or("cpu", |n| n.device.name()).to_owned(),
         confidence: problem.config.compare.confidence,
         image_shape: problem.config.compare.image,
         ..Record::default()
@@ -188,8 +196,7 @@ fn quadrature_error(problem: &Problem, theory: &Theory, ctx: &Context) -> Result
         _ => 2,
     };
     let Some(fine) = theory.laws.iter().min_by_key(rank) else { return Ok(errors) };
-    let Some(spec) = &theory.spec else { return Ok(errors) };
-    let coarse = statistics(problem, spec, &problem.quadrature.coarser())?.law(fine.closure())?;
+    let Some(coarse) = theory.coarser_law(problem, fine.closure())? else { return Ok(errors) };
     let points = gtv_models::DsmSampler::new(problem.cloud.clone(), problem.schedule)
         .draw_from(&mut problem.streams.stream(gtv_theory::rng::Purpose::Probe, 1, 0), 1_000);
     let (fine, coarse) =

@@ -1,9 +1,11 @@
 //! The trained ensemble of a config: members in parallel, each saved as soon as it is done.
 
-use crate::config::Problem;
+use crate::config::{Lookup, Problem};
 use crate::context::Context;
 use crate::run_dir::PartStore;
 use anyhow::Result;
+use gtv_models::lazy::LazyEnsemble;
+use gtv_models::memo::MemoField;
 use gtv_models::mlp::MlpField;
 use gtv_models::{DsmSampler, LinearEnsemble, LinearTrainer, Members};
 use gtv_theory::ScoreField;
@@ -16,18 +18,23 @@ use std::sync::Arc;
 pub enum Trained {
     /// Linear models.
     Linear(Box<LinearEnsemble>),
+    /// Infinitely wide networks.
+    Lazy(Box<LazyEnsemble>),
     /// Networks.
     Networks(Vec<MlpField>),
 }
 
 /// Most evaluations of a network in sampling the Gaussian with an ensemble's own moments, where each path asks all members.
 const MOST_EVALUATIONS: usize = 30_000_000;
+/// Most numbers of members' tables that are remembered.
+const REMEMBERED: usize = 200_000_000;
 
 impl Trained {
     /// The members.
     pub fn members(&self) -> &dyn Members {
         match self {
             Self::Linear(ensemble) => ensemble.as_ref(),
+            Self::Lazy(ensemble) => ensemble.as_ref(),
             Self::Networks(fields) => fields,
         }
     }
@@ -47,10 +54,18 @@ impl Trained {
                     .with_preconditioning(problem.spec.preconditioning);
                 Ok((Box::new(law), paths))
             }
-            Self::Networks(fields) => {
-                let one = fields.len() * problem.times.len() * problem.config.theory.models;
-                let members = fields.iter().map(|f| Box::new(f.clone()) as Box<dyn ScoreField>).collect();
-                Ok((Box::new(EmpiricalFields::new(members)?), paths.min((MOST_EVALUATIONS / one).max(100))))
+            Self::Lazy(_) | Self::Networks(_) => {
+                let members = self.members();
+                // Tables ask every member for the same points once; otherwise each path of each model asks all members.
+                let most = REMEMBERED / members.len();
+                let fields = (0..members.len())
+                    .map(|i| Box::new(MemoField::new(members.field(i), most)) as Box<dyn ScoreField>);
+                let one = members.len() * problem.times.len() * problem.config.theory.models;
+                let paths = match problem.config.sampling.lookup {
+                    Lookup::Grid => paths,
+                    Lookup::Exact => paths.min((MOST_EVALUATIONS / one).max(100)),
+                };
+                Ok((Box::new(EmpiricalFields::new(fields.collect())?), paths))
             }
         }
     }

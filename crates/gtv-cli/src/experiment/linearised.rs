@@ -4,18 +4,19 @@
 //! Under gradient descent that time is Σ_k η_k (over 1 − μ with momentum). Adam has no such time; there it is the one whose
 //! mean prediction is nearest to the ensemble's, and the closures are then predictions of everything but that one number.
 
-use crate::config::{Network, Problem};
+use super::theory::Flow;
+use crate::config::{KernelName, Network, Problem};
 use crate::context::Context;
 use crate::record::LinearisedRecord;
 use anyhow::Result;
 use gtv_models::linearize::{
-    JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, MemoFeatures, Metric, Tangent, Truncation,
-    flow_spectrum, linear_spec,
+    JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Metric, Tangent, Truncation, linear_spec,
 };
-use gtv_models::mlp::{MlpField, Optimizer, Trainer};
+use gtv_models::mlp::{MlpField, Optimizer, Task, Trainer};
 use gtv_models::{DsmSampler, Members};
-use gtv_theory::estimator::LinearSpec;
+use gtv_theory::estimator::LazyStatistics;
 use gtv_theory::features::FeatureMap;
+use gtv_theory::ntk::{NetworkFeatures, NetworkKernel, NetworkModel, NystromSpec};
 use gtv_theory::rng::Purpose;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,13 +31,10 @@ const KERNEL_PROBES: usize = 128;
 /// Members whose drift is looked at.
 const DRIFTING: usize = 4;
 
-/// Most numbers of features that are remembered: tables of models drawn from one law ask for the same points.
-const REMEMBERED: usize = 100_000_000;
-
 /// The linear model and what is known of its fitness.
 pub struct Linearised {
-    /// Its law's specification.
-    pub spec: LinearSpec,
+    /// Its training problem.
+    pub flow: Flow,
     /// For the report.
     pub record: LinearisedRecord,
 }
@@ -54,28 +52,16 @@ impl Linearised {
         } else {
             Metric::GradientDescent
         };
-        let spec = KernelFeatureSpec { metric, most: MOST_FEATURES, ..KernelFeatureSpec::default() };
-        let mut truncation = Truncation { rank: 0, missed: 0.0, mixing: 0.0 };
-        let mut kernels: Vec<Arc<dyn FeatureMap>> = Vec::new();
-        // Each network has a kernel of its own; what they learn on average goes with the average of them.
-        let different: BTreeMap<u64, _> = network.members.iter().map(|m| (m.init, *m)).collect();
-        let averaged = different.len().min((AVERAGED_UNITS / task.arch().width).clamp(1, MOST_AVERAGED));
-        for member in different.values().take(averaged) {
-            ctx.interrupt.check()?;
-            let Some(weights) = Trainer::initial_weights(task, problem.streams, &[*member]).pop() else {
-                continue;
-            };
-            let features = KernelFeatures::new(task, weights, &spec, problem.streams)?;
-            let own = features.truncation();
-            truncation.rank += own.rank;
-            truncation.missed += own.missed / averaged as f64;
-            truncation.mixing += own.mixing / averaged as f64;
-            kernels.push(Arc::new(features));
-        }
-        let features = JoinedFeatures::new(kernels)?;
+        let Chosen { features, truncation, initial } = match problem.config.theory.kernel {
+            Some(KernelName::Infinite) => infinite(problem, task)?,
+            _ => own(problem, network, metric, ctx)?,
+        };
         bar.advance(1);
         ctx.interrupt.check()?;
-        let spectrum = flow_spectrum(task, Arc::new(features), &problem.quadrature, problem.streams)?;
+        let spec = linear_spec(task, features, 0.0);
+        let Problem { schedule, cloud, quadrature, streams, .. } = problem;
+        let statistics = LazyStatistics::new(&spec, schedule, cloud, quadrature, *streams)?;
+        let spectrum = statistics.spectrum();
         bar.advance(1);
         ctx.interrupt.check()?;
 
@@ -89,8 +75,6 @@ impl Linearised {
         let nearest = fit.nearest();
         let known = training_time(network);
         let time = known.unwrap_or(nearest.time);
-        let features = MemoFeatures::new(Arc::new(spectrum.features(time)?), REMEMBERED);
-        let spec = linear_spec(task, Arc::new(features), 1.0);
         let laziness = laziness(problem, network, fields, metric)?;
         bar.advance(1);
         let record = LinearisedRecord {
@@ -106,8 +90,57 @@ impl Linearised {
             kernel_drift: laziness.kernel,
             parameter_movement: laziness.parameters,
         };
-        Ok(Self { spec, record })
+        Ok(Self { flow: Flow::new(statistics, time, initial)?, record })
     }
+}
+
+/// A kernel's features, what they miss, and those of the initial function where the closures have it.
+struct Chosen {
+    features: Arc<dyn FeatureMap>,
+    truncation: Truncation,
+    initial: Option<Arc<dyn FeatureMap>>,
+}
+
+/// The kernel of infinite width, which all networks share.
+fn infinite(problem: &Problem, task: &Task) -> Result<Chosen> {
+    let (training, cloud) = (task.training(), &problem.cloud);
+    let embedding = task.embedding().clone();
+    let model = NetworkModel::new(task.arch(), embedding, training.prediction, training.weight)?;
+    let features = |kernel| {
+        NetworkFeatures::new(&model, kernel, cloud, &NystromSpec::default(), problem.streams).map(Arc::new)
+    };
+    let tangent = features(NetworkKernel::Ntk)?;
+    let own = tangent.truncation();
+    let initial = (!training.centred).then(|| features(NetworkKernel::Nngp)).transpose()?;
+    Ok(Chosen {
+        features: tangent,
+        truncation: Truncation { rank: own.rank, missed: own.missed, mixing: 0.0 },
+        initial: initial.map(|f| f as Arc<dyn FeatureMap>),
+    })
+}
+
+/// The networks' own kernels at initialisation, averaged: each has one, and what they learn on average goes with the average.
+fn own(problem: &Problem, network: &Network, metric: Metric, ctx: &Context) -> Result<Chosen> {
+    let task = &network.task;
+    let spec = KernelFeatureSpec { metric, most: MOST_FEATURES, ..KernelFeatureSpec::default() };
+    let mut truncation = Truncation { rank: 0, missed: 0.0, mixing: 0.0 };
+    let mut kernels: Vec<Arc<dyn FeatureMap>> = Vec::new();
+    let different: BTreeMap<u64, _> = network.members.iter().map(|m| (m.init, *m)).collect();
+    let averaged = different.len().min((AVERAGED_UNITS / task.arch().width).clamp(1, MOST_AVERAGED));
+    for member in different.values().take(averaged) {
+        ctx.interrupt.check()?;
+        let Some(weights) = Trainer::initial_weights(task, problem.streams, &[*member]).pop() else {
+            continue;
+        };
+        let features = KernelFeatures::new(task, weights, &spec, problem.streams)?;
+        let own = features.truncation();
+        truncation.rank += own.rank;
+        truncation.missed += own.missed / averaged as f64;
+        truncation.mixing += own.mixing / averaged as f64;
+        kernels.push(Arc::new(features));
+    }
+    let features = Arc::new(JoinedFeatures::new(kernels)?);
+    Ok(Chosen { features, truncation, initial: None })
 }
 
 /// Σ_k η_k/(1 − μ), the time of gradient flow that training is; none for Adam.

@@ -6,12 +6,14 @@ mod devices;
 mod ensemble;
 mod figure;
 mod kernel;
+mod lazy;
 mod levels;
 mod linearised;
 mod maps;
 mod members;
 mod merge;
 mod network;
+mod ntk;
 mod report;
 mod sample;
 mod score;
@@ -23,6 +25,9 @@ mod train;
 
 use crate::args::{Cli, Command};
 use crate::context::Context;
+use crate::failure::UsageError;
+use crate::io::{Array, ReadError, check_writable, read_array};
+use std::path::Path;
 
 /// Runs the command that was asked for.
 ///
@@ -38,9 +43,28 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Train(args) => train::run(args, &ctx),
         Command::Sample(args) => sample::run(args, &ctx),
         Command::Score(args) => score::run(args, &ctx),
+        Command::Ntk(args) => ntk::run(args, &ctx),
         Command::Figure(args) => figure::run(args, &ctx),
         Command::Report(args) => report::run(args, &ctx),
         Command::Devices => devices::run(&ctx),
         Command::Completions(args) => completions::run(args, &ctx),
     }
+}
+
+/// Reads an array argument: a file, or `FILE.npz:NAME` for one array of an archive.
+fn read_argument(path: &Path) -> Result<Array, ReadError> {
+    let text = path.to_string_lossy();
+    match text.rsplit_once(".npz:") {
+        Some((stem, key)) if !path.exists() => read_array(Path::new(&format!("{stem}.npz")), Some(key)),
+        _ => read_array(path, None),
+    }
+}
+
+/// Refuses an output of several arrays that is no .npz file, or that cannot be written.
+fn check_archive(out: &Path) -> anyhow::Result<()> {
+    if let Some(ending @ ("npy" | "csv")) = out.extension().and_then(|e| e.to_str()) {
+        let reason = format!("several arrays do not fit a .{ending} file; expected a name that ends in .npz");
+        return Err(UsageError::Out { path: out.display().to_string(), reason }.into());
+    }
+    Ok(check_writable(out)?)
 }

@@ -1,9 +1,9 @@
 //! `gtv-cli sample`: states at ε, from trained models or from the theory's law of learned models.
 
-use super::theory::Theory;
-use super::{ensemble, levels, members};
+use super::theory::{Learner, Theory};
+use super::{ensemble, lazy, levels, members};
 use crate::args::SampleArgs;
-use crate::config::{Change, Loaded, Problem};
+use crate::config::{Change, Family, Loaded, Problem};
 use crate::context::Context;
 use crate::failure::UsageError;
 use crate::io::{check_writable, write_npy};
@@ -58,12 +58,21 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         "ask for fewer samples at a time",
     )?;
     let (x, diverged) = match args.theory {
-        Some(_) if problem.network.is_some() => {
-            let advice = "sample from the trained networks, without --theory";
-            return Err(UsageError::Missing { what: "--theory for networks".to_owned(), advice }.into());
-        }
         Some(_) => {
-            let laws = Theory::solve(&problem, &problem.spec, ctx)?.laws;
+            let laws = match &problem.family {
+                Family::Linear => Theory::of_linear(&problem, ctx)?,
+                Family::Lazy(lazy) => {
+                    let kernel = lazy::Kernel::of(&problem, &lazy::trainer(&problem, lazy)?, ctx)?;
+                    Theory::of(Learner::Flow(Box::new(kernel.flow)), &problem, ctx)?
+                }
+                Family::Mlp(_) => {
+                    let advice = "sample from the trained networks, without --theory";
+                    return Err(
+                        UsageError::Missing { what: "--theory for networks".to_owned(), advice }.into()
+                    );
+                }
+            }
+            .laws;
             let models = problem.config.theory.models;
             draw(&problem, args.count, models, Order::Together, ctx, |_, rng| Ok(laws[0].sample_field(rng)))?
         }
@@ -92,11 +101,20 @@ fn trained(problem: &Problem, args: &SampleArgs, ctx: &Context) -> Result<(Vec<f
         );
     }
     let (first, models) = args.member.map_or((0, count), |member| (member, 1));
-    let Some(network) = &problem.network else {
-        let trainer = ensemble::trainer(problem)?;
-        return draw(problem, args.count, models, Order::Together, ctx, |model, _| {
-            Ok(Box::new(trainer.field(members::linear::load(&args.run, problem, first + model)?)))
-        });
+    let network = match &problem.family {
+        Family::Linear => {
+            let trainer = ensemble::trainer(problem)?;
+            return draw(problem, args.count, models, Order::Together, ctx, |model, _| {
+                Ok(Box::new(trainer.field(members::linear::load(&args.run, problem, first + model)?)))
+            });
+        }
+        Family::Lazy(lazy) => {
+            let trainer = lazy::trainer(problem, lazy)?;
+            return draw(problem, args.count, models, Order::Together, ctx, |model, _| {
+                Ok(Box::new(members::lazy::load(&args.run, &trainer, first + model)?))
+            });
+        }
+        Family::Mlp(network) => network,
     };
     let form = Arc::new(NetworkForm::of(&network.task));
     let order = if network.task.arch().width > WIDEST_TOGETHER { Order::OneByOne } else { Order::Together };

@@ -1,13 +1,13 @@
 //! `gtv-cli score`: s(x, t) = ∇ log p(x | t) of a point set in closed form, with log p, the posterior mean and C.
 
+use super::{check_archive, read_argument};
 use crate::args::{CovArg, PrecisionArg, ScoreArgs};
 use crate::config::{Duplicates, ScheduleConfig, ScheduleName, file_cloud};
 use crate::context::Context;
 use crate::failure::UsageError;
-use crate::io::{Array, Compression, Named, ReadError, check_writable, read_array, write_npz};
+use crate::io::{Compression, Named, write_npz};
 use gtv_theory::score::{CovKind, Evaluation, ExactScore, ExactScore32};
 use gtv_theory::{Schedule, ScheduleKind};
-use std::path::Path;
 
 /// Runs the command.
 ///
@@ -37,11 +37,7 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
         "8 bytes x Q x (3 D + 1 + 2 D^2), 2 in place of 2 D^2 with --cov trace",
         "use --cov trace or none, or ask for fewer queries at a time",
     )?;
-    if let Some(ending @ ("npy" | "csv")) = args.out.extension().and_then(|e| e.to_str()) {
-        let reason = format!("several arrays do not fit a .{ending} file; expected a name that ends in .npz");
-        return Err(UsageError::Out { path: args.out.display().to_string(), reason }.into());
-    }
-    check_writable(&args.out)?;
+    check_archive(&args.out)?;
 
     let (points, time) = (cloud.len(), args.time);
     let found = match args.precision {
@@ -116,15 +112,6 @@ fn in_batches(
 fn check(ctx: &Context) -> anyhow::Result<()> {
     // This command keeps nothing to go on from.
     ctx.interrupt.check().map_err(|_| anyhow::anyhow!("interrupted; nothing was written"))
-}
-
-/// Reads an array argument: a file, or `FILE.npz:NAME` for one array of an archive.
-fn read_argument(path: &Path) -> Result<Array, ReadError> {
-    let text = path.to_string_lossy();
-    match text.rsplit_once(".npz:") {
-        Some((stem, key)) if !path.exists() => read_array(Path::new(&format!("{stem}.npz")), Some(key)),
-        _ => read_array(path, None),
-    }
 }
 
 /// The schedule that the arguments describe, up to its natural last time.

@@ -43,7 +43,7 @@ pub fn sample(
         let (cells, steps) = DENSITY;
         let solver =
             FokkerPlanck { range: [lo - BEYOND, hi + BEYOND], cells, steps, ..FokkerPlanck::default() };
-        let density = solver.naive(&problem.cloud, &problem.schedule, problem.kappa())?;
+        let density = solver.naive(&problem.cloud, &problem.schedule, theory.kappa(problem))?;
         return Ok(from_density(problem, &density, paths, id));
     }
     let noise = theory.small_noise(problem)?;
@@ -81,7 +81,7 @@ pub fn about_mean_paths(problem: &Problem, theory: &Theory) -> Result<SmallNoise
             let diffusion = problem.schedule.diffusion(z.t);
             let evaluated = exact.evaluate(z.x, z.t, CovKind::Trace);
             let cov = evaluated.map_or(f64::NAN, |e| e.proxy_score_cov_trace()[0]);
-            vec![problem.kappa() * diffusion * diffusion * cov]
+            vec![theory.kappa(problem) * diffusion * diffusion * cov]
         })[0]
     };
     Ok(SmallNoise1d::new(&exact, &paths, WHITE.0, REACH, variance)?)

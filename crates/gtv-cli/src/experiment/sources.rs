@@ -7,9 +7,9 @@
 
 use super::ensemble::{self, Trained};
 use super::kernel::Probes;
-use super::network;
 use super::theory::Theory;
-use crate::config::Problem;
+use super::{lazy, network};
+use crate::config::{Family, Lazy, Problem};
 use crate::context::Context;
 use crate::record::{Interval, VarianceSource};
 use crate::run_dir::{PartStore, RunDir};
@@ -74,10 +74,19 @@ fn companions(
     run: &RunDir,
     ctx: &Context,
 ) -> Result<(Trained, Option<LinearEnsemble>)> {
-    let Trained::Linear(members) = ensemble else {
-        let Some(network) = &problem.network else { anyhow::bail!("networks without a network's settings") };
-        let clean = network::train_on_true_score(problem, network, store, run, ctx)?;
-        return Ok((Trained::Networks(clean), None));
+    let members = match (ensemble, &problem.family) {
+        (Trained::Linear(members), _) => members,
+        (_, Family::Mlp(network)) => {
+            let clean = network::train_on_true_score(problem, network, store, run, ctx)?;
+            return Ok((Trained::Networks(clean), None));
+        }
+        (_, Family::Lazy(lazy)) => {
+            let clean = Lazy { task: lazy.task.with_target_mix(1.0)?, ..(**lazy).clone() };
+            let trainer = lazy::trainer(problem, &clean)?;
+            let members = lazy::train(problem, &trainer, &clean.members, "lazy-clean", store, ctx)?;
+            return Ok((Trained::Lazy(Box::new(members)), None));
+        }
+        (_, Family::Linear) => anyhow::bail!("networks without a network's settings"),
     };
     let clean_trainer = ensemble::true_score_trainer(problem)?;
     let clean = ensemble::train_with(&clean_trainer, "clean", problem, store, ctx, |member| {
@@ -123,7 +132,7 @@ fn predict(
     sources: &mut BTreeMap<String, VarianceSource>,
     ctx: &Context,
 ) -> Result<()> {
-    let Some(statistics) = &theory.statistics else { return Ok(()) };
+    let Some(learner) = &theory.learner else { return Ok(()) };
     let (x, t) = probes.places();
     let closures: Vec<Closure> = theory.laws.iter().map(|law| law.closure()).collect();
     for law in &theory.laws {
@@ -133,7 +142,7 @@ fn predict(
             continue;
         }
         ctx.interrupt.check()?;
-        let found = statistics.variance_sources(law, x, t)?;
+        let found = learner.variance_sources(law, x, t)?;
         let predicted = [
             ("total", Some(found.total)),
             ("label-noise", Some(found.label_noise)),

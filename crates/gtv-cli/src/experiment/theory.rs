@@ -5,51 +5,193 @@ use super::small_noise;
 use crate::config::{Problem, TheoryName};
 use crate::context::Context;
 use anyhow::Result;
+use gtv_models::memo::MemoFeatures;
+use gtv_theory::Features;
 use gtv_theory::compare::Level;
 use gtv_theory::dynamics::{NaiveNoise, NaivePaths, PathWise, SmallNoise1d};
+use gtv_theory::estimator::linear::VarianceSources;
 use gtv_theory::estimator::{
-    Closure, Estimator, FieldLaw, InTime, LinearLaw, LinearSpec, LinearStatistics, Naive, StepLength,
-    TimeCorrelation,
+    Closure, Estimator, FieldLaw, InTime, InitialFunction, LazyStatistics, LinearLaw, LinearStatistics,
+    Naive, StepLength, TimeCorrelation,
 };
-use gtv_theory::quadrature::QuadratureSpec;
-use std::sync::OnceLock;
+use gtv_theory::features::FeatureMap;
+use std::sync::{Arc, OnceLock};
 
+/// Most numbers of features that are remembered for each closure.
+const REMEMBERED: usize = 100_000_000;
 /// Most paths of a level whose noise is conditioned along each path: a path costs K F².
 const MOST_PATH_WISE: usize = 20_000;
 
+/// The training problem on quadrature nodes, from which closures are solved.
+pub enum Learner {
+    /// Ridge regression on the features of the problem.
+    Ridge(Box<LinearStatistics>),
+    /// Gradient flow on the features of a network's kernel.
+    Flow(Box<Flow>),
+}
+
+/// Gradient flow for a time τ.
+pub struct Flow {
+    /// The kernel's modes.
+    pub statistics: LazyStatistics,
+    /// τ.
+    pub time: f64,
+    /// Features of the random function that training starts from, where it is not subtracted, and its law.
+    pub initial: Option<(Arc<dyn FeatureMap>, InitialFunction)>,
+}
+
 /// The laws that a config needs, with the training problem they come from.
 pub struct Theory {
-    /// The model whose law it is; none where no closure needs it.
-    pub spec: Option<LinearSpec>,
-    /// The training problem on quadrature nodes; none where no closure needs it.
-    pub statistics: Option<LinearStatistics>,
+    /// Where the laws come from; none where no closure is asked for.
+    pub learner: Option<Learner>,
     /// The closures' laws, those that the config names first.
     pub laws: Vec<LinearLaw>,
+    /// F/P, of the modes learned where the model is a network.
+    pub load: f64,
     /// Mean paths with their noise, which linear-noise and semiclassical share; made when the first of them asks.
     mean_paths: OnceLock<SmallNoise1d>,
 }
 
+impl Learner {
+    /// Features over triples; of gradient flow the modes that it has learned.
+    fn load(&self) -> f64 {
+        match self {
+            Self::Ridge(statistics) => statistics.spec().load(),
+            Self::Flow(flow) => flow.load(),
+        }
+    }
+
+    /// The law of a closure.
+    fn law(&self, closure: Closure) -> Result<LinearLaw> {
+        Ok(match self {
+            Self::Ridge(statistics) => statistics.law(closure)?,
+            Self::Flow(flow) => flow.law(closure)?,
+        })
+    }
+
+    /// The same training problem at a coarser resolution.
+    fn coarser(&self, problem: &Problem) -> Result<Self> {
+        let Problem { schedule, cloud, streams, .. } = problem;
+        let quadrature = problem.quadrature.coarser();
+        Ok(match self {
+            Self::Ridge(statistics) => {
+                let coarse =
+                    LinearStatistics::new(statistics.spec(), schedule, cloud, &quadrature, *streams)?;
+                Self::Ridge(Box::new(coarse))
+            }
+            Self::Flow(flow) => {
+                let spec = flow.statistics.spectrum().spec();
+                let statistics = LazyStatistics::new(spec, schedule, cloud, &quadrature, *streams)?;
+                let features = flow.initial.as_ref().map(|(features, _)| features.clone());
+                Self::Flow(Box::new(Flow::new(statistics, flow.time, features)?))
+            }
+        })
+    }
+
+    /// What a closure says of the sources of variance, averaged over points.
+    ///
+    /// # Errors
+    /// As the closure.
+    pub fn variance_sources(&self, law: &LinearLaw, x: &[f64], t: &[f64]) -> Result<VarianceSources> {
+        let (statistics, time) = match self {
+            Self::Ridge(statistics) => return Ok(statistics.variance_sources(law, x, t)?),
+            Self::Flow(flow) => (&flow.statistics, flow.time),
+        };
+        let closure = law.closure();
+        if matches!(closure, Closure::FiniteP | Closure::ShotNoise) {
+            return Ok(statistics.stand_in(time)?.variance_sources(law, x, t)?);
+        }
+        // Labels without noise leave what comes from where the inputs fall.
+        let mean =
+            |law: LinearLaw| law.prediction_moments(x, t).variance.iter().sum::<f64>() / t.len() as f64;
+        let total = mean(statistics.law(closure, time)?);
+        let placement = match closure {
+            Closure::Paper => 0.0,
+            _ => mean(statistics.with_target_mix(1.0)?.law(closure, time)?),
+        };
+        Ok(VarianceSources { total, label_noise: total - placement, placement, points: None })
+    }
+}
+
+impl Flow {
+    /// Gradient flow that starts from 0, or from a random function with given features.
+    ///
+    /// # Errors
+    /// Features that are not finite or too many for the nodes.
+    pub fn new(statistics: LazyStatistics, time: f64, initial: Option<Arc<dyn FeatureMap>>) -> Result<Self> {
+        let initial =
+            initial.map(|f| InitialFunction::new(&statistics, f.clone()).map(|law| (f, law))).transpose()?;
+        Ok(Self { statistics, time, initial })
+    }
+
+    /// F_eff/P.
+    pub fn load(&self) -> f64 {
+        let spectrum = self.statistics.spectrum();
+        spectrum.effective_features(self.time) / spectrum.spec().samples as f64
+    }
+
+    /// The law of a closure; tables of all models drawn from it ask for the same points, so its features are remembered.
+    fn law(&self, closure: Closure) -> Result<LinearLaw> {
+        let law = match &self.initial {
+            Some((_, initial)) => initial.law(closure, self.time)?,
+            None => self.statistics.law(closure, self.time)?,
+        };
+        Ok(match law.features() {
+            Features::Mapped(map) => {
+                let remembering = MemoFeatures::new(map.clone(), REMEMBERED);
+                law.with_features(Features::Mapped(Arc::new(remembering)))?
+            }
+            _ => law,
+        })
+    }
+}
+
 impl Theory {
+    /// Solves every closure of a linear model.
+    ///
+    /// # Errors
+    /// A quadrature that is too large, or a model that does not fit the data; as [`Theory::of`].
+    pub fn of_linear(problem: &Problem, ctx: &Context) -> Result<Self> {
+        let Problem { spec, schedule, cloud, quadrature, streams, .. } = problem;
+        if problem.config.theory.laws().is_empty() {
+            return Ok(Self::without_laws(spec.load()));
+        }
+        let statistics = LinearStatistics::new(spec, schedule, cloud, quadrature, *streams)?;
+        Self::of(Learner::Ridge(Box::new(statistics)), problem, ctx)
+    }
+
+    fn without_laws(load: f64) -> Self {
+        Self { learner: None, laws: Vec::new(), load, mean_paths: OnceLock::new() }
+    }
+
     /// Solves every closure.
     ///
     /// # Errors
     /// A closure that cannot be solved, or an interrupt.
-    pub fn solve(problem: &Problem, spec: &LinearSpec, ctx: &Context) -> Result<Self> {
+    pub fn of(learner: Learner, problem: &Problem, ctx: &Context) -> Result<Self> {
         let closures = problem.config.theory.laws();
-        if closures.is_empty() {
-            return Ok(Self { spec: None, statistics: None, laws: Vec::new(), mean_paths: OnceLock::new() });
-        }
-        let bar = ctx.progress("theory", closures.len() as u64 + 1);
-        let statistics = statistics(problem, spec, &problem.quadrature)?;
-        bar.advance(1);
+        let bar = ctx.progress("theory", closures.len() as u64);
         let mut laws = Vec::with_capacity(closures.len());
         for closure in closures {
             ctx.interrupt.check()?;
-            laws.push(statistics.law(closure)?);
+            laws.push(learner.law(closure)?);
             bar.advance(1);
         }
-        let spec = Some(spec.clone());
-        Ok(Self { spec, statistics: Some(statistics), laws, mean_paths: OnceLock::new() })
+        let load = learner.load();
+        Ok(Self { laws, learner: Some(learner), ..Self::without_laws(load) })
+    }
+
+    /// κ of the naive estimator.
+    pub fn kappa(&self, problem: &Problem) -> f64 {
+        problem.config.theory.kappa.unwrap_or(self.load)
+    }
+
+    /// One closure again under a coarser quadrature.
+    ///
+    /// # Errors
+    /// As solving it.
+    pub fn coarser_law(&self, problem: &Problem, closure: Closure) -> Result<Option<LinearLaw>> {
+        self.learner.as_ref().map(|learner| learner.coarser(problem)?.law(closure)).transpose()
     }
 
     /// The law whose mean is the level `mean_score`: the most complete closure that has a mean of its own.
@@ -89,7 +231,7 @@ impl Theory {
             TheoryName::Naive => sampler.single_with(level, independent, |paths, id, progress| {
                 let Problem { cloud, schedule, sampling, streams, .. } = problem;
                 let naive =
-                    NaivePaths::new(cloud, schedule, problem.kappa(), NaiveNoise::Posterior, sampling)?;
+                    NaivePaths::new(cloud, schedule, self.kappa(problem), NaiveNoise::Posterior, sampling)?;
                 Ok(naive.sample(paths, *streams, id, progress))
             }),
             TheoryName::White | TheoryName::MatchedWhite | TheoryName::Damped => {
@@ -136,20 +278,8 @@ impl Theory {
             None => {
                 let step = StepLength::on_grid(&problem.times)?;
                 let Problem { cloud, schedule, .. } = problem;
-                Ok(Box::new(Naive::new(cloud.clone(), *schedule, problem.kappa(), step)?))
+                Ok(Box::new(Naive::new(cloud.clone(), *schedule, self.kappa(problem), step)?))
             }
         }
     }
-}
-
-/// The training problem of a config at one resolution.
-///
-/// # Errors
-/// A quadrature that is too large, or a model that does not fit the data.
-pub fn statistics(
-    problem: &Problem,
-    spec: &LinearSpec,
-    quadrature: &QuadratureSpec,
-) -> Result<LinearStatistics> {
-    Ok(LinearStatistics::new(spec, &problem.schedule, &problem.cloud, quadrature, problem.streams)?)
 }

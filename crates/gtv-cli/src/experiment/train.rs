@@ -1,9 +1,9 @@
 //! `gtv-cli train`: an ensemble of models, saved one file a member.
 
 use super::network::Trained;
-use super::{ensemble, members, network};
+use super::{ensemble, lazy, members, network};
 use crate::args::{ModelArg, TrainArgs};
-use crate::config::{Change, Loaded, Network, Problem};
+use crate::config::{Change, Family, Lazy, Loaded, Network, Problem};
 use crate::context::Context;
 use crate::io::{WriteError, write_json};
 use crate::run_dir::{PartStore, RunDir};
@@ -22,7 +22,7 @@ const RECORD: &str = "training.json";
 pub fn run(args: TrainArgs, ctx: &Context) -> Result<()> {
     let (loaded, out) = load(&args, ctx)?;
     let problem = loaded.build(ctx)?;
-    if let Some(network) = &problem.network {
+    if let Some(network) = problem.family.network() {
         network::check_device(network)?;
     }
     let run = RunDir::create(&out, &problem.resolved)?;
@@ -33,9 +33,10 @@ pub fn run(args: TrainArgs, ctx: &Context) -> Result<()> {
     }
     // From here on the folder holds an unfinished run, whatever it held before.
     remove(&run.file(RECORD))?;
-    let done = match &problem.network {
-        None => linear(&problem, &run, &store, ctx)?,
-        Some(network) => networks(&problem, network, &run, &store, ctx)?,
+    let done = match &problem.family {
+        Family::Linear => linear(&problem, &run, &store, ctx)?,
+        Family::Lazy(lazy) => infinite(&problem, lazy, &run, &store, ctx)?,
+        Family::Mlp(network) => networks(&problem, network, &run, &store, ctx)?,
     };
     store.finish()?;
     ctx.say(&format!("{done}: {}", run.file("members").display()))
@@ -78,6 +79,34 @@ fn linear(problem: &Problem, run: &RunDir, store: &PartStore, ctx: &Context) -> 
         spec.features.len(),
         spec.samples,
         spec.load(),
+    ))
+}
+
+fn infinite(
+    problem: &Problem,
+    lazy: &Lazy,
+    run: &RunDir,
+    store: &PartStore,
+    ctx: &Context,
+) -> Result<String> {
+    let started = Instant::now();
+    let trainer = lazy::trainer(problem, lazy)?;
+    let ensemble = lazy::train(problem, &trainer, &lazy.members, "lazy", store, ctx)?;
+    let seconds = started.elapsed().as_secs_f64();
+    members::lazy::save(run.path(), problem, &ensemble)?;
+    let time = lazy.time.is_finite().then_some(lazy.time);
+    let about = serde_json::json!({
+        "device": "cpu",
+        "model": "lazy",
+        "time": time,
+        "timing": { "training": seconds },
+    });
+    record(problem, run, about)?;
+    let time = time.map_or("until every label is fitted".to_owned(), |t| format!("for a time {t}"));
+    Ok(format!(
+        "{} infinitely wide networks, P = {}, trained {time} in {seconds:.1} s",
+        ensemble.members().len(),
+        problem.spec.samples,
     ))
 }
 

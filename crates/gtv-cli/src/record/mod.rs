@@ -16,7 +16,8 @@ use crate::io::{ReadError, write_bytes};
 
 pub use arrays::Arrays;
 pub use parts::{
-    Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, LinearisedRecord, VarianceSource,
+    Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LazyRecord, LevelSummary, LinearisedRecord,
+    VarianceSource,
 };
 pub use sweep::{Quantity, SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities, shown};
 
@@ -69,6 +70,9 @@ pub struct Record {
     /// The linear model that stands for a trained network in the theory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linearised: Option<LinearisedRecord>,
+    /// The kernel of infinitely wide networks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lazy: Option<LazyRecord>,
     /// How Gaussian the learned score is over the ensemble.
     #[serde(default)]
     pub gaussianity: Option<Gaussianity>,
@@ -114,6 +118,7 @@ impl Default for Record {
             gaussianity: None,
             variance_sources: BTreeMap::new(),
             linearised: None,
+            lazy: None,
             levels: BTreeMap::new(),
             quadrature: BTreeMap::new(),
             timing: BTreeMap::new(),

@@ -93,6 +93,28 @@ pub struct LinearisedRecord {
     pub parameter_movement: f64,
 }
 
+/// The tangent kernel of infinitely wide networks over the training distribution, and what gradient flow has learned of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LazyRecord {
+    /// τ, the time of gradient flow; none where it is infinite.
+    pub time: Option<f64>,
+    /// Modes of the kernel kept.
+    pub modes: usize,
+    /// F_eff = Σ (1 − e^{−ζτ}), modes that gradient flow learns in the time.
+    #[serde(with = "number")]
+    pub effective_features: f64,
+    /// Share of the kernel's trace that the features miss at fresh points.
+    #[serde(with = "number")]
+    pub truncation: f64,
+    /// ζ of the leading modes, the rates at which they are learned.
+    #[serde(with = "number::list")]
+    pub spectrum: Vec<f64>,
+    /// Variance of the prediction by source, for ensembles that keep their initial function: `data`, `init`,
+    /// `interaction`, in the closure that has it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "number::map")]
+    pub split: BTreeMap<String, f64>,
+}
+
 /// Third and fourth standardised cumulants of the learned score over the ensemble, at probe points.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Gaussianity {

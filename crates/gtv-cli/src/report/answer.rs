@@ -48,6 +48,7 @@ pub fn answer(record: &Record) -> Vec<String> {
     said.extend(findings::sources(record, main));
     said.extend(findings::seeds(record));
     said.extend(findings::network(record));
+    said.extend(findings::lazy(record));
     said.extend(findings::colour(record, main));
     said.extend(findings::naive(record));
     said.extend(view.lost());

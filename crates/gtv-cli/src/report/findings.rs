@@ -174,3 +174,36 @@ pub fn network(record: &Record) -> Option<String> {
         plain(l.parameter_movement)
     ))
 }
+
+/// What gradient flow has learned of an infinitely wide network's kernel.
+pub fn lazy(record: &Record) -> Option<String> {
+    let l = record.lazy.as_ref()?;
+    let time = match l.time {
+        Some(time) => format!("for a time {}", plain(time)),
+        None => "until every training label is fitted".to_owned(),
+    };
+    let learned = match record.load {
+        Some(load) => {
+            format!("{} modes, {} for each training triple", plain(l.effective_features), plain(load))
+        }
+        None => format!("{} modes", plain(l.effective_features)),
+    };
+    let total: f64 = l.split.values().sum();
+    let split = if total > 0.0 {
+        let share = |source: &str| l.split.get(source).map_or(0.0, |v| 100.0 * v / total);
+        format!(
+            " Of the predicted variance {:.0} % comes from the training data, {:.0} % from the initial function, {:.0} % from \
+             the two together.",
+            share("data"),
+            share("init"),
+            share("interaction")
+        )
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "Gradient flow on the tangent kernel of infinitely wide networks, {time}, learns {learned}; the kernel's features miss \
+         {} of its trace.{split}",
+        plain(l.truncation)
+    ))
+}

@@ -1,6 +1,7 @@
 //! Trained members on disk: `members/member-00000.safetensors`, one file a model, with plain layer names and metadata that
 //! name the run.
 
+pub mod lazy;
 pub mod linear;
 pub mod network;
 

@@ -194,7 +194,7 @@ mod tests {
                  time = \"{time}\"\ncentred = {centred}\nparameterisation = \"ntk\"\n[ensemble]\nmembers = 2\n"
             );
             let problem = Loaded::parse(&text, None, &[]).unwrap().build(&Context::silent()).unwrap();
-            let network = problem.network.clone().unwrap();
+            let network = problem.family.network().unwrap().clone();
             let form = Arc::new(NetworkForm::of(&network.task));
             let draw = |streams| -> Vec<Arc<Weights>> {
                 let drawn = Trainer::initial_weights(&network.task, streams, &network.members);
@@ -237,7 +237,8 @@ mod tests {
             Loaded::parse(&text, None, &[]).unwrap().build(&Context::silent()).unwrap()
         };
         let (problem, other) = (build(8), build(9));
-        let (network, wider) = (problem.network.clone().unwrap(), other.network.unwrap());
+        let (network, wider) =
+            (problem.family.network().unwrap().clone(), other.family.network().unwrap().clone());
         let form = |n: &Network| Arc::new(NetworkForm::of(&n.task));
         let weights = Trainer::initial_weights(&network.task, problem.streams, &network.members);
         let field = MlpField::new(form(&network), Arc::new(weights[0].clone()), None);

@@ -5,8 +5,9 @@ use super::path_cov::{LinearModel, WeightCov};
 use super::shared::{self, SharedPoints};
 use super::shot_noise::ShotNoise;
 use super::{Closure, LinearField, LinearSpec, LinearStatistics};
-use crate::error::Result;
+use crate::error::{Result, check_len};
 use crate::estimator::{At, Estimator, FieldLaw, PathCov, Response};
+use crate::features::Features;
 use crate::linalg::{self, gemm_nn, gemm_nt, gemm_tn};
 use crate::rng::ChaCha8Rng;
 use crate::schedule::Schedule;
@@ -134,7 +135,7 @@ impl Covariance {
 pub struct LinearLaw {
     closure: Closure,
     spec: LinearSpec,
-    features: Arc<crate::features::Features>,
+    features: Arc<Features>,
     schedule: Schedule,
     /// W̄, F × D; deviations from `base` where there is one.
     mean: Vec<f64>,
@@ -194,14 +195,26 @@ impl LinearLaw {
         self.closure
     }
 
+    /// φ, the features whose weights these are.
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// The same law with another way to the same features, such as one that remembers them.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] for another number of features or dimension.
+    pub fn with_features(mut self, features: Features) -> Result<Self> {
+        check_len("the law's features", self.features.len(), features.len())?;
+        check_len("the law's dimension", self.features.dim(), features.dim())?;
+        self.features = Arc::new(features.clone());
+        self.spec.features = features;
+        Ok(self)
+    }
+
     /// D.
     pub fn dim(&self) -> usize {
         self.features.dim()
-    }
-
-    /// φ, the features whose weights these are.
-    pub fn features(&self) -> &crate::features::Features {
-        &self.features
     }
 
     /// W̄ = E Ŵ, F × D (zero for the paper's closure, whose mean score is the exact one).

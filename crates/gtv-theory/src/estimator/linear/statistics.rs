@@ -132,6 +132,11 @@ impl LinearStatistics {
         Ok(Self { spec, target, ..self.clone() })
     }
 
+    /// The model.
+    pub fn spec(&self) -> &LinearSpec {
+        &self.spec
+    }
+
     /// Q, the number of quadrature nodes.
     pub fn nodes(&self) -> usize {
         self.nodes.len()

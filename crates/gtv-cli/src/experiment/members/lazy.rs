@@ -1,0 +1,76 @@
+//! The file of an infinitely wide network, trained on P points: `training.x` (P × D), `training.t` (P), `coefficients` (P × D),
+//! all float64, and, where the initial function is not subtracted, `initial.weights` (K × D) on the features of its kernel.
+//!
+//! y = skip_t x + f_0 + Σ_n K((x, t), (x_n, t_n)) coefficients_n, K the tangent kernel of the run's config.
+
+use super::{Folder, about, damaged, encode, file, open};
+use crate::config::Problem;
+use crate::io::write_bytes;
+use anyhow::Result;
+use gtv_models::lazy::{LazyEnsemble, LazyField, LazyMember, LazyTrainer};
+use gtv_theory::features::FeatureMap;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::path::Path;
+use std::sync::Arc;
+
+const NAMES: [&str; 4] = ["training.x", "training.t", "coefficients", "initial.weights"];
+
+/// The shapes of a member's arrays, in the order of [`NAMES`]; the last is empty for a centred one.
+fn shapes(trainer: &LazyTrainer) -> Vec<Vec<usize>> {
+    let (samples, dim) = (trainer.spec().samples, trainer.model().dim());
+    let mut shapes = vec![vec![samples, dim], vec![samples], vec![samples, dim]];
+    shapes.extend(trainer.initial().map(|f| vec![f.len(), dim]));
+    shapes
+}
+
+/// Writes every member.
+///
+/// # Errors
+/// A folder or file that cannot be written.
+pub fn save(run: &Path, problem: &Problem, ensemble: &LazyEnsemble) -> Result<()> {
+    let (folder, about) = (Folder::create(run)?, about(problem));
+    let shapes = shapes(ensemble.trainer());
+    for (i, member) in ensemble.members().iter().enumerate() {
+        let arrays: [&[f64]; 4] = [&member.x, &member.t, &member.coefficients, &member.initial];
+        let bytes: Vec<Vec<u8>> =
+            arrays.iter().map(|a| a.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+        let views = NAMES.into_iter().zip(&shapes).zip(&bytes);
+        let views = views
+            .map(|((name, shape), bytes)| Ok((name, TensorView::new(Dtype::F64, shape.clone(), bytes)?)));
+        write_bytes(&file(run, i), &encode(views.collect::<Result<_>>()?, &about)?)?;
+    }
+    folder.keep(ensemble.members().len())
+}
+
+/// Reads one member.
+///
+/// # Errors
+/// A file that is missing or damaged, or that does not fit the run's config.
+pub fn load(run: &Path, trainer: &LazyTrainer, member: usize) -> Result<LazyField> {
+    let path = file(run, member);
+    let bytes = open(&path)?;
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|e| damaged(&path, &format!("not a readable safetensors file ({e})")))?;
+    let mut arrays = Vec::new();
+    for (name, shape) in NAMES.into_iter().zip(shapes(trainer)) {
+        let tensor = tensors.tensor(name).map_err(|_| damaged(&path, &format!("it has no tensor {name}")))?;
+        if tensor.dtype() != Dtype::F64 || tensor.shape() != shape {
+            let reason = format!(
+                "{name} is {:?} of shape {:?}, but the run's config describes F64 of shape {shape:?}",
+                tensor.dtype(),
+                tensor.shape()
+            );
+            return Err(damaged(&path, &reason));
+        }
+        let values: Vec<f64> =
+            tensor.data().as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)).collect();
+        if let Some(i) = values.iter().position(|v| !v.is_finite()) {
+            return Err(damaged(&path, &format!("{name} holds {} at place {i}", values[i])));
+        }
+        arrays.push(values);
+    }
+    let mut next = arrays.into_iter();
+    let mut take = || next.next().unwrap_or_default();
+    let (x, t, coefficients, initial) = (Arc::new(take()), Arc::new(take()), take(), Arc::new(take()));
+    Ok(trainer.field(&LazyMember { x, t, coefficients, initial })?)
+}
