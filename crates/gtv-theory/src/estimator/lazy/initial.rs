@@ -145,7 +145,8 @@ impl InitialFunction {
         let learned = self.statistics.spectrum.scaled_modes(kept, |value| learned(value, time));
         let features = Joined { learned, initial: self.features.clone() };
         let spec = LinearSpec { features: Features::Mapped(Arc::new(features)), ..of.spec.clone() };
-        let mut mean = self.statistics.spectrum.coefficients()[..kept * dim].to_vec();
+        // The correction of the mean is linear in the labels, and f_0 has mean 0.
+        let mut mean = self.statistics.mean_weights(closure, time);
         mean.resize(size * dim, 0.0);
         Ok(LinearLaw::from_parts(closure, spec, of.schedule, mean, data))
     }

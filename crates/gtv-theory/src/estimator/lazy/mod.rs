@@ -6,6 +6,7 @@
 
 mod initial;
 mod law;
+mod mean;
 mod nearest;
 mod response;
 mod rotated;

@@ -20,7 +20,7 @@ use crate::estimator::linear::shared;
 use crate::linalg::{gemm_nn, gemm_tn};
 
 /// (1 − e^{−x})/x.
-fn phi1(x: f64) -> f64 {
+pub(super) fn phi1(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { -(-x).exp_m1() / x }
 }
 
@@ -79,7 +79,7 @@ impl<'a> Influence<'a> {
     }
 
     /// √ρ g of a block of nodes for one output, n × kept, from the modes on them (n × K).
-    fn rows(&self, from: usize, modes: &[f64], output: usize) -> Vec<f64> {
+    pub(super) fn rows(&self, from: usize, modes: &[f64], output: usize) -> Vec<f64> {
         let on_modes = &self.statistics.on_modes;
         let (count, kept) = (self.statistics.spectrum.values().len(), self.kept);
         let n = modes.len() / count;

@@ -53,26 +53,50 @@ impl Hermite {
         self.degree
     }
 
-    /// E[f(x)].
-    pub(super) fn mean(&self, f: impl Fn(f64) -> f64) -> f64 {
-        let terms = self.weights.iter().zip(self.table.chunks_exact(self.degree)).enumerate();
-        terms.map(|(i, (w, row))| w * row[0] * (f(node(i)) + f(-node(i)))).sum()
+    /// A function's values at every node and at its mirror image.
+    pub(super) fn sample<T>(&self, f: impl Fn(f64) -> T) -> Vec<[T; 2]> {
+        (0..NODES).map(|i| [f(node(i)), f(-node(i))]).collect()
     }
 
-    /// E[f(x) h_j(x)] for j < `out.len()` ≤ degree.
-    pub(super) fn coefficients(&self, f: impl Fn(f64) -> f64, out: &mut [f64]) {
+    /// E[g(f(x))] from the sampled f.
+    pub(super) fn mean<T>(&self, f: &[[T; 2]], g: impl Fn(&T) -> f64) -> f64 {
+        let nodes = self.weights.iter().zip(self.table.chunks_exact(self.degree)).zip(f);
+        nodes.map(|((w, row), [plus, minus])| w * row[0] * (g(plus) + g(minus))).sum()
+    }
+
+    /// E[g(f(x)) h_j(x)] for j < `out.len()` ≤ degree from the sampled f.
+    pub(super) fn coefficients<T>(&self, f: &[[T; 2]], g: impl Fn(&T) -> f64, out: &mut [f64]) {
+        let mut parts = [(0.0, 0.0); NODES];
+        for ((part, w), [plus, minus]) in parts.iter_mut().zip(&self.weights).zip(f) {
+            let (plus, minus) = (g(plus), g(minus));
+            *part = (w * (plus + minus), w * (plus - minus));
+        }
+        pulp::Arch::new().dispatch(Sums { rule: self, parts: &parts, out });
+    }
+}
+
+/// Σ_i w_i f_i h_j(x_i) of the even and the odd part of f, as an operation that `pulp` compiles once for each instruction set.
+struct Sums<'a> {
+    rule: &'a Hermite,
+    parts: &'a [(f64, f64)],
+    out: &'a mut [f64],
+}
+
+impl pulp::NullaryFnOnce for Sums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { rule, parts, out } = self;
         out.fill(0.0);
-        for (i, (w, row)) in self.weights.iter().zip(self.table.chunks_exact(self.degree)).enumerate() {
-            let (plus, minus) = (f(node(i)), f(-node(i)));
-            let (even, odd) = (w * (plus + minus), w * (plus - minus));
-            let mut pairs = out.chunks_exact_mut(2).zip(row.chunks_exact(2));
-            for (o, r) in &mut pairs {
+        let len = out.len();
+        for ((even, odd), row) in parts.iter().zip(rule.table.chunks_exact(rule.degree)) {
+            let (pairs, last) = out.as_chunks_mut::<2>();
+            for (o, r) in pairs.iter_mut().zip(row[..len].as_chunks::<2>().0) {
                 o[0] += even * r[0];
                 o[1] += odd * r[1];
             }
-            if let Some(last) = out.len().checked_sub(1).filter(|l| l % 2 == 0) {
-                out[last] += even * row[last];
-            }
+            last.iter_mut().for_each(|o| *o += even * row[len - 1]);
         }
     }
 }
@@ -96,7 +120,7 @@ mod tests {
                 }
                 value
             };
-            rule.coefficients(polynomial, &mut row);
+            rule.coefficients(&rule.sample(polynomial), |v| *v, &mut row);
             for (j, v) in row.iter().enumerate() {
                 let expected = if j == k as usize { 1.0 } else { 0.0 };
                 assert!((v - expected).abs() < 1e-14, "{j} {k}: {v}");
@@ -109,9 +133,10 @@ mod tests {
         // E[e^{ax} h_j] = e^{a²/2} a^j/√(j!).
         let (rule, a) = (Hermite::new(65), 1.3f64);
         let mut row = vec![0.0; 33];
-        rule.coefficients(|x| (a * x).exp(), &mut row);
+        let nodes = rule.sample(|x| (a * x).exp());
+        rule.coefficients(&nodes, |v| *v, &mut row);
         let mut expected = (0.5 * a * a).exp();
-        assert!((rule.mean(|x| (a * x).exp()) / expected - 1.0).abs() < 1e-14);
+        assert!((rule.mean(&nodes, |v| *v) / expected - 1.0).abs() < 1e-14);
         for (j, v) in row.iter().enumerate() {
             assert!((v - expected).abs() < 1e-14, "{j}: {v} {expected}");
             expected *= a / (j as f64 + 1.0).sqrt();

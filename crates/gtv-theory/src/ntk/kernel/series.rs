@@ -57,9 +57,9 @@ impl Series {
         }
     }
 
-    /// E[ρ(√q x)²], q of the next layer, from √q.
-    fn square(&self, root: f64) -> f64 {
-        self.rule.mean(|x| activate(self.activation, root * x).0.powi(2))
+    /// ρ and ρ̇ at the nodes, from √q.
+    fn sample(&self, root: f64) -> Vec<[(f64, f64); 2]> {
+        self.rule.sample(|x| activate(self.activation, root * x))
     }
 
     /// The largest √q₁ of a set of inputs.
@@ -74,7 +74,8 @@ impl Series {
         let mut root = self.largest(a, inputs).max(self.largest(b, inputs));
         let mut row = vec![0.0; self.rule.degree()];
         for _ in 0..self.depth {
-            self.rule.coefficients(|x| activate(self.activation, root * x).1, &mut row);
+            let nodes = self.sample(root);
+            self.rule.coefficients(&nodes, |v| v.1, &mut row);
             let total: f64 = row.iter().map(|v| v * v).sum();
             let mut tail = 0.0;
             let mut terms = row.len();
@@ -82,11 +83,11 @@ impl Series {
                 terms -= 1;
                 tail += row[terms].powi(2);
             }
-            let all = self.rule.mean(|x| activate(self.activation, root * x).1.powi(2));
+            let all = self.rule.mean(&nodes, |v| v.1 * v.1);
             // The difference is what the table does not reach, and rounding.
             fitted.left_out = f64::max(fitted.left_out, (tail + (all - total).abs()) / all);
             fitted.terms.push(terms);
-            root = (self.weight_var * self.square(root) + self.bias_var).sqrt();
+            root = (self.weight_var * self.rule.mean(&nodes, |v| v.0 * v.0) + self.bias_var).sqrt();
         }
         fitted
     }
@@ -126,11 +127,11 @@ impl Pair for Fitted<'_> {
             let (layer, tail) = rest.split_at_mut(HEAD + terms);
             layer[0] = root;
             layer[1] = if root > 0.0 { 1.0 / root } else { 0.0 };
-            layer[2] = s.rule.mean(|x| activate(s.activation, root * x).0);
-            s.rule.coefficients(|x| activate(s.activation, root * x).1, &mut layer[HEAD..]);
-            value = s.square(root);
-            let slope = s.rule.mean(|x| activate(s.activation, root * x).1.powi(2));
-            tangent = value + slope * tangent;
+            let nodes = s.sample(root);
+            layer[2] = s.rule.mean(&nodes, |v| v.0);
+            s.rule.coefficients(&nodes, |v| v.1, &mut layer[HEAD..]);
+            value = s.rule.mean(&nodes, |v| v.0 * v.0);
+            tangent = value + s.rule.mean(&nodes, |v| v.1 * v.1) * tangent;
             rest = tail;
         }
         (value, tangent)
@@ -172,5 +173,73 @@ impl Pair for Fitted<'_> {
             (a, b) = (&a[HEAD + terms..], &b[HEAD + terms..]);
         }
         (value, tangent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Erf, Relu, matrix};
+    use super::*;
+
+    const INPUTS: [f64; 12] = [0.9, -1.3, 0.4, 0.8, -0.9, 1.3, 0.5, -1.1, -0.7, 1.0, 0.1, 0.2];
+
+    /// NNGP and NTK of all inputs with each other.
+    fn both(pair: &impl Pair) -> [Vec<f64>; 2] {
+        let (mut nngp, mut ntk) = (vec![0.0; 36], vec![0.0; 36]);
+        matrix::fill(pair, 2, &INPUTS, None, Some(&mut nngp), &mut ntk);
+        [nngp, ntk]
+    }
+
+    fn spec(activation: Activation, depth: usize, bias_var: f64) -> MlpSpec {
+        MlpSpec { depth, activation, weight_var: 1.8, bias_var, ..MlpSpec::default() }
+    }
+
+    #[test]
+    fn oracle_erf_through_its_series() {
+        for (depth, bias_var) in [(1, 0.0), (3, 0.2)] {
+            let spec = spec(Activation::Erf, depth, bias_var);
+            let series = Series::new(&spec, 2);
+            let (found, closed) = (both(&series.fit(&INPUTS, &[], 2)), both(&Erf::new(&spec, 2)));
+            for (found, closed) in found.iter().zip(&closed) {
+                for k in 0..36 {
+                    let scale = (closed[k / 6 * 7] * closed[k % 6 * 7]).sqrt();
+                    assert!(
+                        (found[k] - closed[k]).abs() < 1e-14 * scale,
+                        "{depth}: {} {}",
+                        found[k],
+                        closed[k]
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn convergence_relu_through_its_series() {
+        // A step is the worst that a series can meet: β_j² ~ 0.13 j^{−3/2} for odd j leaves |c|^J 0.13/√J out of 1/2: at |c| = 1
+        // 0.4 %, with J = 4,096, and nothing below 0.99. Quadrature across the kink is off by some h²/12 = 8e-5 a term.
+        for bias_var in [0.0, 0.2] {
+            let spec = spec(Activation::Relu, 1, bias_var);
+            let series = Series::new(&spec, 2);
+            let (found, closed) = (both(&series.fit(&INPUTS, &[], 2)), both(&Relu::new(&spec, 2)));
+            for (found, closed) in found.iter().zip(&closed) {
+                for k in 0..36 {
+                    let scale = (closed[k / 6 * 7] * closed[k % 6 * 7]).sqrt();
+                    let first = |i: usize, j: usize| {
+                        let (a, b) = (&INPUTS[2 * i..2 * i + 2], &INPUTS[2 * j..2 * j + 2]);
+                        0.9 * (a[0] * b[0] + a[1] * b[1]) + bias_var
+                    };
+                    let (i, j) = (k / 6, k % 6);
+                    let c = first(i, j) / (first(i, i) * first(j, j)).sqrt();
+                    let allowed = if c.abs() < 0.99 { 1e-3 } else { 5e-3 };
+                    assert!(
+                        (found[k] - closed[k]).abs() < allowed * scale,
+                        "{k}: {} {}",
+                        found[k],
+                        closed[k]
+                    );
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,148 @@
+//! The theory of lazy networks against really trained ones: relu, depth 1, three points in one dimension. Variance at every
+//! training time and the initialisation's share of it.
+
+use gtv_models::ensemble::Members;
+use gtv_models::lazy::{InitialFunctions, LazySpec, LazyTrainer};
+use gtv_models::mlp::Member;
+use gtv_models::{EnsembleOptions, LazyEnsemble};
+use gtv_theory::estimator::{Closure, InitialFunction, LazyStatistics, LinearLaw};
+use gtv_theory::ntk::{Embedding, MlpSpec, NetworkFeatures, NetworkKernel, NystromSpec, TimeEmbedding};
+use gtv_theory::quadrature::QuadratureSpec;
+use gtv_theory::rng::{Purpose, Streams};
+use gtv_theory::training::Triples;
+use gtv_theory::{BuiltIn, PointCloud, Preconditioning, Schedule};
+use std::sync::Arc;
+
+const TIMES: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
+const PROBES: usize = 400;
+/// Features of the kernels: they miss some 3e-3 of the tangent kernel's trace.
+const NYSTROM: NystromSpec = NystromSpec { landmarks: 384, threshold: 1e-10, most: 192 };
+
+struct Setting {
+    streams: Streams,
+    schedule: Schedule,
+    cloud: PointCloud,
+    trainer: LazyTrainer,
+}
+
+impl Setting {
+    fn new(seed: u64, samples: usize, time: f64, initial: bool) -> Self {
+        let streams = Streams::new(seed);
+        let schedule = Schedule::paper(0.01).unwrap();
+        let cloud = BuiltIn::ThreePoints {}.build(&streams).unwrap();
+        let preconditioning = Preconditioning::Edm { data_std: (2.0f64 / 3.0).sqrt() };
+        let embedding =
+            Embedding::new(1, schedule, preconditioning, TimeEmbedding::LogSnr, 2, 1.0, streams).unwrap();
+        let arch = MlpSpec { depth: 1, ..MlpSpec::default() };
+        let spec = LazySpec { samples, time, ..LazySpec::default() };
+        let initial =
+            if initial { InitialFunctions::Drawn(NYSTROM, streams) } else { InitialFunctions::Centred };
+        let trainer = LazyTrainer::new(&arch, embedding, spec, initial, cloud.clone()).unwrap();
+        Self { streams, schedule, cloud, trainer }
+    }
+
+    fn statistics(&self) -> LazyStatistics {
+        let model = self.trainer.model();
+        let features =
+            NetworkFeatures::new(model, NetworkKernel::Ntk, &self.cloud, &NYSTROM, self.streams).unwrap();
+        println!("features of the tangent kernel: {:?}", features.truncation());
+        let spec = self.trainer.linear_spec(Arc::new(features));
+        let quadrature = QuadratureSpec { times: 48, noise_spacing: 0.125, ..QuadratureSpec::default() };
+        LazyStatistics::new(&spec, &self.schedule, &self.cloud, &quadrature, self.streams).unwrap()
+    }
+
+    fn train(&self, members: &[Member], times: &[f64]) -> Vec<LazyEnsemble> {
+        let options = EnsembleOptions::default();
+        LazyEnsemble::train_for(&self.trainer, self.streams, members, times, options).unwrap()
+    }
+
+    fn probes(&self) -> Triples {
+        self.trainer.sampler().draw_from(&mut self.streams.stream(Purpose::Probe, 0, 0), PROBES)
+    }
+}
+
+/// Members of independent draws.
+fn members(count: u64) -> Vec<Member> {
+    (0..count).map(|i| Member { index: i, data: i, init: i }).collect()
+}
+
+/// Mean, and (mean square deviation, its standard error over the members), averaged over the probes.
+fn moments(predictions: &[f64]) -> (Vec<f64>, f64, f64) {
+    let count = (predictions.len() / PROBES) as f64;
+    let mut mean = vec![0.0; PROBES];
+    for y in predictions.chunks_exact(PROBES) {
+        mean.iter_mut().zip(y).for_each(|(m, y)| *m += y / count);
+    }
+    let squares: Vec<f64> = predictions
+        .chunks_exact(PROBES)
+        .map(|y| y.iter().zip(&mean).map(|(y, m)| (y - m) * (y - m)).sum::<f64>() / PROBES as f64)
+        .collect();
+    let variance = squares.iter().sum::<f64>() / (count - 1.0);
+    let spread = squares.iter().map(|s| (s - variance).powi(2)).sum::<f64>() / (count - 1.0);
+    (mean, variance, (spread / count).sqrt())
+}
+
+fn relative(a: &[f64], b: &[f64]) -> f64 {
+    let size: f64 = b.iter().map(|b| b * b).sum();
+    (a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>() / size).sqrt()
+}
+
+fn average(law: &LinearLaw, probes: &Triples) -> (Vec<f64>, f64) {
+    let moments = law.prediction_moments(&probes.x, &probes.t);
+    let variance = moments.variance.iter().sum::<f64>() / PROBES as f64;
+    (moments.mean, variance)
+}
+
+#[test]
+fn monte_carlo_leading_predicts_the_variance_at_every_time() {
+    let setting = Setting::new(0, 512, 1.0, false);
+    let (statistics, probes) = (setting.statistics(), setting.probes());
+    let ensembles = setting.train(&members(300), &TIMES);
+    for (ensemble, time) in ensembles.iter().zip(TIMES) {
+        let (mean, variance, error) = moments(&ensemble.predictions(&probes.x, &probes.t));
+        let of = |closure| average(&statistics.law(closure, time).unwrap(), &probes);
+        let ((leading_mean, leading), (_, paper)) = (of(Closure::Leading), of(Closure::Paper));
+        let modes = statistics.spectrum().effective_features(time);
+        println!(
+            "τ = {time}, {modes:.1} modes learned: leading {:.3}, paper {:.3} of the ensemble's variance (standard \
+             error {:.3}); error of the mean {:.4}",
+            leading / variance,
+            paper / variance,
+            error / variance,
+            relative(&leading_mean, &mean)
+        );
+        assert!((leading / variance - 1.0).abs() < 0.08, "τ = {time}: {}", leading / variance);
+    }
+}
+
+#[test]
+fn monte_carlo_the_initial_functions_share() {
+    let setting = Setting::new(0, 512, 1.0, true);
+    let (statistics, probes) = (setting.statistics(), setting.probes());
+    let features = setting.trainer.initial().unwrap().clone();
+    println!("features of the initial functions: {:?}", features.truncation());
+    let share = InitialFunction::new(&statistics, features).unwrap();
+    // Twenty training sets, each from twelve initial functions.
+    let (sets, starts) = (20, 12);
+    let crossed: Vec<Member> =
+        (0..sets * starts).map(|i| Member { index: i, data: i / starts, init: 1_000 + i }).collect();
+    let times = [1.0, 30.0, 1000.0];
+    for (ensemble, time) in setting.train(&crossed, &times).iter().zip(times) {
+        let y = ensemble.predictions(&probes.x, &probes.t);
+        // Within one training set: initialisation and its interaction with the data.
+        let within: Vec<f64> = y.chunks_exact(starts as usize * PROBES).map(|set| moments(set).1).collect();
+        let count = within.len() as f64;
+        let mean = within.iter().sum::<f64>() / count;
+        let spread = within.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        let error = (spread / count).sqrt();
+        let split = share.split(Closure::Leading, time, &probes.x, &probes.t).unwrap();
+        let theory = split.initialisation + split.interaction;
+        println!("τ = {time}: {split:?}; ensemble's share of the start {mean:.3e} ± {error:.1e}");
+        // Three standard errors, and the second order of 1/P in the interaction, which is itself the first.
+        let order = split.interaction * split.interaction / theory;
+        assert!((theory - mean).abs() < 3.0 * error + order, "τ = {time}: {theory} {mean} ± {error}");
+        // The joint law has the sum.
+        let joint = average(&share.law(Closure::Leading, time).unwrap(), &probes).1;
+        assert!((joint / split.total() - 1.0).abs() < 1e-6, "{joint} {split:?}");
+    }
+}
