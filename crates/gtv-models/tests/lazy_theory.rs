@@ -1,16 +1,21 @@
 //! The theory of lazy networks against really trained ones: relu, depth 1, three points in one dimension. Variance at every
-//! training time and the initialisation's share of it.
+//! training time, the initialisation's share of it, and the average learned distribution.
 
 use gtv_models::ensemble::Members;
 use gtv_models::lazy::{InitialFunctions, LazySpec, LazyTrainer};
 use gtv_models::mlp::Member;
 use gtv_models::{EnsembleOptions, LazyEnsemble};
+use gtv_theory::compare::w1_sorted;
+use gtv_theory::dynamics::{Lookup, LookupGrid, Sampling};
 use gtv_theory::estimator::{Closure, InitialFunction, LazyStatistics, LinearLaw};
+use gtv_theory::linalg::gemm_nn;
 use gtv_theory::ntk::{Embedding, MlpSpec, NetworkFeatures, NetworkKernel, NystromSpec, TimeEmbedding};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::training::Triples;
 use gtv_theory::{BuiltIn, PointCloud, Preconditioning, Schedule};
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 use std::sync::Arc;
 
 const TIMES: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
@@ -145,4 +150,99 @@ fn monte_carlo_the_initial_functions_share() {
         let joint = average(&share.law(Closure::Leading, time).unwrap(), &probes).1;
         assert!((joint / split.total() - 1.0).abs() < 1e-6, "{joint} {split:?}");
     }
+}
+
+/// Paths of each model, models drawn from each law, and the table that all are looked up in.
+const PATHS: usize = 400;
+const MODELS: usize = 2_000;
+const GRID: LookupGrid = LookupGrid { lo: -3.0, hi: 3.0, len: 151 };
+
+/// The average learned distribution of models given by their denoisers on the table, sorted.
+fn distribution(
+    setting: &Setting,
+    lane: u64,
+    models: usize,
+    denoiser: impl Fn(usize) -> Vec<f64> + Sync,
+) -> Vec<f64> {
+    let times = Sampling::default().times(&setting.schedule).unwrap();
+    let empty = Lookup::new(&setting.schedule, &times, GRID, 1).unwrap();
+    let mut x: Vec<f64> = (0..models)
+        .into_par_iter()
+        .flat_map_iter(|model| {
+            let mut lookup = empty.clone();
+            let values = denoiser(model);
+            let mut rows = values.chunks_exact(GRID.len);
+            lookup.tabulate(|_, out| out.copy_from_slice(rows.next().unwrap()));
+            let mut x = Vec::with_capacity(PATHS);
+            lookup
+                .for_each_batch(PATHS, setting.streams, (lane << 40) + model as u64, |batch| x.extend(batch));
+            x
+        })
+        .collect();
+    x.par_sort_unstable_by(f64::total_cmp);
+    x
+}
+
+#[test]
+fn monte_carlo_leading_predicts_the_average_learned_distribution() {
+    let (samples, time) = (512, 1000.0);
+    let setting = Setting::new(0, samples, time, false);
+    let statistics = setting.statistics();
+    let modes = statistics.spectrum().effective_features(time);
+    assert!(modes / samples as f64 <= 1.0 / 8.0, "{modes} modes");
+    let times = Sampling::default().times(&setting.schedule).unwrap();
+    let (mut x, mut t) = (Vec::new(), Vec::new());
+    for time in &times[..times.len() - 1] {
+        x.extend(GRID.points());
+        t.extend(std::iter::repeat_n(*time, GRID.len));
+    }
+    let cells = t.len();
+    let ensemble = setting.train(&members(MODELS as u64), &[time]).swap_remove(0);
+    let trained = ensemble.predictions(&x, &t);
+    let mut mean = vec![0.0; cells];
+    for y in trained.chunks_exact(cells) {
+        mean.iter_mut().zip(y).for_each(|(m, y)| *m += y / MODELS as f64);
+    }
+    let deviations: Vec<f64> = trained
+        .chunks_exact(cells)
+        .flat_map(|y| y.iter().zip(&mean).map(|(y, m)| (y - m) / ((MODELS - 1) as f64).sqrt()))
+        .collect();
+    let of_members =
+        distribution(&setting, 0, MODELS, |model| trained[model * cells..(model + 1) * cells].to_vec());
+
+    // A Gaussian with the ensemble's own moments.
+    let own = |lane: u64| {
+        distribution(&setting, lane, MODELS, |model| {
+            let rng = &mut setting.streams.stream(Purpose::TheoryModel, (lane << 40) + model as u64, 0);
+            let noise: Vec<f64> = StandardNormal.sample_iter(rng).take(MODELS).collect();
+            let mut values = vec![0.0; cells];
+            gemm_nn(1, cells, MODELS, &noise, &deviations, &mut values);
+            values.iter().zip(&mean).map(|(v, m)| v + m).collect()
+        })
+    };
+    let of_law = |lane: u64, closure: Closure| {
+        let law = statistics.law(closure, time).unwrap();
+        let model = setting.trainer.model();
+        let skip: Vec<f64> = x.iter().zip(&t).map(|(x, t)| model.output_coefficients(*t).0 * x).collect();
+        let features = law.features();
+        let mut phi = vec![0.0; cells * features.len()];
+        features.fill(&x, &t, &mut phi);
+        distribution(&setting, lane, MODELS, |model| {
+            let rng = &mut setting.streams.stream(Purpose::TheoryModel, (lane << 40) + model as u64, 0);
+            let weights = law.sample_weights(rng);
+            let mut values = vec![0.0; cells];
+            gemm_nn(cells, 1, features.len(), &phi, &weights, &mut values);
+            values.iter().zip(&skip).map(|(v, s)| v + s).collect()
+        })
+    };
+    let own_draws = own(1);
+    let floor = w1_sorted(&own_draws, &own(2));
+    let own_moments = w1_sorted(&own_draws, &of_members);
+    let leading = w1_sorted(&of_law(3, Closure::Leading), &of_members);
+    let paper = w1_sorted(&of_law(4, Closure::Paper), &of_members);
+    println!(
+        "W1 to the trained average at {modes:.1} modes, P = {samples}: leading {leading:.4}, paper {paper:.4}, own moments \
+         {own_moments:.4}, floor {floor:.4}"
+    );
+    assert!(leading <= own_moments + 0.004, "leading {leading}, own moments {own_moments}");
 }

@@ -67,7 +67,7 @@ fn unknown_keys_are_named_with_line_and_suggestion() {
     assert_says(&message, &["a.toml:3", "`data.angel`", "did you mean `data.angle`"]);
     let message = refusal("", &["model.smaples=3"]);
     assert_says(&message, &["--set model.smaples=3", "`model.smaples`", "did you mean `model.samples`"]);
-    assert_says(&refusal("[theory]\nzzz = 1\n", &[]), &["`theory.zzz`", "possible: closures, base"]);
+    assert_says(&refusal("[theory]\nzzz = 1\n", &[]), &["`theory.zzz`", "possible: closures, kernel, base"]);
 }
 
 #[test]
