@@ -239,7 +239,7 @@ pub struct TrainArgs {
     /// Units of each hidden layer (model.mlp.width; mlp)
     #[arg(long, value_name = "N")]
     pub width: Option<usize>,
-    /// Hidden layers (model.mlp.depth; mlp)
+    /// Hidden layers (model.mlp.depth or model.lazy.depth)
     #[arg(long, value_name = "N")]
     pub depth: Option<usize>,
     /// Number of models (ensemble.members)

@@ -93,21 +93,26 @@ impl Learner {
     /// # Errors
     /// As the closure.
     pub fn variance_sources(&self, law: &LinearLaw, x: &[f64], t: &[f64]) -> Result<VarianceSources> {
-        let (statistics, time) = match self {
+        let Flow { statistics, time, initial } = match self {
             Self::Ridge(statistics) => return Ok(statistics.variance_sources(law, x, t)?),
-            Self::Flow(flow) => (&flow.statistics, flow.time),
+            Self::Flow(flow) => flow.as_ref(),
         };
+        let time = *time;
         let closure = law.closure();
         if matches!(closure, Closure::FiniteP | Closure::ShotNoise) {
             return Ok(statistics.stand_in(time)?.variance_sources(law, x, t)?);
         }
         // Labels without noise leave what comes from where the inputs fall.
         let mean =
-            |law: LinearLaw| law.prediction_moments(x, t).variance.iter().sum::<f64>() / t.len() as f64;
-        let total = mean(statistics.law(closure, time)?);
+            |law: &LinearLaw| law.prediction_moments(x, t).variance.iter().sum::<f64>() / t.len() as f64;
+        let total = match initial {
+            None => mean(law),
+            // The sources are the data's.
+            Some(_) => mean(&statistics.law(closure, time)?),
+        };
         let placement = match closure {
             Closure::Paper => 0.0,
-            _ => mean(statistics.with_target_mix(1.0)?.law(closure, time)?),
+            _ => mean(&statistics.with_target_mix(1.0)?.law(closure, time)?),
         };
         Ok(VarianceSources { total, label_noise: total - placement, placement, points: None })
     }

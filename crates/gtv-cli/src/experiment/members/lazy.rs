@@ -3,13 +3,13 @@
 //!
 //! y = skip_t x + f_0 + Σ_n K((x, t), (x_n, t_n)) coefficients_n, K the tangent kernel of the run's config.
 
-use super::{Folder, about, damaged, encode, file, open};
+use super::{Folder, about, encode, file, numbers, open, tensors};
 use crate::config::Problem;
 use crate::io::write_bytes;
 use anyhow::Result;
 use gtv_models::lazy::{LazyEnsemble, LazyField, LazyMember, LazyTrainer};
 use gtv_theory::features::FeatureMap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,26 +49,12 @@ pub fn save(run: &Path, problem: &Problem, ensemble: &LazyEnsemble) -> Result<()
 pub fn load(run: &Path, trainer: &LazyTrainer, member: usize) -> Result<LazyField> {
     let path = file(run, member);
     let bytes = open(&path)?;
-    let tensors = SafeTensors::deserialize(&bytes)
-        .map_err(|e| damaged(&path, &format!("not a readable safetensors file ({e})")))?;
-    let mut arrays = Vec::new();
-    for (name, shape) in NAMES.into_iter().zip(shapes(trainer)) {
-        let tensor = tensors.tensor(name).map_err(|_| damaged(&path, &format!("it has no tensor {name}")))?;
-        if tensor.dtype() != Dtype::F64 || tensor.shape() != shape {
-            let reason = format!(
-                "{name} is {:?} of shape {:?}, but the run's config describes F64 of shape {shape:?}",
-                tensor.dtype(),
-                tensor.shape()
-            );
-            return Err(damaged(&path, &reason));
-        }
-        let values: Vec<f64> =
-            tensor.data().as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)).collect();
-        if let Some(i) = values.iter().position(|v| !v.is_finite()) {
-            return Err(damaged(&path, &format!("{name} holds {} at place {i}", values[i])));
-        }
-        arrays.push(values);
-    }
+    let tensors = tensors(&path, &bytes)?;
+    let shapes = shapes(trainer);
+    let named = NAMES.into_iter().zip(&shapes);
+    let arrays: Vec<Vec<f64>> = named
+        .map(|(name, shape)| numbers(&path, &tensors, name, (Dtype::F64, shape), f64::from_le_bytes))
+        .collect::<Result<_>>()?;
     let mut next = arrays.into_iter();
     let mut take = || next.next().unwrap_or_default();
     let (x, t, coefficients, initial) = (Arc::new(take()), Arc::new(take()), take(), Arc::new(take()));

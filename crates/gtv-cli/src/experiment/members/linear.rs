@@ -1,11 +1,11 @@
 //! A linear model's file: one tensor, `readout.weight`, D × F in float64 as `torch.nn.Linear` stores it.
 
-use super::{Folder, about, damaged, encode, file, open};
+use super::{Folder, about, encode, file, numbers, open, tensors};
 use crate::config::Problem;
 use crate::io::write_bytes;
 use anyhow::Result;
 use gtv_models::LinearEnsemble;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 
 const TENSOR: &str = "readout.weight";
@@ -34,21 +34,8 @@ pub fn save(run: &Path, problem: &Problem, ensemble: &LinearEnsemble) -> Result<
 pub fn load(run: &Path, problem: &Problem, member: usize) -> Result<Vec<f64>> {
     let (dim, features) = (problem.cloud.dim(), problem.spec.features.len());
     let path = file(run, member);
-    let damaged = |reason: String| damaged(&path, &reason);
     let bytes = open(&path)?;
-    let tensors = SafeTensors::deserialize(&bytes)
-        .map_err(|e| damaged(format!("not a readable safetensors file ({e})")))?;
-    let tensor = tensors.tensor(TENSOR).map_err(|_| damaged(format!("it has no tensor {TENSOR}")))?;
-    if tensor.dtype() != Dtype::F64 || tensor.shape() != [dim, features] {
-        return Err(damaged(format!(
-            "{TENSOR} is {:?} of shape {:?}, but the run's config describes F64 of shape [{dim}, {features}]",
-            tensor.dtype(),
-            tensor.shape()
-        )));
-    }
-    let rows: Vec<f64> = tensor.data().as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)).collect();
-    if let Some(i) = rows.iter().position(|v| !v.is_finite()) {
-        return Err(damaged(format!("{TENSOR} holds {} at place {i}", rows[i])));
-    }
+    let shape = [dim, features];
+    let rows = numbers(&path, &tensors(&path, &bytes)?, TENSOR, (Dtype::F64, &shape), f64::from_le_bytes)?;
     Ok((0..features).flat_map(|f| (0..dim).map(move |d| d * features + f)).map(|i| rows[i]).collect())
 }

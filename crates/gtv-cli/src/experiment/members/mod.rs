@@ -8,8 +8,9 @@ pub mod network;
 use crate::config::Problem;
 use crate::failure::UsageError;
 use crate::io::{ReadError, WriteError};
-use safetensors::tensor::{TensorView, serialize};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,36 @@ fn encode(tensors: Vec<(&str, TensorView<'_>)>, about: &BTreeMap<String, String>
 
 fn open(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(fs::read(path).map_err(|cause| ReadError::Io { path: path.to_owned(), cause })?)
+}
+
+/// The tensors of a member's file.
+fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> anyhow::Result<SafeTensors<'a>> {
+    SafeTensors::deserialize(bytes)
+        .map_err(|e| damaged(path, &format!("not a readable safetensors file ({e})")))
+}
+
+/// A tensor's finite numbers of N bytes, in the shape that the run's config describes.
+fn numbers<const N: usize, T: Copy + Display + Into<f64>>(
+    path: &Path,
+    tensors: &SafeTensors<'_>,
+    name: &str,
+    (dtype, shape): (Dtype, &[usize]),
+    read: impl Fn([u8; N]) -> T,
+) -> anyhow::Result<Vec<T>> {
+    let tensor = tensors.tensor(name).map_err(|_| damaged(path, &format!("it has no tensor {name}")))?;
+    if tensor.dtype() != dtype || tensor.shape() != shape {
+        let reason = format!(
+            "{name} is {:?} of shape {:?}, but the run's config describes {dtype:?} of shape {shape:?}",
+            tensor.dtype(),
+            tensor.shape()
+        );
+        return Err(damaged(path, &reason));
+    }
+    let values: Vec<T> = tensor.data().as_chunks::<N>().0.iter().map(|v| read(*v)).collect();
+    match values.iter().position(|v| !(*v).into().is_finite()) {
+        Some(i) => Err(damaged(path, &format!("{name} holds {} at place {i}", values[i]))),
+        None => Ok(values),
+    }
 }
 
 fn damaged(path: &Path, reason: &str) -> anyhow::Error {

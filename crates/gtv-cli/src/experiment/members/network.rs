@@ -5,14 +5,14 @@
 //! then cos ω₀u, sin ω₀u, cos ω₁u, … with ω in `time_frequencies` (u itself where there are none), u the log-SNR
 //! ln(α²/σ²), held within ±20 (t itself for `time = raw`), mapped to [−1, 1] over the two numbers of `clock`.
 
-use super::{Folder, about, damaged, encode, file, open};
+use super::{Folder, about, encode, file, numbers, open};
 use crate::config::{Network, Problem};
 use crate::io::write_bytes;
 use anyhow::Result;
 use gtv_models::mlp::{Layer, MlpField, NetworkForm, Weights};
 use gtv_theory::Preconditioning;
 use gtv_theory::ntk::LayerScaling;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -94,19 +94,20 @@ fn layer_name(prefix: &str, layer: usize, layers: usize) -> String {
 pub fn load(run: &Path, network: &Network, form: &Arc<NetworkForm>, member: usize) -> Result<MlpField> {
     let path = file(run, member);
     let bytes = open(&path)?;
-    let tensors = SafeTensors::deserialize(&bytes)
-        .map_err(|e| damaged(&path, &format!("not a readable safetensors file ({e})")))?;
+    let stored = super::tensors(&path, &bytes)?;
+    let values =
+        |name: &str, shape: &[usize]| numbers(&path, &stored, name, (Dtype::F32, shape), f32::from_le_bytes);
     let weights = |prefix: &str| -> Result<Arc<Weights>> {
         let layers = form.layers();
         let layer = |(l, scaling): (usize, &LayerScaling)| -> Result<Layer> {
             let name = layer_name(prefix, l, layers.len());
             let (rows, columns) = (scaling.fan_out, scaling.fan_in);
-            let stored = values(&path, &tensors, &format!("{name}.weight"), &[rows, columns])?;
+            let stored = values(&format!("{name}.weight"), &[rows, columns])?;
             let weight =
                 (0..columns).flat_map(|i| (0..rows).map(move |o| o * columns + i)).map(|k| stored[k]);
             let weight = weight.collect();
             let bias = match scaling.bias {
-                Some(_) => values(&path, &tensors, &format!("{name}.bias"), &[rows])?,
+                Some(_) => values(&format!("{name}.bias"), &[rows])?,
                 None => Vec::new(),
             };
             Ok(Layer { weight, bias })
@@ -117,23 +118,6 @@ pub fn load(run: &Path, network: &Network, form: &Arc<NetworkForm>, member: usiz
     Ok(MlpField::new(form.clone(), weights("")?, initial))
 }
 
-fn values(path: &Path, tensors: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-    let tensor = tensors.tensor(name).map_err(|_| damaged(path, &format!("it has no tensor {name}")))?;
-    if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
-        let reason = format!(
-            "{name} is {:?} of shape {:?}, but the run's config describes F32 of shape {shape:?}",
-            tensor.dtype(),
-            tensor.shape()
-        );
-        return Err(damaged(path, &reason));
-    }
-    let values: Vec<f32> = tensor.data().as_chunks::<4>().0.iter().map(|v| f32::from_le_bytes(*v)).collect();
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(i) => Err(damaged(path, &format!("{name} holds {} at place {i}", values[i]))),
-        None => Ok(values),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +125,7 @@ mod tests {
     use crate::context::Context;
     use gtv_models::mlp::Trainer;
     use gtv_theory::Schedule;
+    use safetensors::tensor::SafeTensors;
 
     /// y of a file at (x, t) by the plainest possible code, from the tensors and the metadata alone.
     fn plain(path: &Path, schedule: &Schedule, x: &[f64], t: f64) -> Vec<f64> {
