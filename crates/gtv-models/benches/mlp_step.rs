@@ -1,15 +1,20 @@
 //! Training steps and evaluation of networks on the CPU: the fused engine and Burn's automatic differentiation, on the
-//! work of `mlp_step_pytorch.py`. One Adam step of 4→w→w→2 on 256 examples; 100 members of width 128; F at 1024 inputs.
+//! work of `mlp_step_pytorch.py`. One Adam step of 4→w→w→2 on 256 examples; 100 members of width 128; F at 1024 inputs,
+//! and a sampling step of 4096 paths, beside the matrix products that they contain.
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 use gtv_models::mlp::{
-    Batch, BatchSource, Engine, FusedEngine, Initial, Scratch, Task, TensorEngine, TrainingSpec, Weights,
-    forward,
+    Batch, BatchSource, Engine, FusedEngine, Initial, MlpField, NetworkForm, Scratch, Task, TensorEngine,
+    TrainingSpec, Weights, forward,
 };
 use gtv_theory::ntk::{Activation, Embedding, MlpSpec, TimeEmbedding};
 use gtv_theory::rng::Streams;
-use gtv_theory::{PointCloud, Preconditioning, Schedule};
+use gtv_theory::{PointCloud, Preconditioning, Schedule, ScoreField};
+use rayon::prelude::*;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn task(width: usize) -> Task {
@@ -69,6 +74,39 @@ fn evaluation(c: &mut Criterion) {
             forward(&layers, rho, &weights[0], black_box(&inputs), rows, true, &mut scratch, &mut out);
         });
     });
+    let field = MlpField::new(Arc::new(NetworkForm::of(&task)), Arc::new(weights[0].clone()), None);
+    let (paths, each) = (4096, 1024);
+    let x: Vec<f64> = (0..paths * task.dim()).map(|i| (i as f64 * 0.01).sin()).collect();
+    let mut score = vec![0.0; x.len()];
+    c.bench_function("sampling-step/4096/4096-paths", |b| {
+        b.iter(|| {
+            let parts = x.par_chunks(each * task.dim()).zip(score.par_chunks_mut(each * task.dim()));
+            parts.for_each(|(x, score)| field.score_into(black_box(x), 0.3, score));
+        });
+    });
+    // The product of the hidden layers alone, rows shared among the threads in the same way.
+    let width = 4096;
+    let (a, b) = (vec![0.5f32; paths * width], vec![0.25f32; width * width]);
+    let mut out = vec![0.0f32; paths * width];
+    for rows in [1024, paths] {
+        let part = each.min(rows.div_ceil(rayon::current_num_threads()));
+        c.bench_function(&format!("gemm/{rows}x4096x4096"), |bench| {
+            bench.iter(|| {
+                let parts = a[..rows * width].par_chunks(part * width).zip(out.par_chunks_mut(part * width));
+                parts.for_each(|(a, out)| {
+                    let n = a.len() / width;
+                    matmul(
+                        MatMut::from_row_major_slice_mut(out, n, width),
+                        Accum::Replace,
+                        MatRef::from_row_major_slice(black_box(a), n, width),
+                        MatRef::from_row_major_slice(&b, width, width),
+                        1.0,
+                        Par::Seq,
+                    );
+                });
+            });
+        });
+    }
 }
 
 criterion_group! {

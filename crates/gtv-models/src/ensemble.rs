@@ -30,6 +30,54 @@ impl Default for EnsembleOptions<'_> {
     }
 }
 
+/// The training of an ensemble, member by member.
+pub(crate) struct Work {
+    /// N.
+    pub members: usize,
+    /// Estimated peak bytes.
+    pub needed_bytes: u64,
+    /// What needs less.
+    pub advice: &'static str,
+    /// Whether members are trained side by side; else each has the whole pool.
+    pub side_by_side: bool,
+}
+
+impl Work {
+    /// Each member's result, in order.
+    ///
+    /// # Errors
+    /// No members, more memory than is allowed, a stop, or that of a member.
+    pub fn each<T: Send>(
+        &self,
+        options: EnsembleOptions<'_>,
+        one: impl Fn(usize) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let &Self { members, needed_bytes, advice, side_by_side } = self;
+        if members == 0 {
+            return Err(TheoryError::Empty { name: "the ensemble (members)" }.into());
+        }
+        let limit_bytes = options.memory_limit;
+        if needed_bytes > limit_bytes {
+            let name = "training the ensemble";
+            return Err(TheoryError::TooLarge { name, needed_bytes, limit_bytes, advice }.into());
+        }
+        let done = AtomicUsize::new(0);
+        let one = |member| {
+            let trained = one(member)?;
+            let done = 1 + done.fetch_add(1, Ordering::Relaxed);
+            match (options.progress)(done, members) {
+                ControlFlow::Continue(()) => Ok(trained),
+                ControlFlow::Break(()) => Err(Error::Cancelled { done, total: members }),
+            }
+        };
+        if side_by_side {
+            (0..members).into_par_iter().map(one).collect()
+        } else {
+            (0..members).map(one).collect()
+        }
+    }
+}
+
 /// Trained members of any family, as comparisons see them.
 pub trait Members: Sync {
     /// N.
@@ -114,32 +162,14 @@ impl LinearEnsemble {
         members: usize,
         options: EnsembleOptions<'_>,
     ) -> Result<Self> {
-        if members == 0 {
-            return Err(TheoryError::Empty { name: "the ensemble (members)" }.into());
-        }
-        let needed_bytes = Self::estimate_bytes(trainer, members);
-        if needed_bytes > options.memory_limit {
-            return Err(TheoryError::TooLarge {
-                name: "training the ensemble",
-                needed_bytes,
-                limit_bytes: options.memory_limit,
-                advice: "use fewer members, threads or features",
-            }
-            .into());
-        }
-        let done = AtomicUsize::new(0);
-        let trained: Result<Vec<Vec<f64>>> = (0..members)
-            .into_par_iter()
-            .map(|member| {
-                let weights = trainer.weights(streams, member as u64)?;
-                let done = 1 + done.fetch_add(1, Ordering::Relaxed);
-                match (options.progress)(done, members) {
-                    ControlFlow::Continue(()) => Ok(weights),
-                    ControlFlow::Break(()) => Err(Error::Cancelled { done, total: members }),
-                }
-            })
-            .collect();
-        Ok(Self { trainer: trainer.clone(), weights: trained?.concat() })
+        let work = Work {
+            members,
+            needed_bytes: Self::estimate_bytes(trainer, members),
+            advice: "use fewer members, threads or features",
+            side_by_side: true,
+        };
+        let trained = work.each(options, |member| trainer.weights(streams, member as u64))?;
+        Ok(Self { trainer: trainer.clone(), weights: trained.concat() })
     }
 
     /// An ensemble of members trained before.

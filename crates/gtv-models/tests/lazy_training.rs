@@ -1,13 +1,14 @@
 //! Lazily trained models: their limits in time, what they share with networks trained on the same draws, and their parts.
 
 use gtv_models::ensemble::Members;
-use gtv_models::lazy::{InitialFunctions, LazySpec, LazyTrainer};
+use gtv_models::lazy::{InitialFunctions, IterativeSpec, LazySpec, LazyTrainer};
 use gtv_models::mlp::Member;
 use gtv_models::{EnsembleOptions, Error, LazyEnsemble};
 use gtv_theory::ntk::{Embedding, MlpSpec, NystromSpec, TimeEmbedding};
 use gtv_theory::rng::Streams;
 use gtv_theory::{ExactScore, PointCloud, Preconditioning, Prediction, Schedule, ScoreField};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 const SAMPLES: usize = 40;
 
@@ -218,4 +219,43 @@ fn limits_bad_input_is_refused() {
         let made = LazyTrainer::new(&MlpSpec::default(), embedding, spec, InitialFunctions::Centred, cloud());
         assert!(made.is_err(), "{spec:?}");
     }
+}
+
+#[test]
+fn identities_large_training_sets_are_trained_by_iteration() {
+    let (streams, times) = (Streams::new(7), [0.0, 0.5, 50.0]);
+    let plain = trainer(Prediction::Denoiser, 5.0, true);
+    let iterative = |held| {
+        let spec = IterativeSpec { beyond: 0, held, ..IterativeSpec::default() };
+        trainer(Prediction::Denoiser, 5.0, true).with_iterative(spec)
+    };
+    assert!(iterative(0).is_iterative() && !plain.is_iterative());
+    let want = plain.train_for(streams, member(3), &times).unwrap();
+    let held = iterative(1 << 20).train_for(streams, member(3), &times).unwrap();
+    // Whether the kernel is kept or made again for each product does not matter.
+    assert_eq!(held, iterative(0).train_for(streams, member(3), &times).unwrap());
+    let triples = plain.sampler().draw(streams, 3, SAMPLES).unwrap();
+    for ((want, got), time) in want.iter().zip(&held).zip(times) {
+        assert_eq!((&want.x, &want.initial), (&got.x, &got.initial));
+        let predict = |member| {
+            let mut y = vec![0.0; 2 * SAMPLES];
+            plain.field(member).unwrap().predict(&triples.x, &triples.t, &mut y);
+            y
+        };
+        let (want, got) = (predict(want), predict(got));
+        // √w y is right to 1e-8 of the labels' size; both are of size one here but for the weights' spread, 1/σ_min = 20.
+        let apart = want.iter().zip(&got).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
+        assert!(apart < 1e-5, "τ = {time}: {apart}");
+    }
+    // Tried first and given up: one product to sixteen samples is two here, so the decomposition's own numbers come out.
+    let tried = IterativeSpec { from: 0, ..IterativeSpec::default() };
+    let tried = plain.clone().with_iterative(tried);
+    assert!(!tried.is_iterative());
+    assert_eq!(tried.train_for(streams, member(3), &times[1..]).unwrap(), want[1..]);
+    let stop = IterativeSpec { beyond: 0, stop: Arc::new(|| true), ..IterativeSpec::default() };
+    let stopped = plain.clone().with_iterative(stop);
+    assert!(matches!(stopped.train(streams, member(0)), Err(Error::Cancelled { .. })));
+    let ensemble =
+        LazyEnsemble::train(&iterative(0), streams, &[member(3), member(4)], EnsembleOptions::default());
+    assert_eq!(ensemble.unwrap().len(), 2);
 }

@@ -2,7 +2,7 @@
 
 use gtv_theory::error::Error;
 use gtv_theory::linalg::{gemm_nn, symmetric_eigen, symmetric_eigen_parallel};
-use gtv_theory::ntk::{GradientFlow, InfiniteNetwork, InitialLaw, MlpSpec};
+use gtv_theory::ntk::{GradientFlow, InfiniteNetwork, InitialLaw, KrylovFlow, KrylovSpec, MlpSpec};
 use gtv_theory::rng::{Purpose, Streams};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -232,4 +232,129 @@ fn identities_parallel_decomposition() {
     let image = product(n, n, n, &kernel, &vectors);
     let residual = image.iter().zip(&vectors).enumerate().map(|(k, (i, v))| i - values[k % n] * v);
     assert!(largest(residual) < 1e-13 * scale);
+}
+
+/// A training set of two dimensions with labels in so many outputs: (kernel, weights, labels).
+fn large(samples: usize, outputs: usize) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+    let kernel = network().symmetric(&normals(2 * samples, 11)).unwrap().ntk;
+    let weights = normals(samples, 12).iter().map(|v| v.exp()).collect();
+    (kernel, weights, normals(samples * outputs, 13))
+}
+
+/// √w K a, what [`KrylovSpec::tolerance`] is about, and its size for each output: columns of rows of `outputs`.
+fn learned(kernel: &[f64], weights: &[f64], a: &[f64], outputs: usize) -> Vec<f64> {
+    let mut f = product(weights.len(), weights.len(), outputs, kernel, a);
+    f.iter_mut().enumerate().for_each(|(k, f)| *f *= weights[k / outputs].sqrt());
+    f
+}
+
+fn column_sizes(values: &[f64], outputs: usize) -> Vec<f64> {
+    (0..outputs).map(|d| values[d..].iter().step_by(outputs).map(|v| v * v).sum::<f64>().sqrt()).collect()
+}
+
+#[test]
+fn oracle_iterated_gradient_flow_is_the_decomposed_one_within_its_bound() {
+    let samples = 300;
+    // More outputs than share products.
+    for outputs in [1, 2, 11] {
+        let (kernel, weights, labels) = large(samples, outputs);
+        let flow = GradientFlow::new(kernel.clone(), Some(&weights)).unwrap();
+        let scaled: Vec<f64> =
+            labels.iter().enumerate().map(|(k, y)| y * weights[k / outputs].sqrt()).collect();
+        let sizes = column_sizes(&scaled, outputs);
+        let times = [0.0, 0.01, 1.0, 100.0, 1e4];
+        let mut before = 0;
+        for tolerance in [1e-2, 1e-5, 1e-9] {
+            let spec = KrylovSpec { tolerance, ..KrylovSpec::default() };
+            let mut asked = 0;
+            let iterated = KrylovFlow::new(samples, Some(&weights), spec)
+                .unwrap()
+                .coefficients(&labels, &times, |x: &[f64], out: &mut [f64]| -> Result<(), Error> {
+                    asked += 1;
+                    gemm_nn(samples, x.len() / samples, samples, &kernel, x, out);
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(asked, iterated.products);
+            assert!(iterated.bound <= tolerance && asked > before, "{iterated:?}");
+            before = asked;
+            for (time, a) in times.iter().zip(&iterated.coefficients) {
+                let want = learned(&kernel, &weights, &flow.coefficients(&labels, *time).unwrap(), outputs);
+                let got = learned(&kernel, &weights, a, outputs);
+                let apart: Vec<f64> = got.iter().zip(&want).map(|(a, b)| a - b).collect();
+                for (error, size) in column_sizes(&apart, outputs).iter().zip(&sizes) {
+                    // The bound is of exact arithmetic. |x| is at most |c| τ/P, and products with M round relative to λ_max |x|.
+                    let rate = flow.eigenvalues()[samples - 1] * time / samples as f64;
+                    let rounding = 10.0 * f64::EPSILON * (1.0 + rate);
+                    assert!(
+                        error / size <= iterated.bound + rounding,
+                        "τ = {time}: {} {}",
+                        error / size,
+                        iterated.bound
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn limits_iterated_gradient_flow() {
+    let (kernel, weights, labels) = large(60, 2);
+    let times = |_: &[f64], _: &mut [f64]| -> Result<(), Error> { panic!("not needed") };
+    let with =
+        |most| KrylovFlow::new(60, Some(&weights), KrylovSpec { most, ..KrylovSpec::default() }).unwrap();
+    let by = |x: &[f64], out: &mut [f64]| -> Result<(), Error> {
+        gemm_nn(60, x.len() / 60, 60, &kernel, x, out);
+        Ok(())
+    };
+    // To the end of training: as many steps as points, and the labels are met.
+    let end = with(1_000).coefficients(&labels, &[f64::INFINITY], by).unwrap();
+    assert!(end.products <= 60);
+    let fitted = product(60, 60, 2, &kernel, &end.coefficients[0]);
+    let error = largest(fitted.iter().zip(&labels).map(|(f, y)| f - y));
+    assert!(error < 1e-5, "{error:e}");
+    // Cut short, it says how far it came.
+    match with(9).coefficients(&labels, &[f64::INFINITY], by) {
+        Err(Error::NotConverged { iterations: 9, residual, .. }) => assert!(residual > 1e-8),
+        other => panic!("{other:?}"),
+    }
+    // Labels of 0 need nothing, and a point without weight has no coefficient.
+    let none = with(9).coefficients(&[0.0; 120], &[2.0], by).unwrap();
+    assert!(none.coefficients[0].iter().all(|a| *a == 0.0));
+    let nothing = with(9).coefficients(&labels, &[], times).unwrap();
+    assert!(nothing.coefficients.is_empty());
+    let mut absent = weights.clone();
+    absent[7] = 0.0;
+    let flow = KrylovFlow::new(60, Some(&absent), KrylovSpec::default()).unwrap();
+    let a = flow.coefficients(&labels, &[3.0], by).unwrap().coefficients.swap_remove(0);
+    assert_eq!((a[14], a[15]), (0.0, 0.0));
+    // Identical points: labels that differ are not learned, whatever the time.
+    let twice = [2.0, 2.0, 2.0, 2.0];
+    let flow = KrylovFlow::new(2, None, KrylovSpec::default()).unwrap();
+    let pair = |x: &[f64], out: &mut [f64]| -> Result<(), Error> {
+        gemm_nn(2, x.len() / 2, 2, &twice, x, out);
+        Ok(())
+    };
+    let a = flow.coefficients(&[1.0, 3.0], &[f64::INFINITY], pair).unwrap().coefficients.swap_remove(0);
+    assert!((2.0 * (a[0] + a[1]) - 2.0).abs() < 1e-14, "{a:?}");
+    // The operator's own error passes through, and what is no kernel is refused.
+    let failing =
+        |_: &[f64], _: &mut [f64]| -> Result<(), Error> { Err(Error::Empty { name: "of the test" }) };
+    assert!(matches!(with(9).coefficients(&labels, &[1.0], failing), Err(Error::Empty { .. })));
+    let negative = |x: &[f64], out: &mut [f64]| -> Result<(), Error> {
+        out.iter_mut().zip(x).enumerate().for_each(|(k, (o, x))| *o = if k < 60 { -x } else { 2.0 * x });
+        Ok(())
+    };
+    assert!(matches!(with(60).coefficients(&labels, &[1.0], negative), Err(Error::NotSemidefinite { .. })));
+    let nan = |_: &[f64], out: &mut [f64]| -> Result<(), Error> {
+        out.fill(f64::NAN);
+        Ok(())
+    };
+    assert!(matches!(with(9).coefficients(&labels, &[1.0], nan), Err(Error::NotFinite { .. })));
+    assert!(with(9).coefficients(&labels, &[-1.0], by).is_err());
+    assert!(with(9).coefficients(&labels[1..], &[1.0], by).is_err());
+    assert!(KrylovFlow::new(0, None, KrylovSpec::default()).is_err());
+    assert!(KrylovFlow::new(2, Some(&[1.0, -1.0]), KrylovSpec::default()).is_err());
+    assert!(KrylovFlow::new(2, None, KrylovSpec { tolerance: 0.0, ..KrylovSpec::default() }).is_err());
 }

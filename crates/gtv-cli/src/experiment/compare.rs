@@ -85,7 +85,7 @@ fn compute(problem: &Problem, run: &RunDir, ctx: &Context) -> Result<Saved> {
             (theory, Trained::Linear(Box::new(members)))
         }
         Family::Lazy(lazy) => {
-            let trainer = lazy::trainer(problem, lazy)?;
+            let trainer = lazy::trainer(problem, lazy, ctx)?;
             let kernel = clock.time("kernel features", || lazy::Kernel::of(problem, &trainer, ctx))?;
             record.lazy = Some(kernel.record);
             let learner = Learner::Flow(Box::new(kernel.flow));

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::record::LazyRecord;
 use crate::run_dir::PartStore;
 use anyhow::Result;
-use gtv_models::lazy::{LazyEnsemble, LazyMember, LazyTrainer};
+use gtv_models::lazy::{IterativeSpec, LazyEnsemble, LazyMember, LazyTrainer};
 use gtv_models::mlp::Member;
 use gtv_theory::estimator::LazyStatistics;
 use gtv_theory::features::FeatureMap;
@@ -30,8 +30,15 @@ pub struct Kernel {
 ///
 /// # Errors
 /// Features of the initial function that are not finite.
-pub fn trainer(problem: &Problem, lazy: &Lazy) -> Result<LazyTrainer> {
-    Ok(LazyTrainer::of_task(&lazy.task, lazy.time, NystromSpec::default(), problem.streams)?)
+pub fn trainer(problem: &Problem, lazy: &Lazy, ctx: &Context) -> Result<LazyTrainer> {
+    let trainer = LazyTrainer::of_task(&lazy.task, lazy.time, NystromSpec::default(), problem.streams)?;
+    let interrupt = ctx.interrupt.clone();
+    Ok(trainer.with_iterative(IterativeSpec {
+        // The rest is for what else a member needs.
+        held: ctx.memory.limit().unwrap_or(u64::MAX) / 2,
+        stop: Arc::new(move || interrupt.raised()),
+        ..IterativeSpec::default()
+    }))
 }
 
 impl Kernel {
@@ -83,7 +90,11 @@ pub fn train(
     ctx.memory.check(
         "training",
         LazyEnsemble::estimate_bytes(trainer, members.len(), 1) as f64,
-        "40 bytes x P^2 for each thread, and 8 x N x P x (inputs + 2 D + 1)",
+        if trainer.is_iterative() {
+            "8 bytes x P^2 where that is less than half of the memory, 8000 x P x D, and 8 x N x P x (inputs + 2 D + 1)"
+        } else {
+            "40 bytes x P^2 for each thread, and 8 x N x P x (inputs + 2 D + 1)"
+        },
         "lower model.samples, ensemble.members or --threads",
     )?;
     let bar = ctx.progress("training", members.len() as u64);
@@ -93,7 +104,11 @@ pub fn train(
             Some(trained) => trained,
             None => {
                 ctx.interrupt.check()?;
-                let trained = trainer.train(problem.streams, *member)?;
+                let trained = trainer.train(problem.streams, *member).or_else(|e| {
+                    // An iteration ends early on an interrupt.
+                    ctx.interrupt.check()?;
+                    Err(anyhow::Error::new(e))
+                })?;
                 store.save(&key, &pack(&trained))?;
                 trained
             }
@@ -101,8 +116,12 @@ pub fn train(
         bar.advance(1);
         Ok(trained)
     };
-    let trained = members.par_iter().map(one).collect::<Result<_>>()?;
-    Ok(LazyEnsemble::from_members(trainer, trained)?)
+    let trained: Result<_> = if trainer.is_iterative() {
+        members.iter().map(one).collect()
+    } else {
+        members.par_iter().map(one).collect()
+    };
+    Ok(LazyEnsemble::from_members(trainer, trained?)?)
 }
 
 /// A member's numbers, end to end.

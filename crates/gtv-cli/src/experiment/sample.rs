@@ -62,7 +62,7 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
             let laws = match &problem.family {
                 Family::Linear => Theory::of_linear(&problem, ctx)?,
                 Family::Lazy(lazy) => {
-                    let kernel = lazy::Kernel::of(&problem, &lazy::trainer(&problem, lazy)?, ctx)?;
+                    let kernel = lazy::Kernel::of(&problem, &lazy::trainer(&problem, lazy, ctx)?, ctx)?;
                     Theory::of(Learner::Flow(Box::new(kernel.flow)), &problem, ctx)?
                 }
                 Family::Mlp(_) => {
@@ -109,7 +109,7 @@ fn trained(problem: &Problem, args: &SampleArgs, ctx: &Context) -> Result<(Vec<f
             });
         }
         Family::Lazy(lazy) => {
-            let trainer = lazy::trainer(problem, lazy)?;
+            let trainer = lazy::trainer(problem, lazy, ctx)?;
             return draw(problem, args.count, models, Order::Together, ctx, |model, _| {
                 Ok(Box::new(members::lazy::load(&args.run, &trainer, first + model)?))
             });
@@ -117,7 +117,9 @@ fn trained(problem: &Problem, args: &SampleArgs, ctx: &Context) -> Result<(Vec<f
         Family::Mlp(network) => network,
     };
     let form = Arc::new(NetworkForm::of(&network.task));
-    let order = if network.task.arch().width > WIDEST_TOGETHER { Order::OneByOne } else { Order::Together };
+    let busy = args.count / models.max(1) / PATHS_OF_A_CORE >= ctx.threads;
+    let wide = network.task.arch().width > WIDEST_TOGETHER;
+    let order = if wide && busy { Order::OneByOne } else { Order::Together };
     draw(problem, args.count, models, order, ctx, |model, _| {
         Ok(Box::new(members::network::load(&args.run, network, &form, first + model)?))
     })
@@ -130,6 +132,9 @@ fn untrained(run: &Path) -> String {
 
 /// Networks up to this width are sampled from side by side.
 const WIDEST_TOGETHER: usize = 512;
+
+/// Paths that one core takes at a time: so many for each core keep all of them at work on one network.
+const PATHS_OF_A_CORE: usize = 1024;
 
 /// In which order models are sampled from; the samples do not depend on it.
 enum Order {

@@ -82,7 +82,7 @@ fn companions(
         }
         (_, Family::Lazy(lazy)) => {
             let clean = Lazy { task: lazy.task.with_target_mix(1.0)?, ..(**lazy).clone() };
-            let trainer = lazy::trainer(problem, &clean)?;
+            let trainer = lazy::trainer(problem, &clean, ctx)?;
             let members = lazy::train(problem, &trainer, &clean.members, "lazy-clean", store, ctx)?;
             return Ok((Trained::Lazy(Box::new(members)), None));
         }

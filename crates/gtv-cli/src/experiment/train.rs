@@ -90,7 +90,7 @@ fn infinite(
     ctx: &Context,
 ) -> Result<String> {
     let started = Instant::now();
-    let trainer = lazy::trainer(problem, lazy)?;
+    let trainer = lazy::trainer(problem, lazy, ctx)?;
     let ensemble = lazy::train(problem, &trainer, &lazy.members, "lazy", store, ctx)?;
     let seconds = started.elapsed().as_secs_f64();
     members::lazy::save(run.path(), problem, &ensemble)?;

@@ -1,15 +1,13 @@
 //! Ensembles of lazily trained models, in parallel; a member depends on the seed and its draws only.
 
 use super::{LazyField, LazyMember, LazyTrainer};
-use crate::ensemble::{EnsembleOptions, Members};
-use crate::error::{Error, Result};
+use crate::ensemble::{EnsembleOptions, Members, Work};
+use crate::error::Result;
 use crate::mlp::Member;
 use gtv_theory::ScoreField;
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::rng::Streams;
 use rayon::prelude::*;
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The trained members of a lazy ensemble.
 #[derive(Clone)]
@@ -23,8 +21,8 @@ impl LazyEnsemble {
     /// Trains members on rayon's pool for the spec's time.
     ///
     /// # Errors
-    /// [`TheoryError::TooLarge`] when the estimate exceeds the limit, before any work; [`Error::Cancelled`]; more samples than
-    /// can be decomposed.
+    /// [`TheoryError::TooLarge`] when the estimate exceeds the limit, before any work; [`crate::Error::Cancelled`]; those of
+    /// [`LazyTrainer::train`].
     pub fn train(
         trainer: &LazyTrainer,
         streams: Streams,
@@ -46,36 +44,18 @@ impl LazyEnsemble {
         times: &[f64],
         options: EnsembleOptions<'_>,
     ) -> Result<Vec<Self>> {
-        if members.is_empty() {
-            return Err(TheoryError::Empty { name: "the ensemble (members)" }.into());
-        }
         if times.is_empty() {
             return Err(TheoryError::Empty { name: "the times of training" }.into());
         }
-        let needed_bytes = Self::estimate_bytes(trainer, members.len(), times.len());
-        if needed_bytes > options.memory_limit {
-            return Err(TheoryError::TooLarge {
-                name: "training the ensemble",
-                needed_bytes,
-                limit_bytes: options.memory_limit,
-                advice: "use fewer samples, members or threads",
-            }
-            .into());
-        }
-        let done = AtomicUsize::new(0);
-        let trained: Result<Vec<Vec<LazyMember>>> = members
-            .par_iter()
-            .map(|member| {
-                let at_times = trainer.train_for(streams, *member, times)?;
-                let done = 1 + done.fetch_add(1, Ordering::Relaxed);
-                match (options.progress)(done, members.len()) {
-                    ControlFlow::Continue(()) => Ok(at_times),
-                    ControlFlow::Break(()) => Err(Error::Cancelled { done, total: members.len() }),
-                }
-            })
-            .collect();
+        let work = Work {
+            members: members.len(),
+            needed_bytes: Self::estimate_bytes(trainer, members.len(), times.len()),
+            advice: "use fewer samples, members or threads",
+            side_by_side: !trainer.is_iterative(),
+        };
+        let trained = work.each(options, |k| trainer.train_for(streams, members[k], times))?;
         let mut ensembles: Vec<Vec<LazyMember>> = times.iter().map(|_| Vec::new()).collect();
-        for member in trained? {
+        for member in trained {
             ensembles.iter_mut().zip(member).for_each(|(ensemble, at)| ensemble.push(at));
         }
         ensembles.into_iter().map(|members| Self::from_members(trainer, members)).collect()
@@ -98,7 +78,7 @@ impl LazyEnsemble {
     pub fn estimate_bytes(trainer: &LazyTrainer, members: usize, times: usize) -> u64 {
         let (working, kept) = trainer.bytes(times);
         let inputs = (trainer.model().embedding().inputs() * trainer.spec().samples * times * 8) as u64;
-        let busy = rayon::current_num_threads().min(members) as u64;
+        let busy = if trainer.is_iterative() { 1 } else { rayon::current_num_threads().min(members) as u64 };
         members as u64 * (2 * kept + inputs) + busy * working
     }
 

@@ -11,4 +11,4 @@ mod trainer;
 
 pub use ensemble::LazyEnsemble;
 pub use field::{LazyField, LazyMember};
-pub use trainer::{InitialFunctions, LazySpec, LazyTrainer};
+pub use trainer::{InitialFunctions, IterativeSpec, LazySpec, LazyTrainer};

@@ -1,20 +1,22 @@
 //! The training of one lazily trained model: its triples, its labels, gradient flow in closed form.
 
 use super::{LazyField, LazyMember};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mlp::{Member, Task};
 use gtv_theory::error::{Error as TheoryError, check_len};
 use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::{FeatureMap, Features};
 use gtv_theory::linalg::gemm_nn;
 use gtv_theory::ntk::{
-    Embedding, GradientFlow, MlpSpec, NetworkFeatures, NetworkKernel, NetworkModel, NystromSpec,
+    Embedding, GradientFlow, KrylovFlow, KrylovSpec, MlpSpec, NetworkFeatures, NetworkKernel, NetworkModel,
+    NystromSpec,
 };
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::score::ExactScore;
 use gtv_theory::training::{DsmSampler, Triples, check_training_set};
 use gtv_theory::{LossWeight, PointCloud, Prediction, ScoreField};
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// What is learned, from how many triples, for how long. The preconditioning is the embedding's.
@@ -57,6 +59,39 @@ pub enum InitialFunctions {
     Drawn(NystromSpec, Streams),
 }
 
+/// How members are trained whose kernels are large: by [`KrylovFlow`].
+#[derive(Clone)]
+pub struct IterativeSpec {
+    /// With so many samples or more, and only finite times, iteration is tried before decomposition.
+    pub from: usize,
+    /// With more samples than this, members are not decomposed at all.
+    pub beyond: usize,
+    /// When the iteration stops.
+    pub krylov: KrylovSpec,
+    /// Kernels of up to so many bytes (8 P²) are held; larger ones are made again for each product.
+    pub held: u64,
+    /// Asked between products; true ends the training.
+    pub stop: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Default for IterativeSpec {
+    fn default() -> Self {
+        Self {
+            from: 1024,
+            beyond: GradientFlow::MOST_SAMPLES,
+            krylov: KrylovSpec::default(),
+            held: 4 << 30,
+            stop: Arc::new(|| false),
+        }
+    }
+}
+
+/// Samples to a product that iteration may take before decomposition is turned to, which takes as long as P/6 products.
+const WORTH_OF_TRYING: usize = 16;
+
+/// Rows of a kernel that are multiplied at a time where it is not held.
+const ROWS: usize = 256;
+
 /// Trains the members of a lazy ensemble.
 #[derive(Clone)]
 pub struct LazyTrainer {
@@ -65,6 +100,7 @@ pub struct LazyTrainer {
     sampler: DsmSampler,
     truth: ExactScore,
     initial: Option<Arc<NetworkFeatures>>,
+    iterative: IterativeSpec,
 }
 
 impl LazyTrainer {
@@ -96,7 +132,19 @@ impl LazyTrainer {
         };
         let truth = ExactScore::new(cloud.clone(), schedule);
         let sampler = DsmSampler::new(cloud, schedule).with_draws(spec.draws)?;
-        Ok(Self { model: Arc::new(model), spec, sampler, truth, initial })
+        let iterative = IterativeSpec::default();
+        Ok(Self { model: Arc::new(model), spec, sampler, truth, initial, iterative })
+    }
+
+    /// The same trainer with other settings for large training sets.
+    #[must_use]
+    pub fn with_iterative(self, iterative: IterativeSpec) -> Self {
+        Self { iterative, ..self }
+    }
+
+    /// Whether members are too large to be decomposed, and trained one after another on the whole pool.
+    pub fn is_iterative(&self) -> bool {
+        self.spec.samples > self.iterative.beyond
     }
 
     /// The infinite-width limit of a task's networks, trained by gradient flow for a time; `features` and `streams` are for the
@@ -163,21 +211,28 @@ impl LazyTrainer {
         let (samples, dim) = (self.spec.samples as u64, self.model.dim() as u64);
         let initial = self.initial.as_ref().map_or(0, |f| f.len() as u64);
         let kept = samples * (1 + dim + times as u64 * dim) + initial * dim;
-        // The kernel, its eigenvectors twice, what the decomposition works on.
-        (8 * (5 * samples * samples + samples * (initial + 4 * dim) + kept), 8 * kept)
+        let held = if self.is_iterative() {
+            let kernel = if self.is_held() { samples * samples } else { ROWS as u64 * samples };
+            // The bases of the outputs that share products.
+            kernel + self.iterative.krylov.most.min(self.spec.samples) as u64 * samples * dim.min(8)
+        } else {
+            // The kernel, its eigenvectors twice, what the decomposition works on.
+            5 * samples * samples
+        };
+        (8 * (held + samples * (initial + 4 * dim) + kept), 8 * kept)
     }
 
     /// Draws the training set and the initial function of a member and trains it for the spec's time. Depends on the seed and
     /// the member's draws only; triples are those of a network with the same draw of data.
     ///
     /// # Errors
-    /// More samples than can be decomposed.
+    /// An iteration that does not converge or is stopped.
     pub fn train(&self, streams: Streams, member: Member) -> Result<LazyMember> {
         let mut trained = self.train_for(streams, member, &[self.spec.time])?;
         Ok(trained.swap_remove(0))
     }
 
-    /// The same member at several times, from one decomposition.
+    /// The same member at several times, from one decomposition or one iteration.
     ///
     /// # Errors
     /// As [`LazyTrainer::train`]; a time that is negative or NaN.
@@ -199,7 +254,7 @@ impl LazyTrainer {
     /// Gradient flow on given triples from an initial function of given weights (K₀ × D; empty for a centred one).
     ///
     /// # Errors
-    /// Weights of another number; more samples than can be decomposed.
+    /// Weights of another number; as [`LazyTrainer::train`].
     pub fn fit(&self, triples: Triples, initial: Vec<f64>, times: &[f64]) -> Result<Vec<LazyMember>> {
         let dim = self.model.dim();
         let expected = self.initial.as_ref().map_or(0, |f| f.len() * dim);
@@ -212,19 +267,17 @@ impl LazyTrainer {
             gemm_nn(triples.len(), dim, features.len(), &psi, &initial, &mut start);
             labels.iter_mut().zip(start).for_each(|(y, f)| *y -= f);
         }
-        let flow = self.flow(&triples)?;
+        let coefficients = self.coefficients(&triples, &labels, times)?;
         let (x, t, initial) = (Arc::new(triples.x), Arc::new(triples.t), Arc::new(initial));
-        let at = |time: &f64| -> Result<LazyMember> {
-            let coefficients = flow.coefficients(&labels, *time)?;
-            Ok(LazyMember { x: x.clone(), t: t.clone(), coefficients, initial: initial.clone() })
-        };
-        times.iter().map(at).collect()
+        let at =
+            |coefficients| LazyMember { x: x.clone(), t: t.clone(), coefficients, initial: initial.clone() };
+        Ok(coefficients.into_iter().map(at).collect())
     }
 
     /// F_eff = Σ (1 − e^{−λτ/P}) of one member's own kernel.
     ///
     /// # Errors
-    /// As [`LazyTrainer::train`].
+    /// A time that is negative or NaN; more samples than can be decomposed.
     pub fn effective_features(&self, streams: Streams, member: Member, time: f64) -> Result<f64> {
         check_time(time)?;
         let triples = self.sampler.draw(streams, member.data, self.spec.samples)?;
@@ -264,15 +317,91 @@ impl LazyTrainer {
         labels
     }
 
+    /// a at each time, by whichever way is shorter.
+    fn coefficients(&self, triples: &Triples, labels: &[f64], times: &[f64]) -> Result<Vec<Vec<f64>>> {
+        let (samples, krylov) = (triples.len(), self.iterative.krylov);
+        if self.is_iterative() {
+            return self.iterate(triples, labels, times, krylov);
+        }
+        if samples >= self.iterative.from && times.iter().all(|time| time.is_finite()) {
+            let most = krylov.most.min(samples / WORTH_OF_TRYING);
+            match self.iterate(triples, labels, times, KrylovSpec { most, ..krylov }) {
+                Err(Error::Theory(TheoryError::NotConverged { .. })) => {}
+                done => return done,
+            }
+        }
+        let flow = self.flow(triples)?;
+        times.iter().map(|time| Ok(flow.coefficients(labels, *time)?)).collect()
+    }
+
     fn flow(&self, triples: &Triples) -> Result<GradientFlow> {
+        GradientFlow::check_samples(triples.len())?;
         let model = &self.model;
-        let mut kernel = model.network().symmetric(&model.inputs(&triples.x, &triples.t))?.ntk;
-        let out: Vec<f64> = triples.t.iter().map(|t| model.output_coefficients(*t).1).collect();
+        let mut kernel = vec![0.0; triples.len() * triples.len()];
+        model.network().ntk_symmetric_into(&model.inputs(&triples.x, &triples.t), &mut kernel);
+        let out = self.output_scales(triples);
         for (row, a) in kernel.chunks_exact_mut(out.len()).zip(&out) {
             row.iter_mut().zip(&out).for_each(|(k, b)| *k *= a * b);
         }
-        let weights: Vec<f64> = triples.t.iter().map(|t| model.target_weight(*t)).collect();
-        Ok(GradientFlow::new(kernel, Some(&weights))?)
+        Ok(GradientFlow::new(kernel, Some(&self.target_weights(triples)))?)
+    }
+
+    /// Coefficients at each time from products with the kernel.
+    fn iterate(
+        &self,
+        triples: &Triples,
+        labels: &[f64],
+        times: &[f64],
+        krylov: KrylovSpec,
+    ) -> Result<Vec<Vec<f64>>> {
+        let (model, samples) = (&self.model, triples.len());
+        let flow = KrylovFlow::new(samples, Some(&self.target_weights(triples)), krylov)?;
+        let inputs = model.inputs(&triples.x, &triples.t);
+        let mut held = Vec::new();
+        if self.is_held() {
+            held.resize(samples * samples, 0.0);
+            model.network().ntk_symmetric_into(&inputs, &mut held);
+        }
+        let out = self.output_scales(triples);
+        let each = model.embedding().inputs();
+        let product = |x: &[f64], y: &mut [f64]| -> Result<()> {
+            if (self.iterative.stop)() {
+                return Err(Error::Cancelled { done: 0, total: 1 });
+            }
+            let columns = x.len() / samples;
+            let scaled: Vec<f64> = x.iter().enumerate().map(|(k, v)| v * out[k / columns]).collect();
+            y.par_chunks_mut(ROWS * columns).enumerate().for_each(|(block, y)| {
+                let (from, rows) = (block * ROWS, y.len() / columns);
+                let made;
+                let kernel = if held.is_empty() {
+                    made = model.kernel(NetworkKernel::Ntk, &inputs[from * each..][..rows * each], &inputs);
+                    &made
+                } else {
+                    &held[from * samples..][..rows * samples]
+                };
+                gemm_nn(rows, columns, samples, kernel, &scaled, y);
+                for (row, a) in y.chunks_exact_mut(columns).zip(&out[from..]) {
+                    row.iter_mut().for_each(|v| *v *= a);
+                }
+            });
+            Ok(())
+        };
+        Ok(flow.coefficients(labels, times, product)?.coefficients)
+    }
+
+    /// Whether the kernel of a member in training by iteration is kept.
+    fn is_held(&self) -> bool {
+        8 * (self.spec.samples as u64).pow(2) <= self.iterative.held
+    }
+
+    /// out_t of each triple.
+    fn output_scales(&self, triples: &Triples) -> Vec<f64> {
+        triples.t.iter().map(|t| self.model.output_coefficients(*t).1).collect()
+    }
+
+    /// w_t of each triple.
+    fn target_weights(&self, triples: &Triples) -> Vec<f64> {
+        triples.t.iter().map(|t| self.model.target_weight(*t)).collect()
     }
 }
 

@@ -5,6 +5,7 @@ mod arch;
 mod embedding;
 mod features;
 mod kernel;
+mod krylov;
 mod model;
 mod predict;
 
@@ -12,5 +13,6 @@ pub use arch::{Activation, LayerScaling, MlpSpec, Parameterisation};
 pub use embedding::{Embedding, TimeEmbedding};
 pub use features::{NetworkFeatures, NystromSpec, NystromTruncation};
 pub use kernel::{InfiniteNetwork, Kernels};
+pub use krylov::{KrylovFlow, KrylovSolution, KrylovSpec};
 pub use model::{NetworkKernel, NetworkModel};
 pub use predict::{GradientFlow, InitialLaw, Moments};

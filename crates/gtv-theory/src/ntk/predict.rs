@@ -59,6 +59,9 @@ pub struct Moments {
 }
 
 impl GradientFlow {
+    /// Most training points that are decomposed; [`KrylovFlow`](super::KrylovFlow) has no limit.
+    pub const MOST_SAMPLES: usize = MOST;
+
     /// Factorises once. Weights are 1 where none are given.
     ///
     /// # Shapes
@@ -74,15 +77,7 @@ impl GradientFlow {
             return Err(Error::Empty { name: "the training set" });
         }
         check_len("the kernel of the training set", samples * samples, kernel.len())?;
-        if samples > MOST {
-            let bytes = |p: usize| (HELD * p * p * size_of::<f64>()) as u64;
-            return Err(Error::TooLarge {
-                name: "the eigendecomposition of the training set's kernel",
-                needed_bytes: bytes(samples),
-                limit_bytes: bytes(MOST),
-                advice: "take at most 8192 training points, or features of the kernel and a linear model on them",
-            });
-        }
+        Self::check_samples(samples)?;
         check_finite("the kernel of the training set", &kernel, samples)?;
         let roots = match weights {
             Some(weights) => weights.iter().map(|w| root(*w)).collect::<Result<Vec<f64>>>()?,
@@ -107,6 +102,23 @@ impl GradientFlow {
         let cutoff = samples as f64 * f64::EPSILON * values[samples - 1];
         values.iter_mut().filter(|v| **v <= cutoff).for_each(|v| *v = 0.0);
         Ok(Self { roots, values, vectors })
+    }
+
+    /// Refuses more training points than are decomposed, before their kernel is made.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] above [`GradientFlow::MOST_SAMPLES`].
+    pub fn check_samples(samples: usize) -> Result<()> {
+        if samples <= MOST {
+            return Ok(());
+        }
+        let bytes = |p: usize| (HELD * p * p * size_of::<f64>()) as u64;
+        Err(Error::TooLarge {
+            name: "the eigendecomposition of the training set's kernel",
+            needed_bytes: bytes(samples),
+            limit_bytes: bytes(MOST),
+            advice: "take at most 8192 training points, or KrylovFlow, which needs products with the kernel alone",
+        })
     }
 
     /// P.
@@ -175,10 +187,7 @@ impl GradientFlow {
 
     /// g(λ) of every mode; 0 for those that are not learned.
     fn responses(&self, time: f64) -> Result<Vec<f64>> {
-        if time.is_nan() || time < 0.0 {
-            let expected = "a training time, 0 or above (infinity is the end of training)";
-            return Err(Error::OutOfRange { name: "train_time", value: time, expected });
-        }
+        check_time(time)?;
         let scaled = time / self.samples() as f64;
         let response = |v: &f64| if *v > 0.0 { -(-v * scaled).exp_m1() / v } else { 0.0 };
         Ok(self.values.iter().map(response).collect())
@@ -210,7 +219,17 @@ impl GradientFlow {
     }
 }
 
-fn root(weight: f64) -> Result<f64> {
+/// Refuses what is no time.
+pub(super) fn check_time(time: f64) -> Result<()> {
+    if time >= 0.0 {
+        return Ok(());
+    }
+    let expected = "a training time, 0 or above (infinity is the end of training)";
+    Err(Error::OutOfRange { name: "train_time", value: time, expected })
+}
+
+/// √w.
+pub(super) fn root(weight: f64) -> Result<f64> {
     if weight.is_finite() && weight >= 0.0 {
         Ok(weight.sqrt())
     } else {
