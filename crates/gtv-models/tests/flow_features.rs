@@ -97,7 +97,7 @@ fn monte_carlo_closures_predict_gradient_flow() {
             .map(|q| learned.iter().map(|m| (m[q] + skip(q) - mean[q]).powi(2)).sum::<f64>() / (count - 1.0))
             .collect();
         let spec = LinearSpec {
-            features: Features::Mapped(Arc::new(spectrum.features(time).unwrap())),
+            features: Features::Mapped(spectrum.features(time).unwrap()),
             prediction: task.training().prediction,
             weight: task.training().weight,
             ridge: 1.0,

@@ -9,6 +9,7 @@ use gtv_theory::quadrature::{Nodes, QuadratureSpec};
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::{ExactScore, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, ScoreField};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A few smooth features of (x, t), not orthogonal, of rates that differ.
 #[derive(Debug)]
@@ -503,4 +504,49 @@ fn identities_the_ridge_that_stands_in_has_the_same_mean() {
             assert!((finite.prediction_moments(&x[..1], &[t]).mean[0] - want).abs() < 0.05);
         }
     }
+}
+
+#[test]
+fn identities_modes_from_elsewhere() {
+    /// Features that count how many points they were asked for.
+    #[derive(Debug)]
+    struct Counted(Arc<dyn FeatureMap>, AtomicUsize);
+
+    impl FeatureMap for Counted {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn dim(&self) -> usize {
+            self.0.dim()
+        }
+
+        fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+            self.1.fetch_add(t.len(), Ordering::Relaxed);
+            self.0.fill(x, t, out);
+        }
+    }
+
+    let spec = spec(Arc::new(Waves { dim: 1, count: 5, shift: 0.7 }));
+    let plain = statistics(&spec, 1);
+    let time = 3.0;
+    let modes = plain.spectrum().modes(time).unwrap();
+    let counted = Arc::new(Counted(modes, AtomicUsize::new(0)));
+    let other = plain.with_modes(counted.clone()).unwrap();
+    for closure in [Closure::Paper, Closure::Leading, Closure::FiniteP] {
+        let (a, b) = (plain.law(closure, time).unwrap(), other.law(closure, time).unwrap());
+        for (x, t) in PLACES {
+            let seen = counted.1.load(Ordering::Relaxed);
+            let (a, b) = (a.prediction_moments(&x[..1], &[t]), b.prediction_moments(&x[..1], &[t]));
+            assert_close(&a.mean, &b.mean, 1e-12, "mean");
+            assert_close(&a.variance, &b.variance, 1e-12, "variance");
+            assert!(counted.1.load(Ordering::Relaxed) > seen, "{closure:?} asked elsewhere");
+        }
+    }
+    // A law that needs more modes than there are finds them itself; what are no modes is refused.
+    let few = plain.with_modes(plain.spectrum().modes(0.0).unwrap()).unwrap();
+    few.law(Closure::Leading, time).unwrap().prediction_moments(&[0.1], &[0.4]);
+    assert!(plain.with_modes(Arc::new(Waves { dim: 1, count: 6, shift: 0.0 })).is_err());
+    assert!(plain.with_modes(Arc::new(Waves { dim: 2, count: 3, shift: 0.0 })).is_err());
+    assert!(plain.spectrum().modes(f64::NAN).is_err());
 }

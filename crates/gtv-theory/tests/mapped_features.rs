@@ -184,25 +184,3 @@ fn limits_far_from_the_features_the_skip_remains() {
     law.mean_score().denoiser_into(&[far], t, &mut clean);
     assert!((clean[0] - skip * far).abs() < 1e-12 * far, "{} {}", clean[0], skip * far);
 }
-
-#[test]
-fn identities_the_ridge_of_a_mean_is_found_again() {
-    let (x, t) = probes();
-    for preconditioning in [EDM, Preconditioning::None] {
-        let features = Features::Separable(gaussian());
-        let statistics = statistics(&spec(features, Prediction::Denoiser, preconditioning));
-        for closure in [Closure::Leading, Closure::FiniteP] {
-            let truth = 0.07;
-            let law = statistics.with_ridge(truth).unwrap().law(closure).unwrap();
-            let mean = law.prediction_moments(&x, &t).mean;
-            let found = statistics.effective_ridge(closure, &x, &t, &mean, (1e-6, 1e3)).unwrap();
-            // Golden section stops at a width of 1e-3 in ln γ.
-            assert!((found.ridge / truth).ln().abs() < 1e-3, "{found:?}");
-            assert!(found.distance < 1e-3 && !found.at_end, "{found:?}");
-            let outside = statistics.effective_ridge(closure, &x, &t, &mean, (1.0, 1e3)).unwrap();
-            assert!(outside.at_end && (outside.ridge - 1.0).abs() < 2e-3, "{outside:?}");
-        }
-        assert!(statistics.effective_ridge(Closure::Leading, &x, &t, &x[1..], (1e-3, 1.0)).is_err());
-        assert!(statistics.effective_ridge(Closure::Leading, &x, &t, &x, (1.0, 1.0)).is_err());
-    }
-}

@@ -6,7 +6,6 @@ use crate::config::{Problem, TheoryName};
 use crate::context::Context;
 use anyhow::Result;
 use gtv_models::memo::MemoFeatures;
-use gtv_theory::Features;
 use gtv_theory::compare::Level;
 use gtv_theory::dynamics::{NaiveNoise, NaivePaths, PathWise, SmallNoise1d};
 use gtv_theory::estimator::linear::VarianceSources;
@@ -17,7 +16,7 @@ use gtv_theory::estimator::{
 use gtv_theory::features::FeatureMap;
 use std::sync::{Arc, OnceLock};
 
-/// Most numbers of features that are remembered for each closure.
+/// Most numbers of features that are remembered.
 const REMEMBERED: usize = 100_000_000;
 /// Most paths of a level whose noise is conditioned along each path: a path costs K F².
 const MOST_PATH_WISE: usize = 20_000;
@@ -124,8 +123,14 @@ impl Flow {
     /// # Errors
     /// Features that are not finite or too many for the nodes.
     pub fn new(statistics: LazyStatistics, time: f64, initial: Option<Arc<dyn FeatureMap>>) -> Result<Self> {
-        let initial =
-            initial.map(|f| InitialFunction::new(&statistics, f.clone()).map(|law| (f, law))).transpose()?;
+        // Tables of all models drawn from all laws ask for the same points.
+        let modes = MemoFeatures::new(statistics.spectrum().modes(time)?, REMEMBERED);
+        let statistics = statistics.with_modes(Arc::new(modes))?;
+        let start = |features: Arc<dyn FeatureMap>| {
+            let remembering = Arc::new(MemoFeatures::new(features.clone(), REMEMBERED));
+            InitialFunction::new(&statistics, remembering).map(|law| (features, law))
+        };
+        let initial = initial.map(start).transpose()?;
         Ok(Self { statistics, time, initial })
     }
 
@@ -135,18 +140,11 @@ impl Flow {
         spectrum.effective_features(self.time) / spectrum.spec().samples as f64
     }
 
-    /// The law of a closure; tables of all models drawn from it ask for the same points, so its features are remembered.
+    /// The law of a closure.
     fn law(&self, closure: Closure) -> Result<LinearLaw> {
-        let law = match &self.initial {
+        Ok(match &self.initial {
             Some((_, initial)) => initial.law(closure, self.time)?,
             None => self.statistics.law(closure, self.time)?,
-        };
-        Ok(match law.features() {
-            Features::Mapped(map) => {
-                let remembering = MemoFeatures::new(map.clone(), REMEMBERED);
-                law.with_features(Features::Mapped(Arc::new(remembering)))?
-            }
-            _ => law,
         })
     }
 }

@@ -13,8 +13,8 @@ use gtv_theory::ntk::Embedding;
 use gtv_theory::{LossWeight, Prediction};
 use std::sync::Arc;
 
-/// The linear model that stands for a task's networks: y = skip_t x + Wᵀφ on the same triples, labels and weights, with the
-/// ridge that stands for the training ([`LinearStatistics::effective_ridge`](gtv_theory::estimator::LinearStatistics::effective_ridge)).
+/// The linear model that stands for a task's networks: y = skip_t x + Wᵀφ on the same triples, labels and weights. Gradient flow
+/// takes a ridge of 0.
 pub fn linear_spec(task: &Task, features: Arc<dyn FeatureMap>, ridge: f64) -> LinearSpec {
     let training = task.training();
     LinearSpec {

@@ -217,7 +217,7 @@ impl InitialFunction {
 /// (r e, ψ).
 #[derive(Debug, Clone)]
 struct Joined {
-    learned: RotatedFeatures,
+    learned: Arc<dyn FeatureMap>,
     initial: RotatedFeatures,
 }
 

@@ -13,7 +13,6 @@ use super::spectrum::{check_time, learned};
 use crate::error::Result;
 use crate::estimator::{Closure, LinearLaw, LinearSpec};
 use crate::features::Features;
-use std::sync::Arc;
 
 impl LazyStatistics {
     /// The law of the model trained for a time τ in [0, ∞], in one closure.
@@ -30,7 +29,7 @@ impl LazyStatistics {
                 let blocks = self.data_covariance(closure, time)?;
                 let features = self.spectrum.scaled_modes(kept, |value| learned(value, time));
                 let of = &self.on_modes;
-                let spec = LinearSpec { features: Features::Mapped(Arc::new(features)), ..of.spec.clone() };
+                let spec = LinearSpec { features: Features::Mapped(features), ..of.spec.clone() };
                 let mean = self.mean_weights(closure, time);
                 Ok(LinearLaw::from_parts(closure, spec, of.schedule, mean, blocks))
             }

@@ -1,4 +1,4 @@
-//! Features in other coordinates: φ'(z) = Rᵀφ(z), R of F × K.
+//! Features in other coordinates: φ'(z) = Rᵀφ(z), R of F × K; or the leading ones, scaled.
 
 use crate::features::{FeatureMap, Features};
 use crate::linalg::gemm_nn;
@@ -41,6 +41,40 @@ impl FeatureMap for RotatedFeatures {
             let phi = &mut phi[..t.len() * len];
             self.inner.fill(x, t, phi);
             gemm_nn(t.len(), self.len, len, phi, &self.rotation, out);
+        }
+    }
+}
+
+/// s_i φ_i, i over the leading K.
+#[derive(Debug, Clone)]
+pub(super) struct ScaledFeatures {
+    inner: Arc<dyn FeatureMap>,
+    /// s, K.
+    scale: Vec<f64>,
+}
+
+impl ScaledFeatures {
+    /// The leading features, as many as there are scales.
+    pub(super) fn new(inner: Arc<dyn FeatureMap>, scale: Vec<f64>) -> Self {
+        Self { inner, scale }
+    }
+}
+
+impl FeatureMap for ScaledFeatures {
+    fn len(&self) -> usize {
+        self.scale.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.inner.dim()
+    }
+
+    fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        let len = self.inner.len();
+        let mut phi = vec![0.0; t.len() * len];
+        self.inner.fill(x, t, &mut phi);
+        for (out, phi) in out.chunks_exact_mut(self.scale.len()).zip(phi.chunks_exact(len)) {
+            out.iter_mut().zip(phi).zip(&self.scale).for_each(|((o, p), s)| *o = p * s);
         }
     }
 }

@@ -9,12 +9,12 @@
 //! linear estimator applies to it. What differs from gradient flow is second order: on a finite training set its own Â, not A,
 //! decides what is learned when.
 
-use super::RotatedFeatures;
+use super::rotated::{RotatedFeatures, ScaledFeatures};
 use crate::data::PointCloud;
-use crate::error::{Error, Result, check_finite};
+use crate::error::{Error, Result, check_finite, check_len};
 use crate::estimator::LinearSpec;
-use crate::estimator::linear::statistics::labels;
-use crate::features::Features;
+use crate::estimator::linear::statistics::{self, labels};
+use crate::features::{FeatureMap, Features};
 use crate::linalg::{gemm_nn, gemm_tn, symmetric_eigen};
 use crate::quadrature::{Nodes, QuadratureSpec};
 use crate::rng::Streams;
@@ -51,6 +51,8 @@ pub struct FlowSpectrum {
     coefficients: Vec<f64>,
     /// Σ ζ over all of A, kept or not.
     trace: f64,
+    /// Another way to the leading e_i, where one was given.
+    leading: Option<Arc<dyn FeatureMap>>,
 }
 
 /// Features on the rows of a range of nodes: (range, out n × F).
@@ -113,7 +115,16 @@ impl FlowSpectrum {
         let mut coefficients = vec![0.0; values.len() * dim];
         gemm_tn(values.len(), dim, len, &modes, &cross, &mut coefficients);
         let inner = Arc::new(spec.features.clone());
-        Ok(Self { inner, schedule: *schedule, spec: spec.clone(), values, modes, coefficients, trace })
+        Ok(Self {
+            inner,
+            schedule: *schedule,
+            spec: spec.clone(),
+            values,
+            modes,
+            coefficients,
+            trace,
+            leading: None,
+        })
     }
 
     /// ζ_i, descending: the rates at which modes are learned.
@@ -204,7 +215,7 @@ impl FlowSpectrum {
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for a time that is not positive, or so short that nothing is learned.
-    pub fn features(&self, time: f64) -> Result<RotatedFeatures> {
+    pub fn features(&self, time: f64) -> Result<Arc<dyn FeatureMap>> {
         check_time(time)?;
         let kept = self.in_stand_in(time);
         if kept == 0 {
@@ -214,12 +225,36 @@ impl FlowSpectrum {
         Ok(self.scaled_modes(kept, |value| stand_in_scale(value, time)))
     }
 
+    /// The features e_i of all modes that a law at a time τ in [0, ∞] has.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a time that is negative or NaN.
+    pub fn modes(&self, time: f64) -> Result<Arc<dyn FeatureMap>> {
+        check_time(time)?;
+        Ok(self.scaled_modes(self.touched(time), |_| 1.0))
+    }
+
+    /// The same modes with another way to the leading e_i, as many as `leading` has, such as one that remembers what it found:
+    /// laws that need no others use it.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for more features than there are modes, or of another dimension.
+    pub fn with_modes(mut self, leading: Arc<dyn FeatureMap>) -> Result<Self> {
+        check_len("the modes", self.values.len().min(leading.len()), leading.len())?;
+        check_len("the modes' dimension", self.dim(), leading.dim())?;
+        self.leading = Some(leading);
+        Ok(self)
+    }
+
     /// The features s(ζ_i) e_i of the first K modes.
-    pub(super) fn scaled_modes(&self, kept: usize, scale: impl Fn(f64) -> f64) -> RotatedFeatures {
+    pub(super) fn scaled_modes(&self, kept: usize, scale: impl Fn(f64) -> f64) -> Arc<dyn FeatureMap> {
         let scale: Vec<f64> = self.values[..kept].iter().map(|v| scale(*v)).collect();
+        if let Some(leading) = self.leading.as_ref().filter(|leading| leading.len() >= kept) {
+            return Arc::new(ScaledFeatures::new(leading.clone(), scale));
+        }
         let rows = self.modes.chunks_exact(self.values.len());
         let rotation = rows.flat_map(|row| row.iter().zip(&scale).map(|(u, s)| u * s)).collect();
-        RotatedFeatures::new(self.inner.clone(), rotation)
+        Arc::new(RotatedFeatures::new(self.inner.clone(), rotation))
     }
 
     /// u_i/√ζ_i as columns, F × K: what turns φ into e.
@@ -258,16 +293,11 @@ pub(super) fn nodes(
     quadrature: &QuadratureSpec,
     streams: Streams,
 ) -> Result<Nodes> {
-    spec.validate()?;
     if spec.ridge != 0.0 {
         let expected = "0: gradient flow is regularised by its time";
         return Err(Error::OutOfRange { name: "model.ridge", value: spec.ridge, expected });
     }
-    if spec.features.dim() != cloud.dim() {
-        let (expected, found) = (cloud.dim(), spec.features.dim());
-        return Err(Error::Shape { name: "features (coordinates of x)", expected, found });
-    }
-    Nodes::new(cloud, schedule, quadrature, streams)
+    statistics::nodes(spec, schedule, cloud, quadrature, streams)
 }
 
 /// Σ_q s_q² φ_q φ_qᵀ and Σ_q s_q² φ_q v_qᵀ for s = `root`, v = `labels` (Q × D), blocks of nodes side by side.

@@ -5,7 +5,7 @@ use crate::data::PointCloud;
 use crate::error::Result;
 use crate::estimator::linear::dense::DenseDesign;
 use crate::estimator::{LinearSpec, LinearStatistics};
-use crate::features::Features;
+use crate::features::{FeatureMap, Features};
 use crate::quadrature::QuadratureSpec;
 use crate::rng::Streams;
 use crate::schedule::Schedule;
@@ -41,7 +41,7 @@ impl LazyStatistics {
         let spectrum = FlowSpectrum::from_rows(spec, schedule, cloud, &nodes, &rows)?;
         let modes = Arc::new(phi.rotated(spectrum.rotation()));
         let map = spectrum.scaled_modes(spectrum.values().len(), |_| 1.0);
-        let on_modes = LinearSpec { features: Features::Mapped(Arc::new(map)), ..spec.clone() };
+        let on_modes = LinearSpec { features: Features::Mapped(map), ..spec.clone() };
         let on_modes = LinearStatistics::on_nodes(&on_modes, schedule, cloud, Arc::new(nodes), modes.clone());
         Ok(Self { spectrum: Arc::new(spectrum), modes, on_modes })
     }
@@ -49,6 +49,15 @@ impl LazyStatistics {
     /// The modes.
     pub fn spectrum(&self) -> &FlowSpectrum {
         &self.spectrum
+    }
+
+    /// The same problem with another way to the leading modes ([`FlowSpectrum::with_modes`]).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_modes(&self, leading: Arc<dyn FeatureMap>) -> Result<Self> {
+        let spectrum = Arc::new(FlowSpectrum::clone(&self.spectrum).with_modes(leading)?);
+        Ok(Self { spectrum, ..self.clone() })
     }
 
     /// Q, the number of quadrature nodes.
@@ -92,11 +101,8 @@ impl LazyStatistics {
             .iter()
             .map(|v| spectrum::stand_in_scale(*v, time))
             .collect();
-        let spec = LinearSpec {
-            features: Features::Mapped(Arc::new(features)),
-            ridge: 1.0,
-            ..self.on_modes.spec.clone()
-        };
+        let spec =
+            LinearSpec { features: Features::Mapped(features), ridge: 1.0, ..self.on_modes.spec.clone() };
         let design = Arc::new(self.modes.leading_columns(&scale));
         let of = &self.on_modes;
         Ok(LinearStatistics::on_nodes(&spec, &of.schedule, &of.cloud, of.nodes.clone(), design))

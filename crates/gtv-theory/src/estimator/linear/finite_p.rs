@@ -54,11 +54,6 @@ pub(super) fn solve(statistics: &LinearStatistics) -> Result<FiniteP> {
     Ok(FiniteP { system, mean, blocks })
 }
 
-/// W̄.
-pub(super) fn mean(statistics: &LinearStatistics) -> Result<Vec<f64>> {
-    Ok(damped_mean(statistics)?.2)
-}
-
 /// A_δ + γ, w/(1 + δ) on the nodes, and W̄.
 fn damped_mean(statistics: &LinearStatistics) -> Result<(RidgeSystem, Vec<f64>, Vec<f64>)> {
     let (system, leverage) = leverage(statistics)?;

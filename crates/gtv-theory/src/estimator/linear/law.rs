@@ -5,7 +5,7 @@ use super::path_cov::{LinearModel, WeightCov};
 use super::shared::{self, SharedPoints};
 use super::shot_noise::ShotNoise;
 use super::{Closure, LinearField, LinearSpec, LinearStatistics};
-use crate::error::{Result, check_len};
+use crate::error::Result;
 use crate::estimator::{At, Estimator, FieldLaw, PathCov, Response};
 use crate::features::Features;
 use crate::linalg::{self, gemm_nn, gemm_nt, gemm_tn};
@@ -198,18 +198,6 @@ impl LinearLaw {
     /// φ, the features whose weights these are.
     pub fn features(&self) -> &Features {
         &self.features
-    }
-
-    /// The same law with another way to the same features, such as one that remembers them.
-    ///
-    /// # Errors
-    /// [`crate::Error::Shape`] for another number of features or dimension.
-    pub fn with_features(mut self, features: Features) -> Result<Self> {
-        check_len("the law's features", self.features.len(), features.len())?;
-        check_len("the law's dimension", self.features.dim(), features.dim())?;
-        self.features = Arc::new(features.clone());
-        self.spec.features = features;
-        Ok(self)
     }
 
     /// D.

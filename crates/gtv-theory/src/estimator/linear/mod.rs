@@ -4,7 +4,6 @@
 
 pub(in crate::estimator) mod dense;
 pub(in crate::estimator) mod design;
-mod effective_ridge;
 mod field;
 mod finite_p;
 mod fixed_point;
@@ -19,7 +18,6 @@ mod spec;
 pub(in crate::estimator) mod statistics;
 mod tensor;
 
-pub use effective_ridge::EffectiveRidge;
 pub use field::LinearField;
 pub use law::{LinearLaw, PredictionMoments};
 pub use sources::VarianceSources;

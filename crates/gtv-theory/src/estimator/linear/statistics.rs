@@ -3,7 +3,7 @@
 use super::design::{Design, design};
 use super::{LinearSpec, finite_p, leading, paper, shot_noise};
 use crate::data::PointCloud;
-use crate::error::{Error, Result};
+use crate::error::{Result, check_len};
 use crate::estimator::LinearLaw;
 use crate::quadrature::{Nodes, QuadratureSpec};
 use crate::rng::Streams;
@@ -57,6 +57,19 @@ pub struct LinearStatistics {
     pub(in crate::estimator) target: Vec<f64>,
 }
 
+/// The nodes of ρ, for a model that fits the data.
+pub(in crate::estimator) fn nodes(
+    spec: &LinearSpec,
+    schedule: &Schedule,
+    cloud: &PointCloud,
+    quadrature: &QuadratureSpec,
+    streams: Streams,
+) -> Result<Nodes> {
+    spec.validate()?;
+    check_len("features (coordinates of x)", cloud.dim(), spec.features.dim())?;
+    Nodes::new(cloud, schedule, quadrature, streams)
+}
+
 impl LinearStatistics {
     /// Evaluates features, weights and labels on the nodes of ρ.
     ///
@@ -69,15 +82,7 @@ impl LinearStatistics {
         quadrature: &QuadratureSpec,
         streams: Streams,
     ) -> Result<Self> {
-        spec.validate()?;
-        if spec.features.dim() != cloud.dim() {
-            return Err(Error::Shape {
-                name: "features (coordinates of x)",
-                expected: cloud.dim(),
-                found: spec.features.dim(),
-            });
-        }
-        let nodes = Nodes::new(cloud, schedule, quadrature, streams)?;
+        let nodes = nodes(spec, schedule, cloud, quadrature, streams)?;
         let design = design(&spec.features, &nodes)?.into();
         Ok(Self::on_nodes(spec, schedule, cloud, Arc::new(nodes), design))
     }
