@@ -60,7 +60,7 @@ impl Kernel {
         ctx.interrupt.check()?;
         let time = trainer.spec().time;
         let initial = trainer.initial().map(|f| f.clone() as Arc<dyn FeatureMap>);
-        let flow = Flow::new(statistics, time, initial)?;
+        let flow = Flow::new(statistics, time, initial, ctx)?;
         bar.advance(1);
         let spectrum = flow.statistics.spectrum();
         let record = LazyRecord {

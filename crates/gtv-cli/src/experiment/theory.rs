@@ -16,8 +16,10 @@ use gtv_theory::estimator::{
 use gtv_theory::features::FeatureMap;
 use std::sync::{Arc, OnceLock};
 
-/// Most numbers of features that are remembered.
-const REMEMBERED: usize = 100_000_000;
+/// Share of the memory in which features are remembered.
+const REMEMBERED: u64 = 4;
+/// Most numbers of them where the memory is not known.
+const UNKNOWN: u64 = 100_000_000;
 /// Most paths of a level whose noise is conditioned along each path: a path costs K F².
 const MOST_PATH_WISE: usize = 20_000;
 
@@ -37,6 +39,8 @@ pub struct Flow {
     pub time: f64,
     /// Features of the random function that training starts from, where it is not subtracted, and its law.
     pub initial: Option<(Arc<dyn FeatureMap>, InitialFunction)>,
+    /// Most numbers that are remembered of each kernel's features.
+    remembered: usize,
 }
 
 /// The laws that a config needs, with the training problem they come from.
@@ -82,7 +86,7 @@ impl Learner {
                 let spec = flow.statistics.spectrum().spec();
                 let statistics = LazyStatistics::new(spec, schedule, cloud, &quadrature, *streams)?;
                 let features = flow.initial.as_ref().map(|(features, _)| features.clone());
-                Self::Flow(Box::new(Flow::new(statistics, flow.time, features)?))
+                Self::Flow(Box::new(Flow::remembering(statistics, flow.time, features, flow.remembered)?))
             }
         })
     }
@@ -92,7 +96,7 @@ impl Learner {
     /// # Errors
     /// As the closure.
     pub fn variance_sources(&self, law: &LinearLaw, x: &[f64], t: &[f64]) -> Result<VarianceSources> {
-        let Flow { statistics, time, initial } = match self {
+        let Flow { statistics, time, initial, .. } = match self {
             Self::Ridge(statistics) => return Ok(statistics.variance_sources(law, x, t)?),
             Self::Flow(flow) => flow.as_ref(),
         };
@@ -122,16 +126,31 @@ impl Flow {
     ///
     /// # Errors
     /// Features that are not finite or too many for the nodes.
-    pub fn new(statistics: LazyStatistics, time: f64, initial: Option<Arc<dyn FeatureMap>>) -> Result<Self> {
+    pub fn new(
+        statistics: LazyStatistics,
+        time: f64,
+        initial: Option<Arc<dyn FeatureMap>>,
+        ctx: &Context,
+    ) -> Result<Self> {
+        let numbers = ctx.memory.limit().map_or(UNKNOWN, |bytes| bytes / REMEMBERED / 8);
+        Self::remembering(statistics, time, initial, usize::try_from(numbers).unwrap_or(usize::MAX))
+    }
+
+    fn remembering(
+        statistics: LazyStatistics,
+        time: f64,
+        initial: Option<Arc<dyn FeatureMap>>,
+        remembered: usize,
+    ) -> Result<Self> {
         // Tables of all models drawn from all laws ask for the same points.
-        let modes = MemoFeatures::new(statistics.spectrum().modes(time)?, REMEMBERED);
+        let modes = MemoFeatures::new(statistics.spectrum().modes(time)?, remembered);
         let statistics = statistics.with_modes(Arc::new(modes))?;
         let start = |features: Arc<dyn FeatureMap>| {
-            let remembering = Arc::new(MemoFeatures::new(features.clone(), REMEMBERED));
+            let remembering = Arc::new(MemoFeatures::new(features.clone(), remembered));
             InitialFunction::new(&statistics, remembering).map(|law| (features, law))
         };
         let initial = initial.map(start).transpose()?;
-        Ok(Self { statistics, time, initial })
+        Ok(Self { statistics, time, initial, remembered })
     }
 
     /// F_eff/P.

@@ -129,7 +129,7 @@ impl LinearStatistics {
     /// noise (J0), and with it what is generalization *through variance*.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for η outside [0, 1].
+    /// [`crate::Error::OutOfRange`] for η outside [0, 1].
     pub fn with_target_mix(&self, target_mix: f64) -> Result<Self> {
         let spec = LinearSpec { target_mix, ..self.spec.clone() };
         spec.validate()?;
