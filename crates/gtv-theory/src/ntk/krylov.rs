@@ -170,8 +170,9 @@ impl KrylovFlow {
         let (samples, width) = (self.samples(), recurrences.len());
         let (mut x, mut y) = (vec![0.0; samples * width], vec![0.0; samples * width]);
         let most = self.spec.most.min(samples);
-        let mut look = FIRST;
-        for step in 1..=most {
+        let (mut step, mut look) = (0, FIRST);
+        loop {
+            step += 1;
             x.fill(0.0);
             for (d, recurrence) in recurrences.iter().enumerate() {
                 let column = x[d..].iter_mut().step_by(width).zip(&self.roots);
@@ -203,7 +204,6 @@ impl KrylovFlow {
                 return Err(Error::NotConverged { name, iterations: step, residual, tolerance }.into());
             }
         }
-        Ok((most, 0.0))
     }
 }
 
