@@ -187,6 +187,27 @@ fn identities_the_answer_claims_only_what_intervals_allow() {
     };
     kernel.kernel.insert("finite-p".into(), numbers);
     assert!(said(&kernel).contains("are not predicted accurately") && said(&kernel).contains("0.520"));
+    // What is off by less than two standard errors, or by what the models' own scatter explains, is not called wrong.
+    let few = KernelNumbers {
+        mean_error: 0.15,
+        variance_ratio: 1.21,
+        correlation: 0.9,
+        mean_error_floor: Some(0.13),
+        variance_ratio_se: Some(0.13),
+    };
+    let mut judged = |numbers: KernelNumbers| {
+        kernel.kernel.insert("finite-p".into(), numbers);
+        said(&kernel)
+    };
+    let text = judged(few);
+    assert!(text.contains("within what this many models resolve") && text.contains("1.21 ± 0.13"), "{text}");
+    assert!(
+        judged(KernelNumbers { variance_ratio_se: Some(0.05), ..few })
+            .contains("are not predicted accurately")
+    );
+    assert!(judged(KernelNumbers { mean_error: 0.2, ..few }).contains("are not predicted accurately"));
+    let exact = KernelNumbers { mean_error: 0.07, variance_ratio: 1.05, ..few };
+    assert!(judged(exact).contains("are predicted accurately"));
     assert!(said(&Record::default()).contains("No distances were saved"));
 }
 

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 
 use super::findings;
-use super::number::{bracket, estimate, plain};
+use super::number::{bracket, estimate, plain, with_error};
 use crate::plot::style::{closure, level_label, main_metric, metric_name, ranked};
 use crate::record::{Estimate, Interval, LevelSummary, Record};
 
 /// Below this a distance in the variance or the mean is called accurate.
 const ACCURATE: f64 = 0.1;
+/// Standard errors that an excess over that must have to be called one.
+const SURE: f64 = 2.0;
 
 /// The sentences of the answer, most important first; a record without distances gets one that says so.
 pub fn answer(record: &Record) -> Vec<String> {
@@ -223,14 +225,23 @@ impl View<'_> {
         let (closure, _) = self.main()?;
         let kernel = &self.record.kernel;
         let k = kernel.get(closure).or_else(|| kernel.get("finite-p").filter(|_| closure == "shot-noise"))?;
-        let accurate = (k.variance_ratio - 1.0).abs() <= ACCURATE && k.mean_error <= ACCURATE;
-        let verdict = if accurate { "are predicted accurately" } else { "are not predicted accurately" };
+        let off = (k.variance_ratio - 1.0).abs();
+        let (spread, floor) = (k.variance_ratio_se.unwrap_or(0.0), k.mean_error_floor.unwrap_or(0.0));
+        // What an error of the mean holds of the models' own scatter is independent of the theory's.
+        let beyond = (k.mean_error * k.mean_error - floor * floor).max(0.0).sqrt();
+        let verdict = if off <= ACCURATE && k.mean_error <= ACCURATE {
+            "are predicted accurately"
+        } else if off - SURE * spread <= ACCURATE && beyond <= ACCURATE {
+            "agree with the prediction within what this many models resolve"
+        } else {
+            "are not predicted accurately"
+        };
         Some(format!(
             "The mean and the variance of the learned prediction itself {verdict}: relative error of the mean {}{}, \
              predicted over measured variance {}, correlation of the two variance maps {}.",
             plain(k.mean_error),
             k.mean_error_floor.map(|f| format!(" (floor {})", plain(f))).unwrap_or_default(),
-            plain(k.variance_ratio),
+            with_error(k.variance_ratio, k.variance_ratio_se),
             plain(k.correlation)
         ))
     }

@@ -27,6 +27,14 @@ pub fn significant(value: f64, digits: usize) -> String {
     text.replacen('-', "−", 1)
 }
 
+/// A value with its standard error, where there is one.
+pub fn with_error(value: f64, se: Option<f64>) -> String {
+    match se {
+        Some(se) => format!("{} ± {}", plain(value), significant(se, 2)),
+        None => plain(value),
+    }
+}
+
 /// Three significant digits.
 pub fn plain(value: f64) -> String {
     significant(value, 3)

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::answer::{chain, effect};
 use super::findings::source_name;
-use super::number::{bracket, count, duration, estimate, interval, plain};
+use super::number::{bracket, count, duration, estimate, interval, plain, with_error};
 use crate::plot::style::{level_label, level_rank, main_metric, metric_label, metric_name, ranked};
 use crate::record::{Estimate, Interval, Record};
 
@@ -174,10 +174,6 @@ pub fn attribution(record: &Record) -> Vec<DistanceRow> {
 
 /// Theory against ensemble at the level of the prediction, by closure.
 pub fn kernel(record: &Record) -> Vec<Line> {
-    let with_error = |value: f64, se: Option<f64>| match se {
-        Some(se) => format!("{} ± {}", plain(value), super::number::significant(se, 2)),
-        None => plain(value),
-    };
     let row = |(name, k): (&String, &crate::record::KernelNumbers)| Line {
         name: name.clone(),
         cells: vec![
