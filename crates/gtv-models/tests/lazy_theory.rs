@@ -8,7 +8,7 @@ use gtv_models::{EnsembleOptions, LazyEnsemble};
 use gtv_theory::compare::w1_sorted;
 use gtv_theory::dynamics::{Lookup, LookupGrid, Sampling};
 use gtv_theory::estimator::{Closure, InitialFunction, LazyStatistics, LinearLaw};
-use gtv_theory::linalg::gemm_nn;
+use gtv_theory::linalg::{gemm_nn, gemm_nt};
 use gtv_theory::ntk::{Embedding, MlpSpec, NetworkFeatures, NetworkKernel, NystromSpec, TimeEmbedding};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
@@ -16,6 +16,7 @@ use gtv_theory::training::Triples;
 use gtv_theory::{BuiltIn, PointCloud, Preconditioning, Schedule};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 const TIMES: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
@@ -159,25 +160,31 @@ const MODELS: usize = 2_000;
 const DRAWS: usize = 8_000;
 const GRID: LookupGrid = LookupGrid { lo: -3.0, hi: 3.0, len: 151 };
 
-/// The average learned distribution of models given by their denoisers on the table, sorted.
+/// Models whose tables are made together.
+const BATCH: usize = 50;
+
+/// The average learned distribution of models given by their denoisers on the table, one after another, sorted.
 fn distribution(
     setting: &Setting,
     lane: u64,
     models: usize,
-    denoiser: impl Fn(usize) -> Vec<f64> + Sync,
+    denoisers: impl Fn(Range<usize>) -> Vec<f64> + Sync,
 ) -> Vec<f64> {
     let times = Sampling::default().times(&setting.schedule).unwrap();
     let empty = Lookup::new(&setting.schedule, &times, GRID, 1).unwrap();
-    let mut x: Vec<f64> = (0..models)
+    let cells = (times.len() - 1) * GRID.len;
+    let mut x: Vec<f64> = (0..models.div_ceil(BATCH))
         .into_par_iter()
-        .flat_map_iter(|model| {
+        .flat_map_iter(|batch| {
+            let range = batch * BATCH..models.min((batch + 1) * BATCH);
             let mut lookup = empty.clone();
-            let values = denoiser(model);
-            let mut rows = values.chunks_exact(GRID.len);
-            lookup.tabulate(|_, out| out.copy_from_slice(rows.next().unwrap()));
-            let mut x = Vec::with_capacity(PATHS);
-            lookup
-                .for_each_batch(PATHS, setting.streams, (lane << 40) + model as u64, |batch| x.extend(batch));
+            let mut x = Vec::with_capacity(PATHS * range.len());
+            for (values, model) in denoisers(range.clone()).chunks_exact(cells).zip(range) {
+                let mut rows = values.chunks_exact(GRID.len);
+                lookup.tabulate(|_, out| out.copy_from_slice(rows.next().unwrap()));
+                let lane = (lane << 40) + model as u64;
+                lookup.for_each_batch(PATHS, setting.streams, lane, |batch| x.extend(batch));
+            }
             x
         })
         .collect();
@@ -217,16 +224,22 @@ fn average_learned_distribution(samples: usize) {
         .flat_map(|y| y.iter().zip(&mean).map(|(y, m)| (y - m) / ((MODELS - 1) as f64).sqrt()))
         .collect();
     let of_members =
-        distribution(&setting, 0, MODELS, |model| trained[model * cells..(model + 1) * cells].to_vec());
+        distribution(&setting, 0, MODELS, |range| trained[range.start * cells..range.end * cells].to_vec());
 
     // A Gaussian with the ensemble's own moments.
     let own = |lane: u64| {
-        distribution(&setting, lane, DRAWS, |model| {
-            let rng = &mut setting.streams.stream(Purpose::TheoryModel, (lane << 40) + model as u64, 0);
-            let noise: Vec<f64> = StandardNormal.sample_iter(rng).take(MODELS).collect();
-            let mut values = vec![0.0; cells];
-            gemm_nn(1, cells, MODELS, &noise, &deviations, &mut values);
-            values.iter().zip(&mean).map(|(v, m)| v + m).collect()
+        distribution(&setting, lane, DRAWS, |range| {
+            let count = range.len();
+            let noise: Vec<f64> = range
+                .flat_map(|model| {
+                    let rng = setting.streams.stream(Purpose::TheoryModel, (lane << 40) + model as u64, 0);
+                    StandardNormal.sample_iter(rng).take(MODELS)
+                })
+                .collect();
+            let mut values = vec![0.0; count * cells];
+            gemm_nn(count, cells, MODELS, &noise, &deviations, &mut values);
+            values.iter_mut().enumerate().for_each(|(k, v)| *v += mean[k % cells]);
+            values
         })
     };
     let of_law = |lane: u64, closure: Closure| {
@@ -236,12 +249,18 @@ fn average_learned_distribution(samples: usize) {
         let features = law.features();
         let mut phi = vec![0.0; cells * features.len()];
         features.fill(&x, &t, &mut phi);
-        distribution(&setting, lane, DRAWS, |model| {
-            let rng = &mut setting.streams.stream(Purpose::TheoryModel, (lane << 40) + model as u64, 0);
-            let weights = law.sample_weights(rng);
-            let mut values = vec![0.0; cells];
-            gemm_nn(cells, 1, features.len(), &phi, &weights, &mut values);
-            values.iter().zip(&skip).map(|(v, s)| v + s).collect()
+        distribution(&setting, lane, DRAWS, |range| {
+            let count = range.len();
+            let weights: Vec<f64> = range
+                .flat_map(|model| {
+                    let id = (lane << 40) + model as u64;
+                    law.sample_weights(&mut setting.streams.stream(Purpose::TheoryModel, id, 0))
+                })
+                .collect();
+            let mut values = vec![0.0; count * cells];
+            gemm_nt(count, cells, features.len(), &weights, &phi, &mut values);
+            values.iter_mut().enumerate().for_each(|(k, v)| *v += skip[k % cells]);
+            values
         })
     };
     let own_draws = own(1);
