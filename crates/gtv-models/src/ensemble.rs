@@ -38,8 +38,9 @@ pub(crate) struct Work {
     pub needed_bytes: u64,
     /// What needs less.
     pub advice: &'static str,
-    /// Whether members are trained side by side; else each has the whole pool.
-    pub side_by_side: bool,
+    /// Members in training at a time. A thread that waits for the parallel parts of one may begin another, so that without groups
+    /// more would be than there are threads.
+    pub side_by_side: usize,
 }
 
 impl Work {
@@ -70,11 +71,12 @@ impl Work {
                 ControlFlow::Break(()) => Err(Error::Cancelled { done, total: members }),
             }
         };
-        if side_by_side {
-            (0..members).into_par_iter().map(one).collect()
-        } else {
-            (0..members).map(one).collect()
+        let mut trained = Vec::with_capacity(members);
+        for first in (0..members).step_by(side_by_side.max(1)) {
+            let group = first..members.min(first + side_by_side.max(1));
+            trained.extend(group.into_par_iter().map(one).collect::<Result<Vec<T>>>()?);
         }
+        Ok(trained)
     }
 }
 
@@ -166,7 +168,7 @@ impl LinearEnsemble {
             members,
             needed_bytes: Self::estimate_bytes(trainer, members),
             advice: "use fewer members, threads or features",
-            side_by_side: true,
+            side_by_side: members,
         };
         let trained = work.each(options, |member| trainer.weights(streams, member as u64))?;
         Ok(Self { trainer: trainer.clone(), weights: trained.concat() })

@@ -17,12 +17,16 @@ fn cloud() -> PointCloud {
 }
 
 fn trainer(prediction: Prediction, time: f64, initial: bool) -> LazyTrainer {
+    sized(SAMPLES, prediction, time, initial)
+}
+
+fn sized(samples: usize, prediction: Prediction, time: f64, initial: bool) -> LazyTrainer {
     let streams = Streams::new(7);
     let schedule = Schedule::paper(0.05).unwrap();
     let preconditioning = Preconditioning::Edm { data_std: 0.7 };
     let embedding =
         Embedding::new(2, schedule, preconditioning, TimeEmbedding::Sinusoidal, 4, 1.0, streams).unwrap();
-    let spec = LazySpec { prediction, time, samples: SAMPLES, ..LazySpec::default() };
+    let spec = LazySpec { prediction, time, samples, ..LazySpec::default() };
     let initial = if initial {
         InitialFunctions::Drawn(NystromSpec { landmarks: 60, most: 60, ..NystromSpec::default() }, streams)
     } else {
@@ -224,29 +228,37 @@ fn limits_bad_input_is_refused() {
 #[test]
 fn identities_large_training_sets_are_trained_by_iteration() {
     let (streams, times) = (Streams::new(7), [0.0, 0.5, 50.0]);
-    let plain = trainer(Prediction::Denoiser, 5.0, true);
-    let iterative = |held| {
-        let spec = IterativeSpec { beyond: 0, held, ..IterativeSpec::default() };
-        trainer(Prediction::Denoiser, 5.0, true).with_iterative(spec)
-    };
-    assert!(iterative(0).is_iterative() && !plain.is_iterative());
-    let want = plain.train_for(streams, member(3), &times).unwrap();
-    let held = iterative(1 << 20).train_for(streams, member(3), &times).unwrap();
+    // More rows than are multiplied at a time, the last block not full.
+    let samples = 600;
+    let large = |spec| sized(samples, Prediction::Denoiser, 5.0, true).with_iterative(spec);
+    let iterative = |held| large(IterativeSpec { beyond: 0, held, ..IterativeSpec::default() });
+    let dense = large(IterativeSpec::default());
+    assert!(iterative(0).is_iterative() && iterative(0).side_by_side() == 1 && !dense.is_iterative());
+    let want = dense.train_for(streams, member(3), &times).unwrap();
+    let held = iterative(1 << 30).train_for(streams, member(3), &times).unwrap();
     // Whether the kernel is kept or made again for each product does not matter.
     assert_eq!(held, iterative(0).train_for(streams, member(3), &times).unwrap());
-    let triples = plain.sampler().draw(streams, 3, SAMPLES).unwrap();
+    let triples = dense.sampler().draw(streams, 3, samples).unwrap();
+    let root = |k: usize| dense.model().target_weight(triples.t[k / 2]).sqrt();
+    let predict = |member| {
+        let mut y = vec![0.0; 2 * samples];
+        dense.field(member).unwrap().predict(&triples.x, &triples.t, &mut y);
+        y
+    };
+    let start = predict(&want[0]);
     for ((want, got), time) in want.iter().zip(&held).zip(times) {
         assert_eq!((&want.x, &want.initial), (&got.x, &got.initial));
-        let predict = |member| {
-            let mut y = vec![0.0; 2 * SAMPLES];
-            plain.field(member).unwrap().predict(&triples.x, &triples.t, &mut y);
-            y
-        };
         let (want, got) = (predict(want), predict(got));
-        // √w y is right to 1e-8 of the labels' size; both are of size one here but for the weights' spread, 1/σ_min = 20.
-        let apart = want.iter().zip(&got).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
-        assert!(apart < 1e-5, "τ = {time}: {apart}");
+        // √w y is right to 1e-8 of √w times what there is to learn, in each output.
+        for d in 0..2 {
+            let column = || (d..2 * samples).step_by(2);
+            let apart: f64 = column().map(|k| (root(k) * (want[k] - got[k])).powi(2)).sum();
+            let size: f64 = column().map(|k| (root(k) * (triples.x0[k] - start[k])).powi(2)).sum();
+            assert!(apart.sqrt() < 1e-8 * size.sqrt(), "τ = {time}: {} of {}", apart.sqrt(), size.sqrt());
+        }
     }
+    let plain = trainer(Prediction::Denoiser, 5.0, true);
+    let want = plain.train_for(streams, member(3), &times).unwrap();
     // Tried first and given up: one product to sixteen samples is two here, so the decomposition's own numbers come out.
     let tried = IterativeSpec { from: 0, ..IterativeSpec::default() };
     let tried = plain.clone().with_iterative(tried);
@@ -255,7 +267,7 @@ fn identities_large_training_sets_are_trained_by_iteration() {
     let stop = IterativeSpec { beyond: 0, stop: Arc::new(|| true), ..IterativeSpec::default() };
     let stopped = plain.clone().with_iterative(stop);
     assert!(matches!(stopped.train(streams, member(0)), Err(Error::Cancelled { .. })));
-    let ensemble =
-        LazyEnsemble::train(&iterative(0), streams, &[member(3), member(4)], EnsembleOptions::default());
+    let small = plain.with_iterative(IterativeSpec { beyond: 0, ..IterativeSpec::default() });
+    let ensemble = LazyEnsemble::train(&small, streams, &[member(3), member(4)], EnsembleOptions::default());
     assert_eq!(ensemble.unwrap().len(), 2);
 }

@@ -33,11 +33,12 @@ pub struct Kernel {
 pub fn trainer(problem: &Problem, lazy: &Lazy, ctx: &Context) -> Result<LazyTrainer> {
     let trainer = LazyTrainer::of_task(&lazy.task, lazy.time, NystromSpec::default(), problem.streams)?;
     let interrupt = ctx.interrupt.clone();
+    let spec = IterativeSpec::default();
     Ok(trainer.with_iterative(IterativeSpec {
         // The rest is for what else a member needs.
-        held: ctx.memory.limit().unwrap_or(u64::MAX) / 2,
+        held: ctx.memory.limit().map_or(spec.held, |bytes| bytes / 2),
         stop: Arc::new(move || interrupt.raised()),
-        ..IterativeSpec::default()
+        ..spec
     }))
 }
 
@@ -60,7 +61,7 @@ impl Kernel {
         ctx.interrupt.check()?;
         let time = trainer.spec().time;
         let initial = trainer.initial().map(|f| f.clone() as Arc<dyn FeatureMap>);
-        let flow = Flow::new(statistics, time, initial, ctx)?;
+        let flow = Flow::new(statistics, time, initial, problem, ctx)?;
         bar.advance(1);
         let spectrum = flow.statistics.spectrum();
         let record = LazyRecord {
@@ -116,12 +117,11 @@ pub fn train(
         bar.advance(1);
         Ok(trained)
     };
-    let trained: Result<_> = if trainer.is_iterative() {
-        members.iter().map(one).collect()
-    } else {
-        members.par_iter().map(one).collect()
-    };
-    Ok(LazyEnsemble::from_members(trainer, trained?)?)
+    let mut trained = Vec::with_capacity(members.len());
+    for group in members.chunks(trainer.side_by_side()) {
+        trained.extend(group.par_iter().map(one).collect::<Result<Vec<_>>>()?);
+    }
+    Ok(LazyEnsemble::from_members(trainer, trained)?)
 }
 
 /// A member's numbers, end to end.

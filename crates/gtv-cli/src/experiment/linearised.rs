@@ -90,7 +90,7 @@ impl Linearised {
             kernel_drift: laziness.kernel,
             parameter_movement: laziness.parameters,
         };
-        Ok(Self { flow: Flow::new(statistics, time, initial, ctx)?, record })
+        Ok(Self { flow: Flow::new(statistics, time, initial, problem, ctx)?, record })
     }
 }
 

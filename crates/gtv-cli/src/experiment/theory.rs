@@ -2,7 +2,7 @@
 
 use super::levels::{Sampled, Sampler};
 use super::small_noise;
-use crate::config::{Problem, TheoryName};
+use crate::config::{Lookup, Problem, TheoryName};
 use crate::context::Context;
 use anyhow::Result;
 use gtv_models::memo::MemoFeatures;
@@ -16,10 +16,9 @@ use gtv_theory::estimator::{
 use gtv_theory::features::FeatureMap;
 use std::sync::{Arc, OnceLock};
 
-/// Share of the memory in which features are remembered.
+/// Share of the memory in which features are remembered, and bytes of it where the memory is not known.
 const REMEMBERED: u64 = 4;
-/// Most numbers of them where the memory is not known.
-const UNKNOWN: u64 = 100_000_000;
+const UNKNOWN: u64 = 1 << 30;
 /// Most paths of a level whose noise is conditioned along each path: a path costs K F².
 const MOST_PATH_WISE: usize = 20_000;
 
@@ -39,8 +38,6 @@ pub struct Flow {
     pub time: f64,
     /// Features of the random function that training starts from, where it is not subtracted, and its law.
     pub initial: Option<(Arc<dyn FeatureMap>, InitialFunction)>,
-    /// Most numbers that are remembered of each kernel's features.
-    remembered: usize,
 }
 
 /// The laws that a config needs, with the training problem they come from.
@@ -86,7 +83,8 @@ impl Learner {
                 let spec = flow.statistics.spectrum().spec();
                 let statistics = LazyStatistics::new(spec, schedule, cloud, &quadrature, *streams)?;
                 let features = flow.initial.as_ref().map(|(features, _)| features.clone());
-                Self::Flow(Box::new(Flow::remembering(statistics, flow.time, features, flow.remembered)?))
+                // It is asked for too little to be worth remembering.
+                Self::Flow(Box::new(Flow::remembering(statistics, flow.time, features, 0)?))
             }
         })
     }
@@ -130,10 +128,15 @@ impl Flow {
         statistics: LazyStatistics,
         time: f64,
         initial: Option<Arc<dyn FeatureMap>>,
+        problem: &Problem,
         ctx: &Context,
     ) -> Result<Self> {
-        let numbers = ctx.memory.limit().map_or(UNKNOWN, |bytes| bytes / REMEMBERED / 8);
-        Self::remembering(statistics, time, initial, usize::try_from(numbers).unwrap_or(usize::MAX))
+        // Tables of all models drawn from all laws ask for the same points; paths never do.
+        let bytes = match problem.config.sampling.lookup {
+            Lookup::Grid => ctx.memory.limit().map_or(UNKNOWN, |bytes| bytes / REMEMBERED),
+            Lookup::Exact => 0,
+        };
+        Self::remembering(statistics, time, initial, usize::try_from(bytes / 8).unwrap_or(usize::MAX))
     }
 
     fn remembering(
@@ -142,15 +145,18 @@ impl Flow {
         initial: Option<Arc<dyn FeatureMap>>,
         remembered: usize,
     ) -> Result<Self> {
-        // Tables of all models drawn from all laws ask for the same points.
-        let modes = MemoFeatures::new(statistics.spectrum().modes(time)?, remembered);
-        let statistics = statistics.with_modes(Arc::new(modes))?;
-        let start = |features: Arc<dyn FeatureMap>| {
-            let remembering = Arc::new(MemoFeatures::new(features.clone(), remembered));
-            InitialFunction::new(&statistics, remembering).map(|law| (features, law))
+        // ψ and the modes share what there is.
+        let each = if initial.is_some() { remembered / 2 } else { remembered };
+        let remembering = |map| -> Arc<dyn FeatureMap> { Arc::new(MemoFeatures::new(map, each)) };
+        let modes = statistics.spectrum().modes(time)?;
+        let statistics = statistics.with_modes(remembering(modes))?;
+        let start = |features: Arc<dyn FeatureMap>| -> Result<_> {
+            let law = InitialFunction::new(&statistics, features.clone())?;
+            let psi = law.features().clone();
+            Ok((features, law.with_features(remembering(psi))?))
         };
         let initial = initial.map(start).transpose()?;
-        Ok(Self { statistics, time, initial, remembered })
+        Ok(Self { statistics, time, initial })
     }
 
     /// F_eff/P.

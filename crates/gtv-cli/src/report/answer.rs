@@ -227,11 +227,11 @@ impl View<'_> {
         let k = kernel.get(closure).or_else(|| kernel.get("finite-p").filter(|_| closure == "shot-noise"))?;
         let off = (k.variance_ratio - 1.0).abs();
         let (spread, floor) = (k.variance_ratio_se.unwrap_or(0.0), k.mean_error_floor.unwrap_or(0.0));
-        // What an error of the mean holds of the models' own scatter is independent of the theory's.
-        let beyond = (k.mean_error * k.mean_error - floor * floor).max(0.0).sqrt();
+        // The models' own scatter adds to the square of the theory's error.
+        let beyond = k.mean_error * k.mean_error - floor * floor;
         let verdict = if off <= ACCURATE && k.mean_error <= ACCURATE {
             "are predicted accurately"
-        } else if off - SURE * spread <= ACCURATE && beyond <= ACCURATE {
+        } else if off - SURE * spread <= ACCURATE && beyond <= ACCURATE * ACCURATE {
             "agree with the prediction within what this many models resolve"
         } else {
             "are not predicted accurately"

@@ -33,7 +33,7 @@ impl LazyEnsemble {
         Ok(trained.swap_remove(0))
     }
 
-    /// The same members at several times: one ensemble for each, from one decomposition of each member's kernel.
+    /// The same members at several times: one ensemble for each, from one decomposition or iteration of each member.
     ///
     /// # Errors
     /// As [`LazyEnsemble::train`].
@@ -51,7 +51,7 @@ impl LazyEnsemble {
             members: members.len(),
             needed_bytes: Self::estimate_bytes(trainer, members.len(), times.len()),
             advice: "use fewer samples, members or threads",
-            side_by_side: !trainer.is_iterative(),
+            side_by_side: trainer.side_by_side(),
         };
         let trained = work.each(options, |k| trainer.train_for(streams, members[k], times))?;
         let mut ensembles: Vec<Vec<LazyMember>> = times.iter().map(|_| Vec::new()).collect();
@@ -78,7 +78,7 @@ impl LazyEnsemble {
     pub fn estimate_bytes(trainer: &LazyTrainer, members: usize, times: usize) -> u64 {
         let (working, kept) = trainer.bytes(times);
         let inputs = (trainer.model().embedding().inputs() * trainer.spec().samples * times * 8) as u64;
-        let busy = if trainer.is_iterative() { 1 } else { rayon::current_num_threads().min(members) as u64 };
+        let busy = trainer.side_by_side().min(members) as u64;
         members as u64 * (2 * kept + inputs) + busy * working
     }
 

@@ -142,9 +142,14 @@ impl LazyTrainer {
         Self { iterative, ..self }
     }
 
-    /// Whether members are too large to be decomposed, and trained one after another on the whole pool.
+    /// Whether members are too large to be decomposed.
     pub fn is_iterative(&self) -> bool {
         self.spec.samples > self.iterative.beyond
+    }
+
+    /// Members that are trained at a time: one for each thread, or one on the whole pool where they are too large to be decomposed.
+    pub fn side_by_side(&self) -> usize {
+        if self.is_iterative() { 1 } else { rayon::current_num_threads() }
     }
 
     /// The infinite-width limit of a task's networks, trained by gradient flow for a time; `features` and `streams` are for the
@@ -212,7 +217,8 @@ impl LazyTrainer {
         let initial = self.initial.as_ref().map_or(0, |f| f.len() as u64);
         let kept = samples * (1 + dim + times as u64 * dim) + initial * dim;
         let held = if self.is_iterative() {
-            let kernel = if self.is_held() { samples * samples } else { ROWS as u64 * samples };
+            let rows = (ROWS * rayon::current_num_threads()) as u64;
+            let kernel = if self.is_held() { samples * samples } else { rows * samples };
             // The bases of the outputs that share products.
             kernel + self.iterative.krylov.most.min(self.spec.samples) as u64 * samples * dim.min(8)
         } else {

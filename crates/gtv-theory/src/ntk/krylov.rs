@@ -11,7 +11,8 @@
 //!
 //! |M (x − x_k)| ≤ 2 β |c| |g(T)_{k1}|.
 //!
-//! At τ = ∞ this is the method of conjugate gradients and twice its residual.
+//! At τ = ∞ this is the method of conjugate gradients and twice its residual. The bound is of exact arithmetic: rounding adds some
+//! ε λ_max τ/P, as it does to the decomposition.
 
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::linalg::{gemm_nn, symmetric_eigen};
@@ -24,6 +25,8 @@ const FIRST: usize = 8;
 const GROWTH: usize = 5;
 /// Rows of a basis that are dealt with at a time.
 const CHUNK: usize = 4096;
+/// Most times that a new direction is made orthogonal to the others.
+const PASSES: usize = 5;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,7 +50,7 @@ pub struct KrylovSolution {
     pub coefficients: Vec<Vec<f64>>,
     /// Products of the kernel with P × D matrices (at most 8 columns each).
     pub products: usize,
-    /// The largest bound of [`KrylovSpec::tolerance`] over times and outputs.
+    /// The largest bound of [`KrylovSpec::tolerance`] over times and outputs; rounding, some ε λ_max τ/P, is not in it.
     pub bound: f64,
 }
 
@@ -150,8 +153,9 @@ impl KrylovFlow {
             solution.products += products;
             solution.bound = solution.bound.max(bound);
             for (d, recurrence) in group.zip(&recurrences) {
+                let ritz = recurrence.ritz(samples)?;
                 for (time, a) in times.iter().zip(&mut solution.coefficients) {
-                    let x = recurrence.solution(*time, samples)?;
+                    let x = recurrence.solution(&ritz, *time);
                     let column = a[d..].iter_mut().step_by(outputs);
                     column.zip(x.iter().zip(&self.roots)).for_each(|(a, (x, r))| *a = x * r);
                 }
@@ -189,12 +193,14 @@ impl KrylovFlow {
                 continue;
             }
             look = step + step.div_ceil(GROWTH);
-            let mut bound: f64 = 0.0;
-            for recurrence in &*recurrences {
-                for time in times {
-                    bound = bound.max(recurrence.bound(*time, samples)?);
-                }
-            }
+            let bounds: Vec<f64> = recurrences
+                .par_iter()
+                .map(|recurrence| {
+                    let ritz = recurrence.ritz(samples)?;
+                    Ok(times.iter().map(|time| recurrence.bound(&ritz, *time)).fold(0.0, f64::max))
+                })
+                .collect::<Result<_>>()?;
+            let bound = bounds.into_iter().fold(0.0, f64::max);
             if bound <= self.spec.tolerance || complete {
                 return Ok((step, bound));
             }
@@ -218,7 +224,7 @@ impl Lanczos {
         Self { size, basis: c, alpha: Vec::new(), beta: Vec::new() }
     }
 
-    /// Whether nothing is left to be added: an invariant subspace was found.
+    /// Whether nothing is left to be added.
     fn complete(&self) -> bool {
         self.size == 0.0 || self.beta.last() == Some(&0.0)
     }
@@ -235,8 +241,9 @@ impl Lanczos {
         }
         let (samples, count) = (next.len(), self.alpha.len() + 1);
         let mut alpha = 0.0;
-        // Against all of the basis, twice: rounding costs it its orthogonality otherwise.
-        for _ in 0..2 {
+        // Against all of the basis, at least twice, and until what is left is no longer what rounding left of it.
+        let mut size = norm(&next);
+        for pass in 0..PASSES {
             let along: Vec<f64> = self
                 .basis
                 .par_chunks_exact(samples)
@@ -248,21 +255,26 @@ impl Lanczos {
                     next.iter_mut().zip(&v[k * CHUNK..]).for_each(|(n, v)| *n -= c * v);
                 }
             });
+            let before = std::mem::replace(&mut size, norm(&next));
+            if pass > 0 && size > 0.5 * before {
+                break;
+            }
         }
         self.alpha.push(alpha);
-        let beta = norm(&next);
-        let largest = self.alpha.iter().chain(&self.beta).fold(beta, |m, v| m.max(v.abs()));
-        if count == samples || beta <= samples as f64 * f64::EPSILON * largest {
+        if count == samples || size < f64::MIN_POSITIVE {
             self.beta.push(0.0);
             return;
         }
-        self.beta.push(beta);
-        self.basis.extend(next.iter().map(|v| v / beta));
+        self.beta.push(size);
+        self.basis.extend(next.iter().map(|v| v / size));
     }
 
-    /// g(T) e_1.
-    fn response(&self, time: f64, samples: usize) -> Result<Vec<f64>> {
+    /// T = S diag(θ) Sᵀ.
+    fn ritz(&self, samples: usize) -> Result<Ritz> {
         let count = self.alpha.len();
+        if count == 0 {
+            return Ok(Ritz { values: Vec::new(), vectors: Vec::new(), cutoff: 0.0, samples });
+        }
         let name = "the kernel of the training set";
         let mut tridiagonal = vec![0.0; count * count];
         for k in 0..count {
@@ -281,36 +293,52 @@ impl Lanczos {
                 "check that the kernel is symmetric, computed in double precision and of one set of points";
             return Err(Error::NotSemidefinite { name, eigenvalue: values[0], bound, advice });
         }
-        let scaled = time / samples as f64;
-        let along: Vec<f64> = values
-            .iter()
-            .zip(&vectors)
-            .map(|(v, first)| first * if *v > cutoff { -(-v * scaled).exp_m1() / v } else { 0.0 })
-            .collect();
-        let mut response = vec![0.0; count];
-        gemm_nn(count, 1, count, &vectors, &along, &mut response);
-        Ok(response)
+        Ok(Ritz { values, vectors, cutoff, samples })
     }
 
     /// 2 β |g(T)_{k1}|.
-    fn bound(&self, time: f64, samples: usize) -> Result<f64> {
+    fn bound(&self, ritz: &Ritz, time: f64) -> f64 {
         if self.complete() {
-            return Ok(0.0);
+            return 0.0;
         }
-        let response = self.response(time, samples)?;
-        Ok(2.0 * self.beta.last().zip(response.last()).map_or(0.0, |(b, g)| b * g.abs()))
+        let response = ritz.response(time);
+        2.0 * self.beta.last().zip(response.last()).map_or(0.0, |(b, g)| b * g.abs())
     }
 
     /// |c| V g(T) e_1.
-    fn solution(&self, time: f64, samples: usize) -> Result<Vec<f64>> {
-        let mut x = vec![0.0; samples];
-        if self.size > 0.0 {
-            let response = self.response(time, samples)?;
-            for (v, g) in self.basis.chunks_exact(samples).zip(&response) {
-                x.iter_mut().zip(v).for_each(|(x, v)| *x += self.size * g * v);
-            }
+    fn solution(&self, ritz: &Ritz, time: f64) -> Vec<f64> {
+        let mut x = vec![0.0; ritz.samples];
+        for (v, g) in self.basis.chunks_exact(ritz.samples).zip(&ritz.response(time)) {
+            x.iter_mut().zip(v).for_each(|(x, v)| *x += self.size * g * v);
         }
-        Ok(x)
+        x
+    }
+}
+
+/// The eigenvalues of T, ascending, and its eigenvectors as columns.
+struct Ritz {
+    values: Vec<f64>,
+    vectors: Vec<f64>,
+    /// What does not exceed it is not learned.
+    cutoff: f64,
+    samples: usize,
+}
+
+impl Ritz {
+    /// g(T) e_1.
+    fn response(&self, time: f64) -> Vec<f64> {
+        let (count, scaled) = (self.values.len(), time / self.samples as f64);
+        let along: Vec<f64> = self
+            .values
+            .iter()
+            .zip(&self.vectors)
+            .map(|(v, first)| first * if *v > self.cutoff { -(-v * scaled).exp_m1() / v } else { 0.0 })
+            .collect();
+        let mut response = vec![0.0; count];
+        if count > 0 {
+            gemm_nn(count, 1, count, &self.vectors, &along, &mut response);
+        }
+        response
     }
 }
 

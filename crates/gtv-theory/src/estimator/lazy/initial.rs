@@ -8,10 +8,11 @@
 //! Its variance is the sum of three: the data's at g = 0; the initialisation's, |ψ − Mᵀ(r e)|²; and the interaction
 //! (1/P) Σ_k Cov_q[w e_i R_ik, w e_j R_jk], R_ik the response to the labels −ψ_k, since R is linear in the labels.
 
+use super::LazyStatistics;
 use super::response::Influence;
+use super::rotated::RotatedFeatures;
 use super::spectrum::{check_time, learned};
-use super::{LazyStatistics, RotatedFeatures};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_len};
 use crate::estimator::linear::dense::DenseDesign;
 use crate::estimator::linear::design::Design;
 use crate::estimator::{Closure, LinearLaw, LinearSpec};
@@ -28,7 +29,7 @@ const MOST: usize = 32;
 pub struct InitialFunction {
     statistics: LazyStatistics,
     /// ψ, rotated to be orthogonal in L²(w ρ), the largest first.
-    features: RotatedFeatures,
+    features: Arc<dyn FeatureMap>,
     /// M, K × K₀.
     cross: Vec<f64>,
     /// −ψ_k on the nodes for the leading k, Q × that many.
@@ -92,8 +93,24 @@ impl InitialFunction {
             leading.extend(row[..count].iter().map(|v| -v));
         }
         let cross = statistics.modes.project(&weighted, len);
-        let features = RotatedFeatures::new(Arc::new(features), rotation);
+        let features = Arc::new(RotatedFeatures::new(Arc::new(features), rotation));
         Ok(Self { statistics: statistics.clone(), features, cross, leading })
+    }
+
+    /// ψ, orthogonal in L²(w ρ), the largest first.
+    pub fn features(&self) -> &Arc<dyn FeatureMap> {
+        &self.features
+    }
+
+    /// The same with another way to ψ, such as one that remembers what it found.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of features or dimension.
+    pub fn with_features(mut self, features: Arc<dyn FeatureMap>) -> Result<Self> {
+        check_len("the initial function's features", self.features.len(), features.len())?;
+        check_len("the initial function's dimension", self.features.dim(), features.dim())?;
+        self.features = features;
+        Ok(self)
     }
 
     /// K₀, the features of the initial function.
@@ -218,7 +235,7 @@ impl InitialFunction {
 #[derive(Debug, Clone)]
 struct Joined {
     learned: Arc<dyn FeatureMap>,
-    initial: RotatedFeatures,
+    initial: Arc<dyn FeatureMap>,
 }
 
 impl FeatureMap for Joined {

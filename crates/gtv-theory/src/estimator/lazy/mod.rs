@@ -15,6 +15,5 @@ mod statistics;
 
 pub use initial::{InitialFunction, VarianceSplit};
 pub use nearest::{MeanFit, NearestTime};
-pub use rotated::RotatedFeatures;
 pub use spectrum::FlowSpectrum;
 pub use statistics::LazyStatistics;

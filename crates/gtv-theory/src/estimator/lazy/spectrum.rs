@@ -30,7 +30,8 @@ const BLOCK: usize = 2048;
 const WAVE: usize = 8;
 /// ζτ from which on a mode counts as learned: what is missing, e^{−16}, is below what a closure resolves.
 const LEARNED: f64 = 16.0;
-/// Modes less learned than this share of the first one are left out: n of them add at most n times its square to a variance.
+/// Modes less learned than this share of the first one are left out: so much of its coefficient each adds to the mean, and the square of
+/// it to a variance.
 const UNTOUCHED: f64 = 1e-5;
 /// Of the ridge regression that stands for gradient flow, modes less learned than this are left out.
 const NEGLIGIBLE: f64 = 1e-5;
