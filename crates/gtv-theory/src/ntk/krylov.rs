@@ -14,6 +14,7 @@
 //! At τ = ∞ this is the method of conjugate gradients and twice its residual. The bound is of exact arithmetic: rounding adds some
 //! ε λ_max τ/P, as it does to the decomposition.
 
+use super::predict;
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::linalg::{gemm_nn, symmetric_eigen};
 use rayon::prelude::*;
@@ -100,13 +101,8 @@ impl KrylovFlow {
             let (value, expected) = (spec.tolerance, "above 0, with at least one product");
             return Err(Error::OutOfRange { name: "the tolerance of gradient flow", value, expected });
         }
-        let roots = match weights {
-            Some(weights) => {
-                check_len("weights", samples, weights.len())?;
-                weights.iter().map(|w| super::predict::root(*w)).collect::<Result<_>>()?
-            }
-            None => vec![1.0; samples],
-        };
+        let roots = predict::roots(weights, samples)?;
+        check_len("weights", samples, roots.len())?;
         Ok(Self { roots, spec })
     }
 
@@ -133,7 +129,7 @@ impl KrylovFlow {
         let outputs = labels.len() / samples;
         check_len("labels", outputs * samples, labels.len())?;
         check_finite("labels", labels, outputs)?;
-        times.iter().try_for_each(|time| super::predict::check_time(*time))?;
+        times.iter().try_for_each(|time| predict::check_time(*time))?;
         let mut solution = KrylovSolution {
             coefficients: vec![vec![0.0; labels.len()]; times.len()],
             products: 0,
@@ -273,7 +269,7 @@ impl Lanczos {
     fn ritz(&self, samples: usize) -> Result<Ritz> {
         let count = self.alpha.len();
         if count == 0 {
-            return Ok(Ritz { values: Vec::new(), vectors: Vec::new(), cutoff: 0.0, samples });
+            return Ok(Ritz { values: Vec::new(), vectors: Vec::new(), samples });
         }
         let name = "the kernel of the training set";
         let mut tridiagonal = vec![0.0; count * count];
@@ -284,7 +280,7 @@ impl Lanczos {
                 tridiagonal[(k + 1) * count + k] = self.beta[k];
             }
         }
-        let (values, vectors) = symmetric_eigen(name, &tridiagonal, count)?;
+        let (mut values, vectors) = symmetric_eigen(name, &tridiagonal, count)?;
         let cutoff = samples as f64 * f64::EPSILON * values[count - 1];
         // tr M is at most P times the largest eigenvalue.
         let bound = 100.0 * cutoff.abs();
@@ -293,7 +289,8 @@ impl Lanczos {
                 "check that the kernel is symmetric, computed in double precision and of one set of points";
             return Err(Error::NotSemidefinite { name, eigenvalue: values[0], bound, advice });
         }
-        Ok(Ritz { values, vectors, cutoff, samples })
+        values.iter_mut().filter(|v| **v <= cutoff).for_each(|v| *v = 0.0);
+        Ok(Ritz { values, vectors, samples })
     }
 
     /// 2 β |g(T)_{k1}|.
@@ -317,10 +314,9 @@ impl Lanczos {
 
 /// The eigenvalues of T, ascending, and its eigenvectors as columns.
 struct Ritz {
+    /// What counts as 0 is 0.
     values: Vec<f64>,
     vectors: Vec<f64>,
-    /// What does not exceed it is not learned.
-    cutoff: f64,
     samples: usize,
 }
 
@@ -328,12 +324,8 @@ impl Ritz {
     /// g(T) e_1.
     fn response(&self, time: f64) -> Vec<f64> {
         let (count, scaled) = (self.values.len(), time / self.samples as f64);
-        let along: Vec<f64> = self
-            .values
-            .iter()
-            .zip(&self.vectors)
-            .map(|(v, first)| first * if *v > self.cutoff { -(-v * scaled).exp_m1() / v } else { 0.0 })
-            .collect();
+        let first = self.values.iter().zip(&self.vectors);
+        let along: Vec<f64> = first.map(|(v, first)| first * predict::response(*v, scaled)).collect();
         let mut response = vec![0.0; count];
         if count > 0 {
             gemm_nn(count, 1, count, &self.vectors, &along, &mut response);

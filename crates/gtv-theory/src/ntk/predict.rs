@@ -79,10 +79,7 @@ impl GradientFlow {
         check_len("the kernel of the training set", samples * samples, kernel.len())?;
         Self::check_samples(samples)?;
         check_finite("the kernel of the training set", &kernel, samples)?;
-        let roots = match weights {
-            Some(weights) => weights.iter().map(|w| root(*w)).collect::<Result<Vec<f64>>>()?,
-            None => vec![1.0; samples],
-        };
+        let roots = roots(weights, samples)?;
         for (row, r) in kernel.chunks_exact_mut(samples).zip(&roots) {
             row.iter_mut().zip(&roots).for_each(|(k, s)| *k *= r * s);
         }
@@ -189,8 +186,7 @@ impl GradientFlow {
     fn responses(&self, time: f64) -> Result<Vec<f64>> {
         check_time(time)?;
         let scaled = time / self.samples() as f64;
-        let response = |v: &f64| if *v > 0.0 { -(-v * scaled).exp_m1() / v } else { 0.0 };
-        Ok(self.values.iter().map(response).collect())
+        Ok(self.values.iter().map(|v| response(*v, scaled)).collect())
     }
 
     fn outputs(&self, labels: &[f64]) -> Result<usize> {
@@ -228,8 +224,20 @@ pub(super) fn check_time(time: f64) -> Result<()> {
     Err(Error::OutOfRange { name: "train_time", value: time, expected })
 }
 
-/// √w.
-pub(super) fn root(weight: f64) -> Result<f64> {
+/// g(λ) for τ/P; 0 for a mode that counts as 0.
+pub(super) fn response(value: f64, scaled: f64) -> f64 {
+    if value > 0.0 { -(-value * scaled).exp_m1() / value } else { 0.0 }
+}
+
+/// √w; 1 where there are no weights.
+pub(super) fn roots(weights: Option<&[f64]>, samples: usize) -> Result<Vec<f64>> {
+    match weights {
+        Some(weights) => weights.iter().map(|w| root(*w)).collect(),
+        None => Ok(vec![1.0; samples]),
+    }
+}
+
+fn root(weight: f64) -> Result<f64> {
     if weight.is_finite() && weight >= 0.0 {
         Ok(weight.sqrt())
     } else {

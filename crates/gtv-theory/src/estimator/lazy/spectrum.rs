@@ -71,7 +71,8 @@ impl FlowSpectrum {
         quadrature: &QuadratureSpec,
         streams: Streams,
     ) -> Result<Self> {
-        let nodes = nodes(spec, schedule, cloud, quadrature, streams)?;
+        check_ridge(spec)?;
+        let nodes = statistics::nodes(spec, schedule, cloud, quadrature, streams)?;
         let dim = cloud.dim();
         let rows = |range: Range<usize>, out: &mut [f64]| {
             spec.features.fill(&nodes.x[range.start * dim..range.end * dim], &nodes.t[range], out);
@@ -286,19 +287,13 @@ pub(super) fn check_time(time: f64) -> Result<()> {
     }
 }
 
-/// The nodes for a spec that gradient flow can have.
-pub(super) fn nodes(
-    spec: &LinearSpec,
-    schedule: &Schedule,
-    cloud: &PointCloud,
-    quadrature: &QuadratureSpec,
-    streams: Streams,
-) -> Result<Nodes> {
-    if spec.ridge != 0.0 {
-        let expected = "0: gradient flow is regularised by its time";
-        return Err(Error::OutOfRange { name: "model.ridge", value: spec.ridge, expected });
+/// Refuses a spec that gradient flow cannot have.
+pub(super) fn check_ridge(spec: &LinearSpec) -> Result<()> {
+    if spec.ridge == 0.0 {
+        return Ok(());
     }
-    statistics::nodes(spec, schedule, cloud, quadrature, streams)
+    let expected = "0: gradient flow is regularised by its time";
+    Err(Error::OutOfRange { name: "model.ridge", value: spec.ridge, expected })
 }
 
 /// Σ_q s_q² φ_q φ_qᵀ and Σ_q s_q² φ_q v_qᵀ for s = `root`, v = `labels` (Q × D), blocks of nodes side by side.

@@ -4,6 +4,7 @@ use super::spectrum::{self, FlowSpectrum};
 use crate::data::PointCloud;
 use crate::error::Result;
 use crate::estimator::linear::dense::DenseDesign;
+use crate::estimator::linear::statistics::nodes;
 use crate::estimator::{LinearSpec, LinearStatistics};
 use crate::features::{FeatureMap, Features};
 use crate::quadrature::QuadratureSpec;
@@ -35,7 +36,8 @@ impl LazyStatistics {
         quadrature: &QuadratureSpec,
         streams: Streams,
     ) -> Result<Self> {
-        let nodes = spectrum::nodes(spec, schedule, cloud, quadrature, streams)?;
+        spectrum::check_ridge(spec)?;
+        let nodes = nodes(spec, schedule, cloud, quadrature, streams)?;
         let phi = DenseDesign::new(&spec.features, &nodes)?;
         let rows = |range: Range<usize>, out: &mut [f64]| out.copy_from_slice(phi.rows(range));
         let spectrum = FlowSpectrum::from_rows(spec, schedule, cloud, &nodes, &rows)?;
