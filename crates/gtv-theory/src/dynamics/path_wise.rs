@@ -10,7 +10,7 @@ use super::flow::Flow;
 use super::sampling::{Form, Sampling, start_centre};
 use super::steppers::{EULER, Stages};
 use crate::error::Result;
-use crate::estimator::{Estimator, PathCov, Response};
+use crate::law::{Law, PathCov, Response};
 use crate::rng::{ChaCha8Rng, Purpose, Streams};
 use crate::score::ScoreField;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const BLOCK: usize = 32;
 ///
 /// ```
 /// use gtv_theory::dynamics::{PathWise, Sampling, unobserved};
-/// use gtv_theory::estimator::{Naive, StepLength};
+/// use gtv_theory::law::{Naive, StepLength};
 /// use gtv_theory::rng::Streams;
 /// use gtv_theory::{PointCloud, Schedule};
 /// let (cloud, schedule) = (PointCloud::new(vec![-1.0, 1.0], 1)?, Schedule::paper(0.01)?);
@@ -34,7 +34,7 @@ const BLOCK: usize = 32;
 /// assert_eq!(samples.len(), 100);
 /// # Ok::<(), gtv_theory::Error>(())
 /// ```
-pub struct PathWise<'a, E: Estimator + ?Sized> {
+pub struct PathWise<'a, E: Law + ?Sized> {
     estimator: &'a E,
     mean: Arc<dyn ScoreField>,
     form: Form,
@@ -51,7 +51,7 @@ struct Work<'a> {
     state: Vec<f64>,
 }
 
-impl<'a, E: Estimator + ?Sized> PathWise<'a, E> {
+impl<'a, E: Law + ?Sized> PathWise<'a, E> {
     /// A sampler that starts from N(0, σ_T² I).
     ///
     /// # Errors

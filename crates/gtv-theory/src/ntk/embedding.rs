@@ -4,7 +4,7 @@
 //! over [ε, T] (log-SNR beyond ±20 is held there).
 
 use crate::error::{Error, Result};
-use crate::prediction::Preconditioning;
+use crate::problem::Preconditioning;
 use crate::rng::{Purpose, Streams};
 use crate::schedule::Schedule;
 use rand_distr::{Distribution, StandardNormal};

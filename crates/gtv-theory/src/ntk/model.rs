@@ -3,7 +3,7 @@
 
 use super::{Embedding, InfiniteNetwork, MlpSpec};
 use crate::error::Result;
-use crate::prediction::{LossWeight, Prediction};
+use crate::problem::Objective;
 use crate::schedule::Schedule;
 
 /// Which kernel of a network.
@@ -21,23 +21,18 @@ pub enum NetworkKernel {
 pub struct NetworkModel {
     network: InfiniteNetwork,
     embedding: Embedding,
-    prediction: Prediction,
-    weight: LossWeight,
+    objective: Objective,
 }
 
 impl NetworkModel {
-    /// The limit of `spec` on the inputs of `embedding`, predicting y with the loss weight λ_t on the score.
+    /// The limit of `spec` on the inputs of `embedding`, trained on an objective; the preconditioning is the embedding's.
     ///
     /// # Errors
     /// Those of [`InfiniteNetwork::new`].
-    pub fn new(
-        spec: &MlpSpec,
-        embedding: Embedding,
-        prediction: Prediction,
-        weight: LossWeight,
-    ) -> Result<Self> {
+    pub fn new(spec: &MlpSpec, embedding: Embedding, objective: &Objective) -> Result<Self> {
         let network = InfiniteNetwork::new(spec, embedding.inputs())?;
-        Ok(Self { network, embedding, prediction, weight })
+        let objective = Objective { preconditioning: embedding.preconditioning(), ..*objective };
+        Ok(Self { network, embedding, objective })
     }
 
     /// The network.
@@ -50,9 +45,9 @@ impl NetworkModel {
         &self.embedding
     }
 
-    /// What y is.
-    pub fn prediction(&self) -> Prediction {
-        self.prediction
+    /// What is regressed on.
+    pub fn objective(&self) -> &Objective {
+        &self.objective
     }
 
     /// The forward process.
@@ -77,12 +72,12 @@ impl NetworkModel {
 
     /// (skip_t, out_t).
     pub fn output_coefficients(&self, t: f64) -> (f64, f64) {
-        self.embedding.preconditioning().output_coefficients(self.prediction, self.schedule(), t)
+        self.objective.output_coefficients(self.schedule(), t)
     }
 
     /// w_t, the weight of y's squared error.
     pub fn target_weight(&self, t: f64) -> f64 {
-        self.weight.of_target(self.schedule(), self.prediction, t)
+        self.objective.target_weight(self.schedule(), t)
     }
 
     /// √w_t out_t, the factor on F in the loss.

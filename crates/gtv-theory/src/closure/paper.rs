@@ -1,0 +1,29 @@
+//! The paper's limit (Props. 5.1 and 5.2): s_avg → s, V from label noise alone, as if the model were unbiased and expressive.
+
+use super::{Card, Closure, Role};
+use crate::error::Result;
+use crate::law::Law;
+use crate::learner::{Learner, Order};
+
+/// The paper's limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paper;
+
+static CARD: Card = Card {
+    name: "paper",
+    label: "paper limit",
+    meaning: "unbiased and expressive, label noise only, no ridge (Prop. 5.1)",
+    role: Role::Paper,
+    completeness: 0,
+    covariance_of: None,
+};
+
+impl Closure for Paper {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn law(&self, learner: &dyn Learner) -> Result<Box<dyn Law>> {
+        Ok(Box::new(learner.expansion(Order::Limit)?))
+    }
+}
