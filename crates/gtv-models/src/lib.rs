@@ -10,7 +10,6 @@ pub mod figures;
 pub mod lazy;
 pub mod linear;
 pub mod linearize;
-pub mod memo;
 pub mod mlp;
 
 pub use ensemble::{EnsembleOptions, LinearEnsemble, Members};

@@ -18,7 +18,7 @@ pub struct LazyEnsemble {
 }
 
 impl LazyEnsemble {
-    /// Trains members on rayon's pool for the spec's time.
+    /// Trains members on rayon's pool for the trainer's time.
     ///
     /// # Errors
     /// [`TheoryError::TooLarge`] when the estimate exceeds the limit, before any work; [`crate::Error::Cancelled`]; those of
@@ -29,7 +29,7 @@ impl LazyEnsemble {
         members: &[Member],
         options: EnsembleOptions<'_>,
     ) -> Result<Self> {
-        let mut trained = Self::train_for(trainer, streams, members, &[trainer.spec().time], options)?;
+        let mut trained = Self::train_for(trainer, streams, members, &[trainer.time()], options)?;
         Ok(trained.swap_remove(0))
     }
 
@@ -77,7 +77,7 @@ impl LazyEnsemble {
     /// training.
     pub fn estimate_bytes(trainer: &LazyTrainer, members: usize, times: usize) -> u64 {
         let (working, kept) = trainer.bytes(times);
-        let inputs = (trainer.model().embedding().inputs() * trainer.spec().samples * times * 8) as u64;
+        let inputs = (trainer.model().embedding().inputs() * trainer.problem().samples() * times * 8) as u64;
         let busy = trainer.side_by_side().min(members) as u64;
         members as u64 * (2 * kept + inputs) + busy * working
     }

@@ -44,10 +44,16 @@ pub struct ProbeSet {
 
 impl ProbeSet {
     /// `count` points of the training distribution.
-    pub fn new(task: &Task, streams: Streams, count: usize) -> Self {
+    ///
+    /// # Errors
+    /// None for a valid task.
+    pub fn new(task: &Task, streams: Streams, count: usize) -> Result<Self> {
         let triples = task.sampler().draw_from(&mut streams.stream(Purpose::Probe, 2, 0), count);
-        let Examples { inputs, scale, labels } = task.examples(&triples, 0.0);
-        Self { inputs, scale, proxy: labels, true_score: task.examples(&triples, 1.0).labels }
+        let on = |mix: f64| -> Result<Examples> {
+            Ok(task.on(task.problem().with_target_mix(mix)?).examples(&triples))
+        };
+        let Examples { inputs, scale, labels } = on(0.0)?;
+        Ok(Self { inputs, scale, proxy: labels, true_score: on(1.0)?.labels })
     }
 }
 
@@ -87,7 +93,7 @@ impl<'a> Trainer<'a> {
         let mut source = BatchSource::new(task, streams, &data)?;
         if task.training().centred && task.training().noise == NoiseDraws::Fixed {
             let inputs = source.all_inputs();
-            let start = engine.forward(Parameters::Initial, &inputs, task.training().samples)?;
+            let start = engine.forward(Parameters::Initial, &inputs, task.problem().samples())?;
             source.add_to_labels(&start);
         }
         let members = members.to_vec();

@@ -4,6 +4,7 @@
 mod arch;
 mod embedding;
 mod features;
+mod frame;
 mod kernel;
 mod krylov;
 mod model;
@@ -12,6 +13,7 @@ mod predict;
 pub use arch::{Activation, LayerScaling, MlpSpec, Parameterisation};
 pub use embedding::{Embedding, TimeEmbedding};
 pub use features::{NetworkFeatures, NystromSpec, NystromTruncation};
+pub use frame::Frame;
 pub use kernel::{InfiniteNetwork, Kernels};
 pub use krylov::{KrylovFlow, KrylovSolution, KrylovSpec};
 pub use model::{NetworkKernel, NetworkModel};

@@ -10,11 +10,11 @@ use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::{matmul, triangular};
 use faer::{Accum, Conj, MatMut, MatRef, Par};
 use gtv_theory::error::Error as TheoryError;
-use gtv_theory::estimator::{LinearField, LinearSpec};
+use gtv_theory::Features;
+use gtv_theory::law::LinearField;
 use gtv_theory::linalg::settle_vector_state;
+use gtv_theory::problem::{TrainingProblem, Triples};
 use gtv_theory::rng::Streams;
-use gtv_theory::training::{DsmSampler, Triples};
-use gtv_theory::{Features, ScoreField};
 use std::sync::Arc;
 
 /// Rows of φ that are formed and multiplied at a time: bounds memory for large P; fixed, so that sums have one order.
@@ -27,53 +27,53 @@ const TINY: f64 = 1e-154;
 /// Trains the members of a linear ensemble.
 #[derive(Clone)]
 pub struct LinearTrainer {
-    spec: LinearSpec,
-    /// The spec's features, shared by the fields.
+    problem: TrainingProblem,
     features: Arc<Features>,
-    sampler: DsmSampler,
-    truth: Option<Arc<dyn ScoreField>>,
+    /// γ.
+    ridge: f64,
 }
 
 impl LinearTrainer {
-    /// A trainer on p_data. `truth` is the exact score, which only targets with η > 0 need.
+    /// A trainer of the weights of features, with ridge γ on the sample-averaged second moment.
     ///
     /// # Errors
-    /// A value of the spec outside its domain, dimensions that differ, or η > 0 without `truth`.
-    pub fn new(spec: LinearSpec, sampler: DsmSampler, truth: Option<Arc<dyn ScoreField>>) -> Result<Self> {
-        spec.validate()?;
+    /// A ridge outside its domain, or dimensions that differ.
+    pub fn new(problem: TrainingProblem, features: Features, ridge: f64) -> Result<Self> {
         let range = |name, value, expected| Err(TheoryError::OutOfRange { name, value, expected }.into());
-        if spec.features.dim() != sampler.cloud().dim() {
-            let found = spec.features.dim() as f64;
-            return range("model.features (their dimension)", found, "the dimension of the data");
+        if !(ridge.is_finite() && ridge >= 0.0) {
+            return range("ridge", ridge, "a finite number, 0 or above");
         }
-        if spec.draws != sampler.draws() {
-            let found = sampler.draws() as f64;
-            return range("the sampler's draws of a data point", found, "the spec's draws (model.draws)");
+        if features.dim() != problem.dim() {
+            return range("features (their dimension)", features.dim() as f64, "the dimension of the data");
         }
-        if spec.target_mix > 0.0 && truth.is_none() {
-            return Err(TheoryError::Unsupported {
-                what: "a true-score target without the true score",
-                reason: "the conditional mean of the label comes from the exact score of the data: pass it",
-            }
-            .into());
-        }
-        Ok(Self { features: Arc::new(spec.features.clone()), spec, sampler, truth })
+        Ok(Self { problem, features: Arc::new(features), ridge })
     }
 
-    /// The specification.
-    pub fn spec(&self) -> &LinearSpec {
-        &self.spec
+    /// What is learned.
+    pub fn problem(&self) -> &TrainingProblem {
+        &self.problem
     }
 
-    /// The sampler of training triples.
-    pub fn sampler(&self) -> &DsmSampler {
-        &self.sampler
+    /// φ, shared by the fields.
+    pub fn features(&self) -> &Arc<Features> {
+        &self.features
+    }
+
+    /// γ.
+    pub fn ridge(&self) -> f64 {
+        self.ridge
+    }
+
+    /// The same models on another problem of the same data, such as the true score.
+    #[must_use]
+    pub fn on(&self, problem: TrainingProblem) -> Self {
+        Self { problem, ..self.clone() }
     }
 
     /// Bytes one member needs while it is trained, and those of its weights afterwards.
     pub fn bytes(&self) -> (u64, u64) {
-        let (rows, samples) = (self.features.len() as u64, self.spec.samples as u64);
-        let dim = self.sampler.cloud().dim() as u64;
+        let (rows, samples) = (self.features.len() as u64, self.problem.samples() as u64);
+        let dim = self.problem.dim() as u64;
         let system = rows.min(samples);
         let design = if samples < rows { samples } else { samples.min(BLOCK as u64) };
         let triples = samples * (3 * dim + 1);
@@ -93,7 +93,7 @@ impl LinearTrainer {
     /// # Errors
     /// As [`LinearTrainer::train`].
     pub fn weights(&self, streams: Streams, member: u64) -> Result<Vec<f64>> {
-        self.fit(&self.sampler.draw(streams, member, self.spec.samples)?, member)
+        self.fit(&self.problem.sampler().draw(streams, member, self.problem.samples())?, member)
     }
 
     /// A field of this trainer's form with the given weights, F × D.
@@ -101,9 +101,8 @@ impl LinearTrainer {
     /// # Panics
     /// When there are not F·D weights.
     pub fn field(&self, weights: Vec<f64>) -> LinearField {
-        let spec = &self.spec;
-        LinearField::new(self.features.clone(), spec.prediction, *self.sampler.schedule(), weights)
-            .with_preconditioning(spec.preconditioning)
+        let problem = &self.problem;
+        LinearField::new(self.features.clone(), problem.objective(), *problem.schedule(), weights)
     }
 
     /// Ŵ of one training set, F × D row-major. `member` names it in errors.
@@ -123,34 +122,22 @@ impl LinearTrainer {
 
     /// The labels √(w/P) (y − skip x), P × D.
     fn labels(&self, triples: &Triples) -> Vec<f64> {
-        let (dim, schedule, mix) =
-            (self.sampler.cloud().dim(), self.sampler.schedule(), self.spec.target_mix);
-        let mut labels = vec![0.0; triples.x.len()];
-        let rows = labels.chunks_exact_mut(dim).zip(triples.x.chunks_exact(dim));
-        for (((y, x), x0), &t) in rows.zip(triples.x0.chunks_exact(dim)).zip(&triples.t) {
-            let scale = self.row_scale(t, triples.len());
-            let (c, d) = self.spec.label_coefficients(schedule, t);
-            // y is affine in x0, so mixing targets is mixing x0 with its posterior mean.
-            if let Some(truth) = self.truth.as_deref().filter(|_| mix > 0.0) {
-                truth.denoiser_into(x, t, y);
-            }
-            for ((y, x), x0) in y.iter_mut().zip(x).zip(x0) {
-                let clean = if mix > 0.0 { (1.0 - mix) * x0 + mix * *y } else { *x0 };
-                *y = scale * (c * clean + d * x);
-            }
+        let mut labels = self.problem.labels(triples);
+        for (row, t) in labels.chunks_exact_mut(self.problem.dim()).zip(&triples.t) {
+            let scale = self.row_scale(*t, triples.len());
+            row.iter_mut().for_each(|y| *y *= scale);
         }
         labels
     }
 
     /// √(w_t/P).
     fn row_scale(&self, t: f64, count: usize) -> f64 {
-        let w = self.spec.weight.of_target(self.sampler.schedule(), self.spec.prediction, t);
-        (w / count as f64).sqrt()
+        (self.problem.weight(t) / count as f64).sqrt()
     }
 
     /// Ψ = √(w/P) φ for a range of samples, n × F.
     fn design(&self, triples: &Triples, from: usize, to: usize, out: &mut [f64]) {
-        let dim = self.sampler.cloud().dim();
+        let dim = self.problem.dim();
         self.features.fill(&triples.x[from * dim..to * dim], &triples.t[from..to], out);
         for (row, &t) in out.chunks_exact_mut(self.features.len()).zip(&triples.t[from..to]) {
             let scale = self.row_scale(t, triples.len());
@@ -162,7 +149,7 @@ impl LinearTrainer {
     }
 
     fn fit_primal(&self, triples: &Triples, labels: &[f64], member: u64) -> Result<Vec<f64>> {
-        let (n, rows, dim) = (triples.len(), self.features.len(), self.sampler.cloud().dim());
+        let (n, rows, dim) = (triples.len(), self.features.len(), self.problem.dim());
         let block = n.min(BLOCK);
         let mut psi = vec![0.0; block * rows];
         let mut gram = vec![0.0; rows * rows];
@@ -179,19 +166,19 @@ impl LinearTrainer {
             // The next block's features are scalar code.
             settle_vector_state();
         }
-        solve_ridge(&mut gram, rows, self.spec.ridge, &mut weights, member)?;
+        solve_ridge(&mut gram, rows, self.ridge, &mut weights, member)?;
         Ok(weights)
     }
 
     fn fit_dual(&self, triples: &Triples, labels: &[f64], member: u64) -> Result<Vec<f64>> {
-        let (n, rows, dim) = (triples.len(), self.features.len(), self.sampler.cloud().dim());
+        let (n, rows, dim) = (triples.len(), self.features.len(), self.problem.dim());
         let mut psi = vec![0.0; n * rows];
         self.design(triples, 0, n, &mut psi);
         let psi = MatRef::from_column_major_slice(&psi, rows, n);
         let mut gram = vec![0.0; n * n];
         gram_lower(&mut gram, n, psi.transpose(), psi);
         let mut dual = labels.to_vec();
-        solve_ridge(&mut gram, n, self.spec.ridge, &mut dual, member)?;
+        solve_ridge(&mut gram, n, self.ridge, &mut dual, member)?;
         let mut weights = vec![0.0; rows * dim];
         let out = MatMut::from_row_major_slice_mut(&mut weights, rows, dim);
         matmul(out, Accum::Replace, psi, MatRef::from_row_major_slice(&dual, n, dim), 1.0, Par::Seq);

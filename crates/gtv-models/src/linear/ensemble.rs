@@ -5,7 +5,7 @@ use crate::linear::LinearTrainer;
 use crate::mlp::MlpField;
 use gtv_theory::ScoreField;
 use gtv_theory::error::{Error as TheoryError, check_len};
-use gtv_theory::estimator::LinearField;
+use gtv_theory::law::LinearField;
 use gtv_theory::linalg::gemm_nn;
 use gtv_theory::rng::Streams;
 use rayon::prelude::*;
@@ -106,7 +106,7 @@ impl Members for LinearEnsemble {
     }
 
     fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
-        let features = &self.trainer.spec().features;
+        let features = self.trainer.features();
         let (dim, count) = (features.dim(), features.len());
         let mut phi = vec![0.0; t.len() * count];
         features.fill(x, t, &mut phi);
@@ -182,7 +182,7 @@ impl LinearEnsemble {
     /// # Errors
     /// [`TheoryError::Shape`] or [`TheoryError::Empty`] when they are not whole members.
     pub fn from_weights(trainer: &LinearTrainer, weights: Vec<f64>) -> Result<Self> {
-        let len = trainer.spec().features.len() * trainer.spec().features.dim();
+        let len = trainer.features().len() * trainer.features().dim();
         if weights.is_empty() {
             return Err(TheoryError::Empty { name: "the ensemble (members)" }.into());
         }
@@ -209,7 +209,7 @@ impl LinearEnsemble {
     }
 
     fn member_len(&self) -> usize {
-        self.trainer.spec().features.len() * self.trainer.spec().features.dim()
+        self.trainer.features().len() * self.trainer.features().dim()
     }
 
     /// All weights, N × F × D.
