@@ -16,6 +16,7 @@ pub mod features;
 pub mod linalg;
 pub mod minimise;
 pub mod ntk;
+pub mod number;
 pub mod prediction;
 pub mod quadrature;
 pub mod rng;
