@@ -20,6 +20,7 @@ pub mod linalg;
 pub mod memo;
 pub mod minimise;
 pub mod ntk;
+pub mod number;
 pub mod problem;
 pub mod quadrature;
 pub mod rng;

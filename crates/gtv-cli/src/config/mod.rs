@@ -28,9 +28,10 @@ pub use model::{FeatureKind, FeatureTime, FeaturesConfig, ModelConfig, ModelKind
 pub use network::{LazyConfig, MlpConfig, Precondition, TrainingConfig};
 pub use problem::{Family, Lazy, Network, Problem};
 pub use schedule::{ScheduleConfig, ScheduleName};
-pub use study::{CompareConfig, GridName, KernelName, Lookup, SamplingConfig, TheoryConfig, TheoryName};
+pub use study::{GridName, KernelName, Lookup, SamplingConfig, TheoryConfig, TheoryName};
 pub use sweep::Swept;
 
+use gtv_theory::compare::CompareSettings;
 use serde::{Deserialize, Serialize};
 
 /// A whole experiment.
@@ -57,5 +58,5 @@ pub struct Config {
     /// The predictions.
     pub theory: TheoryConfig,
     /// The comparison.
-    pub compare: CompareConfig,
+    pub compare: CompareSettings,
 }

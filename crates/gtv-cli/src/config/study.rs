@@ -3,7 +3,6 @@
 use super::model::ModelKind;
 use super::settle::{Misfit, Section};
 use gtv_theory::TimeGrid;
-use gtv_theory::compare::Metric;
 use gtv_theory::dynamics::{Form, Integrator, Sampling};
 use gtv_theory::estimator::Closure;
 use gtv_theory::quadrature::QuadratureSpec;
@@ -311,48 +310,5 @@ impl TheoryConfig {
     pub fn quadrature(&self) -> QuadratureSpec {
         let Self { times, noise_spacing, noise_range, quasi_nodes, tensor_points, .. } = *self;
         QuadratureSpec { times, noise_spacing, noise_range, quasi_nodes, tensor_points }
-    }
-}
-
-/// `[compare]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CompareConfig {
-    /// The distances to compute.
-    pub metrics: Vec<Metric>,
-    /// Histogram bins on each axis; 200 in one dimension and 60 in two where it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bins: Option<usize>,
-    /// Range of the histogram on each axis.
-    pub range: [f64; 2],
-    /// Bootstrap resamples of members.
-    pub bootstrap: usize,
-    /// Random directions of sliced distances.
-    pub projections: usize,
-    /// Coverage of every interval.
-    pub confidence: f64,
-    /// Samples of each level in the energy distance (2D and more).
-    pub energy_samples: usize,
-    /// Distance from a datum that counts as near it; a fifth of the mean distance between neighbouring data where it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub near_radius: Option<f64>,
-    /// Height and width of a data point that is an image.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image: Option<[usize; 2]>,
-}
-
-impl Default for CompareConfig {
-    fn default() -> Self {
-        Self {
-            metrics: Metric::ALL.to_vec(),
-            image: None,
-            bins: None,
-            range: [-1.5, 1.5],
-            bootstrap: 200,
-            projections: 128,
-            confidence: 0.95,
-            energy_samples: 4096,
-            near_radius: None,
-        }
     }
 }

@@ -15,7 +15,7 @@ use crate::record::{Interval, VarianceSource};
 use crate::run_dir::{PartStore, RunDir};
 use anyhow::Result;
 use gtv_models::LinearEnsemble;
-use gtv_theory::compare::{self, crossed_variance};
+use gtv_theory::compare::crossed_variance;
 use gtv_theory::estimator::Closure;
 use gtv_theory::quadrature::normal_quantile;
 use gtv_theory::rng::Purpose;
@@ -117,8 +117,7 @@ fn by_seed(problem: &Problem, probes: &Probes, inits: usize) -> Result<Vec<(Stri
         ("interaction", found.interaction),
         ("total", found.total),
     ];
-    let record = |i: compare::Interval| source(Interval { value: i.value, lo: i.lo, hi: i.hi });
-    Ok(named.into_iter().map(|(name, i)| (name.to_owned(), record(i))).collect())
+    Ok(named.into_iter().map(|(name, i)| (name.to_owned(), source(i))).collect())
 }
 
 fn source(measured: Interval) -> VarianceSource {

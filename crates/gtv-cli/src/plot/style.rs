@@ -2,6 +2,7 @@
 //!
 //! Colours: Okabe & Ito's set, which stays distinct under colour-blindness and in grey print; maps: viridis.
 
+use gtv_theory::compare::MetricName;
 use plotters::style::RGBAColor;
 
 use super::canvas::{Color, Pixels};
@@ -124,31 +125,19 @@ pub fn level_label(level: &str) -> String {
 
 /// What a metric is called, with its unit.
 pub fn metric_label(metric: &str) -> String {
-    match metric {
-        "w1" => "W₁ (units of x)".into(),
-        "w2" => "W₂ (units of x)".into(),
-        "sliced_w1" => "sliced W₁ (units of x)".into(),
-        "sliced_w2" => "sliced W₂ (units of x)".into(),
-        "kl" => "KL divergence (nats)".into(),
-        "js" => "JS divergence (nats)".into(),
-        "energy" => "energy distance".into(),
-        "mmd" => "MMD".into(),
-        other => other.replace('_', " "),
-    }
+    let named = MetricName::find(metric).map(|m| format!("{} ({})", m.card().label, m.card().unit));
+    named.unwrap_or_else(|| metric.replace('_', " "))
 }
 
 /// A metric's name without its unit.
 pub fn metric_name(metric: &str) -> String {
-    let label = metric_label(metric);
-    label.split(" (").next().unwrap_or(&label).to_owned()
+    MetricName::find(metric).map_or_else(|| metric.replace('_', " "), |m| m.card().label.to_owned())
 }
 
-/// The metric that leads the report: the first of these that a record has.
+/// The metric that leads the report: the first of the list that a record has.
 pub fn main_metric(metrics: &[String]) -> Option<&str> {
-    ["w1", "sliced_w2", "sliced_w1", "w2", "energy", "js", "kl"]
-        .into_iter()
-        .find(|m| metrics.iter().any(|have| have == m))
-        .or(metrics.first().map(String::as_str))
+    let mut ranked = MetricName::all().map(|m| m.card().name);
+    ranked.find(|m| metrics.iter().any(|have| have == m)).or(metrics.first().map(String::as_str))
 }
 
 /// Every eighth colour of matplotlib's viridis (CC0), perceptually uniform.

@@ -2,7 +2,6 @@
 //! reports read only these, so a report can be rendered again from a run directory alone.
 
 mod arrays;
-mod number;
 mod parts;
 mod sweep;
 
@@ -15,9 +14,11 @@ use serde::{Deserialize, Serialize};
 use crate::io::{ReadError, write_bytes};
 
 pub use arrays::Arrays;
+use gtv_theory::number;
+
+pub use gtv_theory::compare::{Estimate, Interval};
 pub use parts::{
-    Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LazyRecord, LevelSummary, LinearisedRecord,
-    VarianceSource,
+    Cumulant, Gaussianity, KernelNumbers, LazyRecord, LevelSummary, LinearisedRecord, VarianceSource,
 };
 pub use sweep::{Quantity, SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities, shown};
 

@@ -6,37 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::number;
 
-/// A number with its bootstrap interval and, for a distance, the value that equal distributions would give.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    /// The estimate.
-    #[serde(with = "number")]
-    pub value: f64,
-    /// Lower end of the interval.
-    #[serde(with = "number")]
-    pub lo: f64,
-    /// Upper end of the interval.
-    #[serde(with = "number")]
-    pub hi: f64,
-    /// The same statistic between two resamples of one distribution, at the same sizes.
-    #[serde(with = "number")]
-    pub floor: f64,
-}
-
-/// A number with an interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// The estimate.
-    #[serde(with = "number")]
-    pub value: f64,
-    /// Lower end.
-    #[serde(with = "number")]
-    pub lo: f64,
-    /// Upper end.
-    #[serde(with = "number")]
-    pub hi: f64,
-}
-
 /// Theory against ensemble for the model's prediction y(x, t), under the training distribution ρ of (x, t).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct KernelNumbers {

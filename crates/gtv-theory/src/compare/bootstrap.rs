@@ -22,10 +22,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The statistic of the ensemble as it is.
+    #[serde(with = "crate::number")]
     pub value: f64,
     /// Lower end of the interval.
+    #[serde(with = "crate::number")]
     pub lo: f64,
     /// Upper end of the interval.
+    #[serde(with = "crate::number")]
     pub hi: f64,
 }
 

@@ -7,8 +7,7 @@
 //! (KL, JS, energy) has the floor (f_a + f_b)/2, one that is linear (W₁, sliced W₂) has ((f_a² + f_b²)/2)^½.
 //! Resampling N members gives (N − 1)/N of their variance, which is corrected.
 
-use super::bootstrap::recentred_interval;
-use super::settings::CompareSettings;
+use super::bootstrap::{Resamples, recentred_interval};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -16,30 +15,40 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The distance between the levels as sampled.
+    #[serde(with = "crate::number")]
     pub value: f64,
     /// Lower end of the recentred percentile interval.
+    #[serde(with = "crate::number")]
     pub lo: f64,
     /// Upper end.
+    #[serde(with = "crate::number")]
     pub hi: f64,
     /// The distance that two ensembles of these sizes with the same law would be expected to have.
+    #[serde(with = "crate::number")]
     pub floor: f64,
 }
 
 /// How a distance depends on small noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Noise {
+pub enum Noise {
+    /// In proportion to it.
     Linear,
+    /// In proportion to its square.
     Quadratic,
 }
 
-/// A distance, its resampled values, and its mean between two resamples of either side.
-pub(super) struct Raw {
+/// A distance with what resampling says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resampled {
+    /// The distance of the levels as sampled.
     pub value: f64,
+    /// The distance of each pair of resamples.
     pub draws: Vec<f64>,
+    /// The mean distance between two resamples of either level.
     pub null: [f64; 2],
 }
 
-impl Raw {
+impl Resampled {
     /// Evaluates `distance` between rows of two resampled levels: row 0 is the level itself.
     pub fn evaluate<T: Sync>(
         a: &T,
@@ -52,17 +61,11 @@ impl Raw {
         Self { value: distance(a, 0, b, 0), draws, null: [null(a), null(b)] }
     }
 
-    /// `variance_factors`: N/(N − 1) of either side.
-    pub fn finish(
-        mut self,
-        noise: Noise,
-        variance_factors: [f64; 2],
-        settings: &CompareSettings,
-    ) -> Estimate {
+    pub(super) fn estimate(mut self, noise: Noise, sides: [&Resamples; 2], confidence: f64) -> Estimate {
         let value = self.value.max(0.0);
-        let i = recentred_interval(value, &mut self.draws, settings.confidence, (0.0, f64::INFINITY));
+        let i = recentred_interval(value, &mut self.draws, confidence, (0.0, f64::INFINITY));
         let [a, b] = self.null;
-        let [va, vb] = variance_factors;
+        let [va, vb] = sides.map(Resamples::variance_factor);
         let floor = match noise {
             Noise::Quadratic => 0.5 * (a * va + b * vb),
             Noise::Linear => (0.5 * (a * a * va + b * b * vb)).sqrt(),

@@ -107,8 +107,7 @@ impl Axis {
 }
 
 /// What a density is divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Normalisation {
     /// All samples: the density integrates to the share that falls inside.
     #[default]

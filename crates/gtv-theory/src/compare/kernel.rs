@@ -8,7 +8,6 @@ use super::bootstrap::{Interval, Resamples, recentred_interval};
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::rng::Streams;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// Mean and variance of a prediction at probe points.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +19,7 @@ pub struct ProbeMoments {
 }
 
 /// How well a theory predicts the statistics of a prediction.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KernelComparison {
     /// Relative L²(ρ) error of the mean.
     pub mean_error: f64,
@@ -31,7 +30,7 @@ pub struct KernelComparison {
 }
 
 /// [`KernelComparison`] with intervals over members.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KernelEstimate {
     /// Relative L²(ρ) error of the mean.
     pub mean_error: Interval,
@@ -45,7 +44,7 @@ pub struct KernelEstimate {
 }
 
 /// Shape of the distribution over members, summarised over probe points with weights ρ_q Var_q.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Gaussianity {
     /// Root of the weighted mean square of the skewness (its sign differs between points).
     pub skewness: f64,

@@ -10,7 +10,6 @@ use crate::data::PointCloud;
 use crate::error::{Result, check_len};
 use crate::rng::Streams;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Up to this dimension the mean and the covariance are reported entry by entry.
@@ -19,7 +18,7 @@ const LISTED_DIM: usize = 16;
 const LISTED_DATA: usize = 64;
 
 /// Summary of one level.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LevelSummary {
     /// Which level.
     pub level: Level,
@@ -40,7 +39,7 @@ pub struct LevelSummary {
 }
 
 /// Samples with respect to the data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NeighbourSummary {
     /// Samples searched: all, or evenly thinned to the allowed work.
     pub samples: usize,

@@ -19,7 +19,7 @@ pub use evaluation::{CovKind, Evaluation};
 pub use exact::{ExactScore, Method};
 pub use exact32::ExactScore32;
 pub use mixture::MixtureScore;
-pub use objective::{Estimate, Objectives, objectives};
+pub use objective::{MeanEstimate, Objectives, objectives};
 
 use crate::schedule::Schedule;
 

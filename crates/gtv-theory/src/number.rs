@@ -18,10 +18,18 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
+/// Writes a number, or null.
+///
+/// # Errors
+/// The serializer's.
 pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     Number(*value).serialize(serializer)
 }
 
+/// Reads a number, NaN for null.
+///
+/// # Errors
+/// Anything but a number or null.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Number::deserialize(deserializer)?.0)
 }
@@ -30,10 +38,18 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
 pub mod list {
     use super::{Deserialize, Deserializer, Number, Serializer};
 
+    /// Writes them.
+    ///
+    /// # Errors
+    /// The serializer's.
     pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(values.iter().map(|v| Number(*v)))
     }
 
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Anything but numbers and null.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
         Ok(Vec::<Number>::deserialize(deserializer)?.into_iter().map(|n| n.0).collect())
     }
@@ -44,6 +60,10 @@ pub mod map {
     use super::{Deserialize, Deserializer, Number, Serializer};
     use std::collections::BTreeMap;
 
+    /// Writes them.
+    ///
+    /// # Errors
+    /// The serializer's.
     pub fn serialize<S: Serializer>(
         values: &BTreeMap<String, f64>,
         serializer: S,
@@ -51,6 +71,10 @@ pub mod map {
         serializer.collect_map(values.iter().map(|(name, v)| (name, Number(*v))))
     }
 
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Anything but numbers and null.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeMap<String, f64>, D::Error> {

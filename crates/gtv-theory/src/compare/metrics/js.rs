@@ -1,0 +1,31 @@
+//! Jensen–Shannon divergence between levels on the stated grid, in one and two dimensions.
+
+use super::{Compares, Metric, MetricCard};
+use crate::compare::comparison::Comparison;
+use crate::compare::divergence::js_unchecked;
+use crate::compare::estimate::{Noise, Resampled};
+use crate::error::Result;
+
+/// JS on the stated grid.
+pub struct Js;
+
+static CARD: MetricCard = MetricCard {
+    name: "js",
+    label: "JS divergence",
+    unit: "nats",
+    meaning: "Jensen–Shannon divergence of histograms, between 0 and ln 2 (one and two dimensions)",
+    dimensions: 1..=2,
+    compares: Compares::Densities,
+    noise: Noise::Quadratic,
+};
+
+impl Metric for Js {
+    fn card(&self) -> &'static MetricCard {
+        &CARD
+    }
+
+    fn measure(&self, comparison: &Comparison<'_>) -> Result<Vec<Resampled>> {
+        let grid = comparison.grid()?;
+        Ok(comparison.pairs().iter().map(|&(a, b)| grid.resampled(a, b, js_unchecked)).collect())
+    }
+}

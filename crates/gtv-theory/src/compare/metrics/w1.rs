@@ -1,0 +1,29 @@
+//! W₁ = ∫ |F_a − F_b| dx between levels in one dimension.
+
+use super::{Compares, Metric, MetricCard};
+use crate::compare::comparison::Comparison;
+use crate::compare::estimate::{Noise, Resampled};
+use crate::error::Result;
+
+/// W₁ in one dimension.
+pub struct W1;
+
+static CARD: MetricCard = MetricCard {
+    name: "w1",
+    label: "W₁",
+    unit: "units of x",
+    meaning: "how far mass must be moved on average to turn one distribution into the other (one dimension)",
+    dimensions: 1..=1,
+    compares: Compares::Mass,
+    noise: Noise::Linear,
+};
+
+impl Metric for W1 {
+    fn card(&self) -> &'static MetricCard {
+        &CARD
+    }
+
+    fn measure(&self, comparison: &Comparison<'_>) -> Result<Vec<Resampled>> {
+        Ok(comparison.line()?.resampled(comparison.pairs(), |d| d.0))
+    }
+}
