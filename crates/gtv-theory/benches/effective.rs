@@ -20,8 +20,7 @@ fn law() -> LinearLaw {
     let space = AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: 16 };
     let time = AxisBasis::Gaussian { lo: 0.01, hi: 1.0, len: 16 };
     let features = Features::Separable(Separable::uniform(1, space, time).unwrap());
-    let problem =
-        TrainingProblem::new(cloud, schedule, Objective::default(), 1024, Streams::new(1)).unwrap();
+    let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 1024, Streams::new(1)).unwrap();
     let ridge = Ridge::new(&problem, features, 0.1, &QuadratureSpec::default()).unwrap();
     let law = FiniteP::of_ridge(&ridge).unwrap();
     // The first draw factorises the covariance, which belongs to the law.

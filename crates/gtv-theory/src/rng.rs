@@ -69,8 +69,9 @@ impl Streams {
     /// The scope is the name's FNV-1a hash folded to 56 bits.
     #[must_use]
     pub fn named(self, name: &str) -> Self {
-        let hash =
-            name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         Self { scope: (hash >> 56) ^ (hash & (u64::MAX >> 8)), ..self }
     }
 
@@ -82,7 +83,9 @@ impl Streams {
     /// The stream of one piece of work: `member` counts models, `chunk` counts pieces within a model.
     pub fn stream(&self, purpose: Purpose, member: u64, chunk: u64) -> ChaCha8Rng {
         let mut key = [0u8; 32];
-        for (slot, word) in key.chunks_exact_mut(8).zip([self.seed, self.scope << 8 | purpose as u64, member, chunk]) {
+        for (slot, word) in
+            key.chunks_exact_mut(8).zip([self.seed, self.scope << 8 | purpose as u64, member, chunk])
+        {
             slot.copy_from_slice(&word.to_le_bytes());
         }
         ChaCha8Rng::from_seed(key)

@@ -8,8 +8,8 @@ use gtv_theory::learner::{Order, Ridge};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::{
-    At, ExactScore, Features, Law, Learner, Objective, PointCloud, Prediction, Result, Schedule, ScheduleKind,
-    ScoreField, TimeGrid, TrainingProblem,
+    At, ExactScore, Features, Law, Learner, Objective, PointCloud, Prediction, Result, Schedule,
+    ScheduleKind, ScoreField, TimeGrid, TrainingProblem,
 };
 use std::sync::Arc;
 
@@ -178,9 +178,8 @@ fn identities_empirical_covariance_is_the_members() {
 fn limits_of_the_correlation_time_are_the_coloured_and_the_white_law() {
     let law = law(&three_points(), 6, Prediction::Denoiser, FiniteP::of_ridge);
     let settings = Sampling::default();
-    let sample = |law: &dyn Law| {
-        PathWise::new(law, &settings).unwrap().sample(500, Streams::new(3), 0, &unobserved).x
-    };
+    let sample =
+        |law: &dyn Law| PathWise::new(law, &settings).unwrap().sample(500, Streams::new(3), 0, &unobserved).x;
     let damped =
         |correlation_time| sample(&InTime::new(&law, TimeCorrelation::Damped { correlation_time }).unwrap());
     let (coloured, white) = (sample(&law), sample(&InTime::new(&law, TimeCorrelation::White).unwrap()));

@@ -9,8 +9,8 @@ use gtv_theory::learner::{Order, Ridge};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::{
-    At, ExactScore, Features, Law, Learner, Objective, PointCloud, Result, Schedule, ScheduleKind, ScoreField,
-    TimeGrid, TrainingProblem,
+    At, ExactScore, Features, Law, Learner, Objective, PointCloud, Result, Schedule, ScheduleKind,
+    ScoreField, TimeGrid, TrainingProblem,
 };
 use rayon::prelude::*;
 use std::sync::Arc;

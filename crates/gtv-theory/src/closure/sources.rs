@@ -53,7 +53,8 @@ pub fn variance_sources(
     let placement = mean(problem.with_target_mix(1.0)?)?;
     let points = if learner.resolves_points() {
         // One of the two values of m is the problem's own where it can be; P need not be even for the extrapolation from m = 2.
-        let at = |draws| if problem.draws() == draws { Ok(total) } else { mean(problem.extrapolated_to(draws)) };
+        let at =
+            |draws| if problem.draws() == draws { Ok(total) } else { mean(problem.extrapolated_to(draws)) };
         Some(problem.draws() as f64 * (at(2)? - at(1)?))
     } else {
         None

@@ -60,11 +60,7 @@ impl DenseDesign {
     }
 
     /// Σ over blocks of [`BLOCK`] rows of `term(block index, Φ rows)`, added in the order of the blocks.
-    pub(crate) fn sum_blocks(
-        &self,
-        len: usize,
-        term: impl Fn(usize, &[f64]) -> Vec<f64> + Sync,
-    ) -> Vec<f64> {
+    pub(crate) fn sum_blocks(&self, len: usize, term: impl Fn(usize, &[f64]) -> Vec<f64> + Sync) -> Vec<f64> {
         let mut sum = vec![0.0; len];
         let blocks: Vec<&[f64]> = self.phi.chunks(BLOCK * self.features).collect();
         for (wave, group) in blocks.chunks(WAVE).enumerate() {

@@ -18,7 +18,12 @@ pub(super) struct Pairwise<'a> {
 }
 
 impl<'a> Pairwise<'a> {
-    pub(super) fn new(cov: TwoPoint<'a>, field: Arc<dyn ScoreField>, response: Response, points: usize) -> Self {
+    pub(super) fn new(
+        cov: TwoPoint<'a>,
+        field: Arc<dyn ScoreField>,
+        response: Response,
+        points: usize,
+    ) -> Self {
         Self { cov, field, response, earlier: Vec::with_capacity(points) }
     }
 }

@@ -111,8 +111,11 @@ impl Ridge {
     /// The same learner with other labels, P or m.
     pub(super) fn with_problem(&self, problem: TrainingProblem) -> Self {
         let mix = |problem: &TrainingProblem| problem.objective().target_mix;
-        let target =
-            if mix(&problem) == mix(&self.problem) { self.target.clone() } else { labels(&problem, &self.nodes) };
+        let target = if mix(&problem) == mix(&self.problem) {
+            self.target.clone()
+        } else {
+            labels(&problem, &self.nodes)
+        };
         Self { problem, target, ..self.clone() }
     }
 

@@ -53,7 +53,8 @@ impl SharedPoints {
         if draws > 1.0 {
             Self::check_nodes(learner)?;
             let mut values = vec![0.0; influence.len()];
-            for (m, weight) in learner.problem.cloud().weights().iter().enumerate().filter(|(_, w)| **w > 0.0) {
+            for (m, weight) in learner.problem.cloud().weights().iter().enumerate().filter(|(_, w)| **w > 0.0)
+            {
                 let scale = ((draws - 1.0) / weight).sqrt();
                 for (q, values) in values.chunks_exact_mut(dim).enumerate() {
                     let on = if nodes.point[q] as usize == m { scale * nodes.mass[q] } else { 0.0 };

@@ -1,14 +1,14 @@
 //! Limits of gradient flow, and what stands for it.
 
-use crate::population::{PLACES, assert_close, cloud, flow, of_predictions, problem, quadrature, schedule, waves};
+use crate::population::{
+    PLACES, assert_close, cloud, flow, of_predictions, problem, quadrature, schedule, waves,
+};
 use gtv_theory::closure::{FiniteP, Leading, Paper};
 use gtv_theory::features::{FeatureMap, Features};
 use gtv_theory::learner::{Flow, Order, Ridge};
 use gtv_theory::quadrature::Nodes;
 use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::{
-    At, Closure, ExactScore, Law, Learner, Objective, Prediction, ScoreField, TrainingProblem,
-};
+use gtv_theory::{At, Closure, ExactScore, Law, Learner, Objective, Prediction, ScoreField, TrainingProblem};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -95,11 +95,11 @@ fn limits_leading_ends_at_the_linear_estimators() {
     let (problem, features) = (problem(1), waves(1, 4, 0.7));
     let flow = flow(&problem, &features, f64::INFINITY);
     let ridge = Ridge::new(&problem, Features::Mapped(features), 0.0, &quadrature()).unwrap();
-    let [end, late, linear] = [&flow as &dyn Learner, &flow.at(1e9).unwrap(), &ridge]
-        .map(|learner| Leading.law(learner).unwrap());
+    let [end, late, linear] =
+        [&flow as &dyn Learner, &flow.at(1e9).unwrap(), &ridge].map(|learner| Leading.law(learner).unwrap());
     for (x, t) in PLACES {
-        let [end, late, linear] = [&end, &late, &linear]
-            .map(|law| law.prediction_moments(Prediction::Denoiser, &x[..1], &[t]));
+        let [end, late, linear] =
+            [&end, &late, &linear].map(|law| law.prediction_moments(Prediction::Denoiser, &x[..1], &[t]));
         assert!((end.mean[0] - late.mean[0]).abs() < 1e-8);
         // The linear estimator's mean is that of infinitely many triples.
         assert!((flow.spectrum().mean(&x[..1], &[t], f64::INFINITY)[0] - linear.mean[0]).abs() < 1e-8);
@@ -116,7 +116,8 @@ fn identities_the_ridge_that_stands_in_has_the_same_mean() {
         let flow = flow.at(time).unwrap();
         let law = Leading.law(flow.as_ridge().unwrap().as_ref()).unwrap();
         let finite = FiniteP.law(&flow).unwrap();
-        let mean = |law: &dyn Law, x: &[f64], t| law.prediction_moments(Prediction::Denoiser, x, &[t]).mean[0];
+        let mean =
+            |law: &dyn Law, x: &[f64], t| law.prediction_moments(Prediction::Denoiser, x, &[t]).mean[0];
         for (x, t) in PLACES {
             let want = flow.spectrum().mean(&x[..1], &[t], time)[0];
             let got = mean(law.as_ref(), &x[..1], t);
@@ -157,8 +158,7 @@ fn identities_modes_from_elsewhere() {
         let [a, b] = [&plain, &other].map(|flow| closure.law(flow).unwrap());
         for (x, t) in PLACES {
             let seen = counted.1.load(Ordering::Relaxed);
-            let [a, b] =
-                [&a, &b].map(|law| law.prediction_moments(Prediction::Denoiser, &x[..1], &[t]));
+            let [a, b] = [&a, &b].map(|law| law.prediction_moments(Prediction::Denoiser, &x[..1], &[t]));
             assert_close(&a.mean, &b.mean, 1e-12, "mean");
             assert_close(&a.variance, &b.variance, 1e-12, "variance");
             assert!(counted.1.load(Ordering::Relaxed) > seen, "{} asked elsewhere", closure.card().name);

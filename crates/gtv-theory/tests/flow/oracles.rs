@@ -1,6 +1,8 @@
 //! Modes, responses and means against plain computations.
 
-use crate::population::{PLACES, Plain, assert_close, flow, of_predictions, problem, quadrature, schedule, waves};
+use crate::population::{
+    PLACES, Plain, assert_close, flow, of_predictions, problem, quadrature, schedule, waves,
+};
 use gtv_theory::closure::{FiniteP, Leading};
 use gtv_theory::features::Features;
 use gtv_theory::learner::{FlowSpectrum, Order};

@@ -6,7 +6,8 @@ use gtv_theory::linalg::symmetric_eigen;
 use gtv_theory::quadrature::{Nodes, QuadratureSpec};
 use gtv_theory::rng::Streams;
 use gtv_theory::{
-    At, ExactScore, Law, Objective, PointCloud, Preconditioning, Prediction, Schedule, ScoreField, TrainingProblem,
+    At, ExactScore, Law, Objective, PointCloud, Preconditioning, Prediction, Schedule, ScoreField,
+    TrainingProblem,
 };
 use std::sync::Arc;
 

@@ -204,7 +204,11 @@ impl Flow {
         gemm_nn(t.len(), kept, kept, &e, &interaction, &mut images);
         let interaction: f64 = images.iter().zip(&e).map(|(a, b)| a * b).sum();
         let outputs = self.dim() as f64 / n;
-        Ok(VarianceSplit { data, initialisation: outputs * initialisation, interaction: outputs * interaction })
+        Ok(VarianceSplit {
+            data,
+            initialisation: outputs * initialisation,
+            interaction: outputs * interaction,
+        })
     }
 }
 

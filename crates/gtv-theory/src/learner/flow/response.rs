@@ -125,31 +125,30 @@ impl<'a> Influence<'a> {
             SharedPoints::check_nodes(on_modes)?;
         }
         let (square, pairs) = (kept * kept, outputs * (outputs + 1) / 2);
-        let sums =
-            self.flow.modes.sum_blocks(pairs * square + groups * outputs * kept, |block, modes| {
-                let from = block * BLOCK;
-                let rows: Vec<Vec<f64>> = (0..outputs).map(|d| self.rows(from, modes, d)).collect();
-                let n = rows[0].len() / kept;
-                let mut out = vec![0.0; pairs * square + groups * outputs * kept];
-                let (blocks, means) = out.split_at_mut(pairs * square);
-                let mut blocks = blocks.chunks_exact_mut(square);
-                for a in 0..outputs {
-                    for b in a..outputs {
-                        let Some(block) = blocks.next() else { continue };
-                        gemm_tn(kept, kept, n, &rows[a], &rows[b], block);
-                    }
+        let sums = self.flow.modes.sum_blocks(pairs * square + groups * outputs * kept, |block, modes| {
+            let from = block * BLOCK;
+            let rows: Vec<Vec<f64>> = (0..outputs).map(|d| self.rows(from, modes, d)).collect();
+            let n = rows[0].len() / kept;
+            let mut out = vec![0.0; pairs * square + groups * outputs * kept];
+            let (blocks, means) = out.split_at_mut(pairs * square);
+            let mut blocks = blocks.chunks_exact_mut(square);
+            for a in 0..outputs {
+                for b in a..outputs {
+                    let Some(block) = blocks.next() else { continue };
+                    gemm_tn(kept, kept, n, &rows[a], &rows[b], block);
                 }
-                for (a, rows) in rows.iter().enumerate() {
-                    for (k, row) in rows.chunks_exact(kept).enumerate() {
-                        let q = from + k;
-                        let group = if groups == 1 { 0 } else { on_modes.nodes.point[q] as usize };
-                        let root = on_modes.nodes.mass[q].sqrt();
-                        let mean = &mut means[(group * outputs + a) * kept..][..kept];
-                        mean.iter_mut().zip(row).for_each(|(m, g)| *m += root * g);
-                    }
+            }
+            for (a, rows) in rows.iter().enumerate() {
+                for (k, row) in rows.chunks_exact(kept).enumerate() {
+                    let q = from + k;
+                    let group = if groups == 1 { 0 } else { on_modes.nodes.point[q] as usize };
+                    let root = on_modes.nodes.mass[q].sqrt();
+                    let mean = &mut means[(group * outputs + a) * kept..][..kept];
+                    mean.iter_mut().zip(row).for_each(|(m, g)| *m += root * g);
                 }
-                out
-            });
+            }
+            out
+        });
         let (squares, means) = sums.split_at(pairs * square);
         let mut overall = vec![0.0; outputs * kept];
         for group in means.chunks_exact(outputs * kept) {

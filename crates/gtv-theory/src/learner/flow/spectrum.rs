@@ -58,11 +58,7 @@ impl FlowSpectrum {
     ///
     /// # Errors
     /// A quadrature that is too large; features of another dimension, that are not finite, or that vanish.
-    pub fn new(
-        problem: &TrainingProblem,
-        features: Features,
-        quadrature: &QuadratureSpec,
-    ) -> Result<Self> {
+    pub fn new(problem: &TrainingProblem, features: Features, quadrature: &QuadratureSpec) -> Result<Self> {
         let nodes = nodes(problem, &features, quadrature)?;
         let (dim, features) = (problem.dim(), Arc::new(features));
         let rows = |range: Range<usize>, out: &mut [f64]| {
