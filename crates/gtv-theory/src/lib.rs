@@ -1,11 +1,9 @@
-//! The mathematics of *generalization through variance*, in f64: closed-form scores of discrete data, the
-//! covariance of learned scores over training randomness (the V-kernel), the effective dynamics it makes, and the
-//! statistics that compare a predicted average distribution with a trained ensemble's.
+#![doc = include_str!("../README.md")]
 //!
-//! Data flows one way: data → schedule → training [`problem`] → [`learner`] → [`closure`] → [`law`] → [`score::ScoreField`] →
-//! [`dynamics`] → distribution → [`compare`]. A module knows only what is to its left.
+//! # Where to start
 //!
-//! Source: J. J. Vastola, "Generalization through variance", ICLR 2025 (arXiv 2504.12532).
+//! [`TrainingProblem`], then a [`Learner`] ([`learner::Ridge`], [`learner::Flow`]), then a [`Closure`] ([`closure::CLOSURES`]), then its
+//! [`Law`]; samplers are in [`dynamics`], distances in [`compare`]. A module knows only what is to its left in the chain above.
 
 pub mod closure;
 pub mod compare;

@@ -1,13 +1,17 @@
 //! Ensembles of lazily trained models, in parallel; a member depends on the seed and its draws only.
 
+use super::family::NAMES;
 use super::{LazyField, LazyMember, LazyTrainer};
-use crate::ensemble::{EnsembleOptions, Members, Work};
-use crate::error::Result;
-use crate::mlp::Member;
+use crate::error::{Error, Result};
+use crate::family::{Member, Members};
+use crate::linear::{EnsembleOptions, Work};
+use crate::weights_file::{bytes, encode};
 use gtv_theory::ScoreField;
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::rng::Streams;
 use rayon::prelude::*;
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::BTreeMap;
 
 /// The trained members of a lazy ensemble.
 #[derive(Clone)]
@@ -114,5 +118,17 @@ impl Members for LazyEnsemble {
 
     fn field(&self, member: usize) -> Box<dyn ScoreField> {
         Box::new(self.fields[member].clone())
+    }
+
+    fn encode(&self, member: usize, about: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+        let LazyMember { x, t, coefficients, initial } = &self.members[member];
+        let arrays: [&[f64]; 4] = [x, t, coefficients, initial];
+        let arrays = arrays.map(|values| bytes(values, f64::to_le_bytes));
+        let shapes = self.trainer.file_shapes();
+        let views = NAMES.into_iter().zip(&shapes).zip(&arrays).map(|((name, shape), bytes)| {
+            let view = TensorView::new(Dtype::F64, shape.clone(), bytes);
+            view.map(|view| (name, view)).map_err(|e| Error::Member { reason: e.to_string() })
+        });
+        encode(views.collect::<Result<_>>()?, about)
     }
 }

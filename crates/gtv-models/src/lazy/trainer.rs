@@ -2,7 +2,8 @@
 
 use super::{LazyField, LazyMember};
 use crate::error::{Error, Result};
-use crate::mlp::{Member, Task};
+use crate::family::Member;
+use crate::mlp::Task;
 use gtv_theory::error::{Error as TheoryError, check_len};
 use gtv_theory::features::FeatureMap;
 use gtv_theory::linalg::gemm_nn;
@@ -26,8 +27,11 @@ pub enum InitialFunctions {
     Drawn(NystromSpec, Streams),
 }
 
+/// Whether training should end.
+pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// How members are trained whose kernels are large: by [`KrylovFlow`].
-#[derive(Clone)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IterativeSpec {
     /// With so many samples or more, and only finite times, iteration is tried before decomposition.
     pub from: usize,
@@ -37,8 +41,6 @@ pub struct IterativeSpec {
     pub krylov: KrylovSpec,
     /// Kernels of up to so many bytes (8 P²) are held; larger ones are made again for each product.
     pub held: u64,
-    /// Asked between products; true ends the training.
-    pub stop: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Default for IterativeSpec {
@@ -48,7 +50,6 @@ impl Default for IterativeSpec {
             beyond: GradientFlow::MOST_SAMPLES,
             krylov: KrylovSpec::default(),
             held: 4 << 30,
-            stop: Arc::new(|| false),
         }
     }
 }
@@ -186,6 +187,20 @@ impl LazyTrainer {
     /// # Errors
     /// As [`LazyTrainer::train`]; a time that is negative or NaN.
     pub fn train_for(&self, streams: Streams, member: Member, times: &[f64]) -> Result<Vec<LazyMember>> {
+        self.train_until(streams, member, times, &|| false)
+    }
+
+    /// The same, ended early by `stop`, which is asked between the products of an iteration.
+    ///
+    /// # Errors
+    /// As [`LazyTrainer::train_for`]; [`Error::Interrupted`].
+    pub fn train_until(
+        &self,
+        streams: Streams,
+        member: Member,
+        times: &[f64],
+        stop: Stop<'_>,
+    ) -> Result<Vec<LazyMember>> {
         for time in times {
             check_time(*time)?;
         }
@@ -197,7 +212,7 @@ impl LazyTrainer {
                 StandardNormal.sample_iter(rng).take(features.len() * self.model.dim()).collect()
             }
         };
-        self.fit(triples, initial, times)
+        self.fit_until(triples, initial, times, stop)
     }
 
     /// Gradient flow on given triples from an initial function of given weights (K₀ × D; empty for a centred one).
@@ -205,6 +220,16 @@ impl LazyTrainer {
     /// # Errors
     /// Weights of another number; as [`LazyTrainer::train`].
     pub fn fit(&self, triples: Triples, initial: Vec<f64>, times: &[f64]) -> Result<Vec<LazyMember>> {
+        self.fit_until(triples, initial, times, &|| false)
+    }
+
+    fn fit_until(
+        &self,
+        triples: Triples,
+        initial: Vec<f64>,
+        times: &[f64],
+        stop: Stop<'_>,
+    ) -> Result<Vec<LazyMember>> {
         let dim = self.model.dim();
         let expected = self.initial.as_ref().map_or(0, |f| f.len() * dim);
         check_len("the initial function's weights", expected, initial.len())?;
@@ -216,7 +241,7 @@ impl LazyTrainer {
             gemm_nn(triples.len(), dim, features.len(), &psi, &initial, &mut start);
             labels.iter_mut().zip(start).for_each(|(y, f)| *y -= f);
         }
-        let coefficients = self.coefficients(&triples, &labels, times)?;
+        let coefficients = self.coefficients(&triples, &labels, times, stop)?;
         let (x, t, initial) = (Arc::new(triples.x), Arc::new(triples.t), Arc::new(initial));
         let at =
             |coefficients| LazyMember { x: x.clone(), t: t.clone(), coefficients, initial: initial.clone() };
@@ -233,6 +258,14 @@ impl LazyTrainer {
         Ok(self.flow(&triples)?.effective(time)?)
     }
 
+    /// The shapes of a member's arrays in its file; the last is empty for a centred one.
+    pub(super) fn file_shapes(&self) -> Vec<Vec<usize>> {
+        let (samples, dim) = (self.problem.samples(), self.model.dim());
+        let mut shapes = vec![vec![samples, dim], vec![samples], vec![samples, dim]];
+        shapes.extend(self.initial.as_ref().map(|f| vec![f.len(), dim]));
+        shapes
+    }
+
     /// A member as a score field.
     ///
     /// # Errors
@@ -247,14 +280,20 @@ impl LazyTrainer {
     }
 
     /// a at each time, by whichever way is shorter.
-    fn coefficients(&self, triples: &Triples, labels: &[f64], times: &[f64]) -> Result<Vec<Vec<f64>>> {
+    fn coefficients(
+        &self,
+        triples: &Triples,
+        labels: &[f64],
+        times: &[f64],
+        stop: Stop<'_>,
+    ) -> Result<Vec<Vec<f64>>> {
         let (samples, krylov) = (triples.len(), self.iterative.krylov);
         if self.is_iterative() {
-            return self.iterate(triples, labels, times, krylov);
+            return self.iterate(triples, labels, times, krylov, stop);
         }
         if samples >= self.iterative.from && times.iter().all(|time| time.is_finite()) {
             let most = krylov.most.min(samples / WORTH_OF_TRYING);
-            match self.iterate(triples, labels, times, KrylovSpec { most, ..krylov }) {
+            match self.iterate(triples, labels, times, KrylovSpec { most, ..krylov }, stop) {
                 Err(Error::Theory(TheoryError::NotConverged { .. })) => {}
                 done => return done,
             }
@@ -282,6 +321,7 @@ impl LazyTrainer {
         labels: &[f64],
         times: &[f64],
         krylov: KrylovSpec,
+        stop: Stop<'_>,
     ) -> Result<Vec<Vec<f64>>> {
         let (model, samples) = (&self.model, triples.len());
         let flow = KrylovFlow::new(samples, Some(&self.target_weights(triples)), krylov)?;
@@ -294,8 +334,8 @@ impl LazyTrainer {
         let out = self.output_scales(triples);
         let each = model.embedding().inputs();
         let product = |x: &[f64], y: &mut [f64]| -> Result<()> {
-            if (self.iterative.stop)() {
-                return Err(Error::Cancelled { done: 0, total: 1 });
+            if stop() {
+                return Err(Error::Interrupted);
             }
             let columns = x.len() / samples;
             let scaled: Vec<f64> = x.iter().enumerate().map(|(k, v)| v * out[k / columns]).collect();

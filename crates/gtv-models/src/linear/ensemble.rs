@@ -1,14 +1,17 @@
 //! Ensembles: N members, each trained on its own draw, in parallel; member i depends on (seed, i) only.
 
 use crate::error::{Error, Result};
-use crate::linear::LinearTrainer;
-use crate::mlp::MlpField;
+use super::LinearTrainer;
+use crate::family::{Members, OwnMoments};
+use crate::weights_file::{bytes, encode};
 use gtv_theory::ScoreField;
 use gtv_theory::error::{Error as TheoryError, check_len};
-use gtv_theory::law::LinearField;
+use gtv_theory::law::{EmpiricalLinear, LinearField};
 use gtv_theory::linalg::gemm_nn;
 use gtv_theory::rng::Streams;
 use rayon::prelude::*;
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -80,26 +83,6 @@ impl Work {
     }
 }
 
-/// Trained members of any family, as comparisons see them.
-pub trait Members: Sync {
-    /// N.
-    fn len(&self) -> usize;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// y(x_q, t_q) of every member, each point at its own time.
-    ///
-    /// # Shapes
-    /// `x`: Q × D; `t`: Q; the result: N × Q × D.
-    fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64>;
-
-    /// One member as a score field.
-    fn field(&self, member: usize) -> Box<dyn ScoreField>;
-}
-
 impl Members for LinearEnsemble {
     fn len(&self) -> usize {
         self.len()
@@ -122,25 +105,24 @@ impl Members for LinearEnsemble {
     fn field(&self, member: usize) -> Box<dyn ScoreField> {
         Box::new(self.field(member))
     }
-}
 
-/// Trained networks.
-impl Members for Vec<MlpField> {
-    fn len(&self) -> usize {
-        self.as_slice().len()
+    /// One tensor, `readout.weight`, D × F in float64 as `torch.nn.Linear` stores it.
+    fn encode(&self, member: usize, about: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+        let (dim, features) = (self.trainer.features().dim(), self.trainer.features().len());
+        let weights = &self.weights[member * self.member_len()..][..self.member_len()];
+        let transposed: Vec<f64> =
+            (0..dim).flat_map(|d| (0..features).map(move |f| weights[f * dim + d])).collect();
+        let bytes = bytes(&transposed, f64::to_le_bytes);
+        let view = TensorView::new(Dtype::F64, vec![dim, features], &bytes);
+        let view = view.map_err(|e| Error::Member { reason: e.to_string() })?;
+        encode(vec![(super::family::TENSOR, view)], about)
     }
 
-    fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
-        let of = |field: &MlpField| {
-            let mut y = vec![0.0; x.len()];
-            field.predict(x, t, &mut y);
-            y
-        };
-        self.par_iter().map(of).collect::<Vec<_>>().concat()
-    }
-
-    fn field(&self, member: usize) -> Box<dyn ScoreField> {
-        Box::new(self[member].clone())
+    fn own_moments(&self) -> Result<OwnMoments> {
+        let (trainer, members) = (&self.trainer, self.members().collect::<Vec<_>>());
+        let (objective, schedule) = (trainer.problem().objective(), *trainer.problem().schedule());
+        let law = EmpiricalLinear::new(trainer.features().clone(), objective, schedule, &members)?;
+        Ok(OwnMoments { law: Box::new(law), fields_asked: 1 })
     }
 }
 

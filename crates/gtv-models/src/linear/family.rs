@@ -1,41 +1,131 @@
-//! A linear model's file: one tensor, `readout.weight`, D × F in float64 as `torch.nn.Linear` stores it.
+//! Linear models as a family: ridge regression stands for them exactly.
 
-use super::{Folder, about, encode, file, numbers, open, tensors};
-use crate::config::Problem;
-use crate::io::write_bytes;
-use anyhow::Result;
-use gtv_models::LinearEnsemble;
-use safetensors::tensor::{Dtype, TensorView};
-use std::path::Path;
+use super::{LinearEnsemble, LinearTrainer};
+use crate::error::Result;
+use crate::family::{Facts, Family, LearnerRecord, Member, Members, Need, Resolution};
+use crate::watch::Session;
+use crate::weights_file::{numbers, tensors};
+use gtv_theory::ScoreField;
+use gtv_theory::features::Features;
+use gtv_theory::learner::{Learner, Ridge};
+use gtv_theory::problem::{TrainingProblem, Triples};
+use safetensors::tensor::Dtype;
 
-const TENSOR: &str = "readout.weight";
+/// The tensor of a member's file.
+pub(super) const TENSOR: &str = "readout.weight";
 
-/// Writes every member.
-///
-/// # Errors
-/// A folder or file that cannot be written.
-pub fn save(run: &Path, problem: &Problem, ensemble: &LinearEnsemble) -> Result<()> {
-    let (dim, features) = (problem.cloud.dim(), problem.spec.features.len());
-    let (folder, about) = (Folder::create(run)?, about(problem));
-    for (member, weights) in ensemble.members().enumerate() {
-        let bytes: Vec<u8> = (0..dim)
-            .flat_map(|d| (0..features).flat_map(move |f| weights[f * dim + d].to_le_bytes()))
-            .collect();
-        let view = TensorView::new(Dtype::F64, vec![dim, features], &bytes)?;
-        write_bytes(&file(run, member), &encode(vec![(TENSOR, view)], &about)?)?;
-    }
-    folder.keep(ensemble.len())
+/// Linear models on fixed features.
+#[derive(Clone)]
+pub struct LinearFamily {
+    trainer: LinearTrainer,
 }
 
-/// Reads one member's W, F × D.
-///
-/// # Errors
-/// A file that is missing or damaged, or that does not fit the run's config.
-pub fn load(run: &Path, problem: &Problem, member: usize) -> Result<Vec<f64>> {
-    let (dim, features) = (problem.cloud.dim(), problem.spec.features.len());
-    let path = file(run, member);
-    let bytes = open(&path)?;
-    let shape = [dim, features];
-    let rows = numbers(&path, &tensors(&path, &bytes)?, TENSOR, (Dtype::F64, &shape), f64::from_le_bytes)?;
-    Ok((0..features).flat_map(|f| (0..dim).map(move |d| d * features + f)).map(|i| rows[i]).collect())
+impl LinearFamily {
+    /// Models of a trainer.
+    pub fn new(trainer: LinearTrainer) -> Self {
+        Self { trainer }
+    }
+
+    /// The trainer.
+    pub fn trainer(&self) -> &LinearTrainer {
+        &self.trainer
+    }
+
+    /// Fits a model to each member's training set, `triples(data draw)`.
+    fn fit_each(
+        &self,
+        kind: &str,
+        members: &[Member],
+        session: Session<'_>,
+        triples: impl Fn(u64) -> Triples + Sync,
+    ) -> Result<Box<dyn Members>> {
+        let weights = session.each(kind, members, members.len(), |member| {
+            let key = format!("{kind}-{:05}", member.index);
+            session.part(&key, || self.trainer.fit(&triples(member.data), member.index))
+        })?;
+        Ok(Box::new(LinearEnsemble::from_weights(&self.trainer, weights.concat())?))
+    }
+}
+
+impl Family for LinearFamily {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn problem(&self) -> &TrainingProblem {
+        self.trainer.problem()
+    }
+
+    fn needs(&self, members: usize) -> Vec<Need> {
+        let (dim, features) = (self.problem().dim() as f64, self.trainer.features().len() as f64);
+        let (samples, threads) = (self.problem().samples() as f64, rayon::current_num_threads() as f64);
+        // Above this size the theory keeps the covariance of the weights on quadrature nodes.
+        let joint = if dim * features <= 6000.0 { dim * dim } else { 0.0 };
+        vec![
+            Need {
+                what: "the theory of the model",
+                bytes: 8.0 * features * features * (4.0 + joint),
+                formula: "8 bytes x F^2 x (4 + D^2), 4 in place of 4 + D^2 where D F is above 6000",
+                advice: "lower model.features.x or model.features.t, or use fewer random-fourier features",
+            },
+            Need {
+                what: "the trained ensemble",
+                bytes: 8.0 * members as f64 * features * dim,
+                formula: "8 bytes x N x F x D",
+                advice: "lower ensemble.members",
+            },
+            Need {
+                what: "training",
+                bytes: 8.0 * threads * (samples * (2.0 * dim + 1.0) + features * features),
+                formula: "8 bytes x threads x (P (2D + 1) + F^2)",
+                advice: "lower model.samples or --threads",
+            },
+        ]
+    }
+
+    fn train(&self, kind: &str, members: &[Member], session: Session<'_>) -> Result<Box<dyn Members>> {
+        self.fit_each(kind, members, session, |data| self.problem().draw(data))
+    }
+
+    fn on(&self, problem: TrainingProblem) -> Box<dyn Family> {
+        Box::new(Self { trainer: self.trainer.on(problem) })
+    }
+
+    fn train_renoised(&self, members: &[Member], session: Session<'_>) -> Result<Option<Box<dyn Members>>> {
+        if self.problem().draws() == 1 {
+            return Ok(None);
+        }
+        self.fit_each("renoised", members, session, |data| self.problem().renoised(data)).map(Some)
+    }
+
+    fn decode(&self, file: &[u8]) -> Result<Box<dyn ScoreField>> {
+        let (dim, features) = (self.problem().dim(), self.trainer.features().len());
+        let rows = numbers(&tensors(file)?, TENSOR, (Dtype::F64, &[dim, features]), f64::from_le_bytes)?;
+        let weights = (0..features).flat_map(|f| (0..dim).map(move |d| d * features + f)).map(|i| rows[i]);
+        Ok(Box::new(self.trainer.field(weights.collect())))
+    }
+
+    fn learner(
+        &self,
+        _members: Option<&dyn Members>,
+        resolution: &Resolution,
+        _session: Session<'_>,
+    ) -> Result<(Box<dyn Learner>, LearnerRecord)> {
+        let (problem, features) = (self.problem(), Features::clone(self.trainer.features()));
+        let ridge = Ridge::new(problem, features, self.trainer.ridge(), &resolution.quadrature)?;
+        Ok((Box::new(ridge), LearnerRecord::Exact))
+    }
+
+    fn facts(&self, members: &dyn Members) -> Facts {
+        let (features, samples) = (self.trainer.features().len(), self.problem().samples());
+        let load = features as f64 / samples as f64;
+        let entries = [("features", features.into()), ("load", load.into())];
+        Facts {
+            entries: entries.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(),
+            sentence: format!(
+                "{} linear models, F = {features}, P = {samples} (F/P = {load:.3}), trained in {{seconds}}",
+                members.len()
+            ),
+        }
+    }
 }

@@ -37,7 +37,7 @@ impl JacobianFeatures {
             }
             .into());
         }
-        Ok(Self { tangent, frame: Frame::of(task) })
+        Ok(Self { tangent, frame: task.frame().clone() })
     }
 
     /// The network.

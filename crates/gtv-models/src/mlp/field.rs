@@ -75,6 +75,11 @@ impl MlpField {
         Self { form, weights, initial }
     }
 
+    /// The network's layers; their multipliers are 1.
+    pub fn layers(&self) -> &[LayerScaling] {
+        self.form.layers()
+    }
+
     /// The network's parameters.
     pub fn weights(&self) -> &Weights {
         &self.weights

@@ -4,20 +4,15 @@
 //! Under gradient descent that time is Σ_k η_k (over 1 − μ with momentum). Adam has no such time; there it is the one whose
 //! mean prediction is nearest to the ensemble's, and the closures are then predictions of everything but that one number.
 
-use super::theory::Flow;
-use crate::config::{KernelName, Network, Problem};
-use crate::context::Context;
-use crate::record::LinearisedRecord;
-use anyhow::Result;
-use gtv_models::linearize::{
-    JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Metric, Tangent, Truncation, linear_spec,
-};
-use gtv_models::mlp::{MlpField, Optimizer, Task, Trainer};
-use gtv_models::{DsmSampler, Members};
-use gtv_theory::estimator::LazyStatistics;
-use gtv_theory::features::FeatureMap;
+use super::{KernelName, MlpFamily, MlpMembers, Optimizer, Trainer};
+use crate::error::Result;
+use crate::family::{LinearisedRecord, Member, Members, Resolution};
+use crate::linearize::{JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Metric, Tangent, Truncation};
+use crate::watch::Session;
+use gtv_theory::features::{FeatureMap, Features};
+use gtv_theory::learner::Flow;
 use gtv_theory::ntk::{NetworkFeatures, NetworkKernel, NetworkModel, NystromSpec};
-use gtv_theory::rng::Purpose;
+use gtv_theory::Error as TheoryError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,67 +26,69 @@ const KERNEL_PROBES: usize = 128;
 /// Members whose drift is looked at.
 const DRIFTING: usize = 4;
 
-/// The linear model and what is known of its fitness.
-pub struct Linearised {
-    /// Its training problem.
-    pub flow: Flow,
-    /// For the report.
-    pub record: LinearisedRecord,
-}
-
-impl Linearised {
-    /// The linearisation of a trained ensemble's networks.
-    ///
-    /// # Errors
-    /// A kernel that is not finite, a quadrature that is too large, an interrupt.
-    pub fn of(problem: &Problem, network: &Network, fields: &Vec<MlpField>, ctx: &Context) -> Result<Self> {
-        let task = &network.task;
-        let bar = ctx.progress("linearisation", 3);
-        let metric = if task.training().optimizer == Optimizer::Adam {
-            Metric::Euclidean
-        } else {
-            Metric::GradientDescent
-        };
-        let Chosen { features, truncation, initial } = match problem.config.theory.kernel {
-            Some(KernelName::Infinite) => infinite(problem, task)?,
-            _ => own(problem, network, metric, ctx)?,
-        };
-        bar.advance(1);
-        ctx.interrupt.check()?;
-        let spec = linear_spec(task, features, 0.0);
-        let Problem { schedule, cloud, quadrature, streams, .. } = problem;
-        let statistics = LazyStatistics::new(&spec, schedule, cloud, quadrature, *streams)?;
-        let spectrum = statistics.spectrum();
-        bar.advance(1);
-        ctx.interrupt.check()?;
-
-        let sampler = DsmSampler::new(problem.cloud.clone(), problem.schedule);
-        let probes = sampler.draw_from(&mut problem.streams.stream(Purpose::Probe, 3, 0), PROBES);
-        let mut mean = vec![0.0; probes.x.len()];
-        for member in fields.predictions(&probes.x, &probes.t).chunks_exact(mean.len()) {
-            mean.iter_mut().zip(member).for_each(|(m, y)| *m += y / fields.len() as f64);
+/// Gradient flow on the linearisation of trained networks, and what is known of its fitness.
+///
+/// # Errors
+/// No members; a kernel that is not finite, a quadrature that is too large, an interrupt.
+pub(super) fn learner(
+    family: &MlpFamily,
+    members: Option<&dyn Members>,
+    resolution: &Resolution,
+    session: Session<'_>,
+) -> Result<(Flow, LinearisedRecord)> {
+    let (task, problem) = (&family.task, family.task.problem());
+    let Some(members) = members.and_then(MlpMembers::of).filter(|members| !members.is_empty()) else {
+        return Err(TheoryError::Unsupported {
+            what: "the theory of networks without trained ones",
+            reason: "their linearisation is matched to what was learned: train them first",
         }
-        let fit = spectrum.against(&probes.x, &probes.t, &mean)?;
-        let nearest = fit.nearest();
-        let known = training_time(network);
-        let time = known.unwrap_or(nearest.time);
-        let laziness = laziness(problem, network, fields, metric)?;
-        bar.advance(1);
-        let record = LinearisedRecord {
-            features: truncation.rank,
-            effective_features: spectrum.effective_features(time),
-            truncation: truncation.missed,
-            mixing: truncation.mixing,
-            time,
-            time_fitted: known.is_none(),
-            misfit: fit.misfit(time),
-            nearest_time: nearest.time,
-            nearest_misfit: nearest.misfit,
-            kernel_drift: laziness.kernel,
-            parameter_movement: laziness.parameters,
-        };
-        Ok(Self { flow: Flow::new(statistics, time, initial, problem, ctx)?, record })
+        .into());
+    };
+    let stage = session.watch.stage("linearisation", 3);
+    let metric = match task.training().optimizer {
+        Optimizer::Adam => Metric::Euclidean,
+        Optimizer::Sgd | Optimizer::Gd => Metric::GradientDescent,
+    };
+    let Chosen { features, truncation, initial } = match family.kernel {
+        KernelName::Infinite => infinite(family)?,
+        KernelName::Initial => own(family, members.draws(), metric, session)?,
+    };
+    stage.advance(1);
+    session.check()?;
+    let flow = Flow::new(problem, Features::Mapped(features), 0.0, &resolution.quadrature)?;
+    stage.advance(1);
+    session.check()?;
+
+    let probes = problem.probes(3, PROBES);
+    let mut mean = vec![0.0; probes.x.len()];
+    for member in members.predictions(&probes.x, &probes.t).chunks_exact(mean.len()) {
+        mean.iter_mut().zip(member).for_each(|(m, y)| *m += y / members.len() as f64);
     }
+    let fit = flow.spectrum().against(&probes.x, &probes.t, &mean)?;
+    let nearest = fit.nearest();
+    let known = training_time(family);
+    let time = known.unwrap_or(nearest.time);
+    let laziness = laziness(family, members, metric)?;
+    stage.advance(1);
+    let record = LinearisedRecord {
+        features: truncation.rank,
+        effective_features: flow.spectrum().effective_features(time),
+        truncation: truncation.missed,
+        mixing: truncation.mixing,
+        time,
+        time_fitted: known.is_none(),
+        misfit: fit.misfit(time),
+        nearest_time: nearest.time,
+        nearest_misfit: nearest.misfit,
+        kernel_drift: laziness.kernel,
+        parameter_movement: laziness.parameters,
+    };
+    let flow = flow.at(time)?;
+    let flow = match initial {
+        Some(features) => flow.starting_from(features)?,
+        None => flow,
+    };
+    Ok((flow.remembering(resolution.remembered)?, record))
 }
 
 /// A kernel's features, what they miss, and those of the initial function where the closures have it.
@@ -102,16 +99,16 @@ struct Chosen {
 }
 
 /// The kernel of infinite width, which all networks share.
-fn infinite(problem: &Problem, task: &Task) -> Result<Chosen> {
-    let (training, cloud) = (task.training(), &problem.cloud);
-    let embedding = task.embedding().clone();
-    let model = NetworkModel::new(task.arch(), embedding, training.prediction, training.weight)?;
+fn infinite(family: &MlpFamily) -> Result<Chosen> {
+    let (task, problem) = (&family.task, family.task.problem());
+    let model = NetworkModel::new(task.arch(), task.embedding().clone(), problem.objective())?;
     let features = |kernel| {
-        NetworkFeatures::new(&model, kernel, cloud, &NystromSpec::default(), problem.streams).map(Arc::new)
+        let (cloud, streams) = (problem.cloud(), problem.streams());
+        NetworkFeatures::new(&model, kernel, cloud, &NystromSpec::default(), streams).map(Arc::new)
     };
     let tangent = features(NetworkKernel::Ntk)?;
     let own = tangent.truncation();
-    let initial = (!training.centred).then(|| features(NetworkKernel::Nngp)).transpose()?;
+    let initial = (!task.training().centred).then(|| features(NetworkKernel::Nngp)).transpose()?;
     Ok(Chosen {
         features: tangent,
         truncation: Truncation { rank: own.rank, missed: own.missed, mixing: 0.0 },
@@ -120,32 +117,29 @@ fn infinite(problem: &Problem, task: &Task) -> Result<Chosen> {
 }
 
 /// The networks' own kernels at initialisation, averaged: each has one, and what they learn on average goes with the average.
-fn own(problem: &Problem, network: &Network, metric: Metric, ctx: &Context) -> Result<Chosen> {
-    let task = &network.task;
+fn own(family: &MlpFamily, inits: &[Member], metric: Metric, session: Session<'_>) -> Result<Chosen> {
+    let (task, streams) = (&family.task, family.task.problem().streams());
     let spec = KernelFeatureSpec { metric, most: MOST_FEATURES, ..KernelFeatureSpec::default() };
     let mut truncation = Truncation { rank: 0, missed: 0.0, mixing: 0.0 };
     let mut kernels: Vec<Arc<dyn FeatureMap>> = Vec::new();
-    let different: BTreeMap<u64, _> = network.members.iter().map(|m| (m.init, *m)).collect();
+    let different: BTreeMap<u64, Member> = inits.iter().map(|m| (m.init, *m)).collect();
     let averaged = different.len().min((AVERAGED_UNITS / task.arch().width).clamp(1, MOST_AVERAGED));
     for member in different.values().take(averaged) {
-        ctx.interrupt.check()?;
-        let Some(weights) = Trainer::initial_weights(task, problem.streams, &[*member]).pop() else {
-            continue;
-        };
-        let features = KernelFeatures::new(task, weights, &spec, problem.streams)?;
+        session.check()?;
+        let Some(weights) = Trainer::initial_weights(task, streams, &[*member]).pop() else { continue };
+        let features = KernelFeatures::new(task, weights, &spec, streams)?;
         let own = features.truncation();
         truncation.rank += own.rank;
         truncation.missed += own.missed / averaged as f64;
         truncation.mixing += own.mixing / averaged as f64;
         kernels.push(Arc::new(features));
     }
-    let features = Arc::new(JoinedFeatures::new(kernels)?);
-    Ok(Chosen { features, truncation, initial: None })
+    Ok(Chosen { features: Arc::new(JoinedFeatures::new(kernels)?), truncation, initial: None })
 }
 
 /// Σ_k η_k/(1 − μ), the time of gradient flow that training is; none for Adam.
-fn training_time(network: &Network) -> Option<f64> {
-    let training = network.task.training();
+fn training_time(family: &MlpFamily) -> Option<f64> {
+    let training = family.task.training();
     (training.optimizer != Optimizer::Adam).then(|| {
         let rates: f64 = (0..training.steps).map(|k| training.rule(k).rate).sum();
         rates / (1.0 - training.rule(0).momentum)
@@ -153,17 +147,15 @@ fn training_time(network: &Network) -> Option<f64> {
 }
 
 /// How far the first members have left their linearisations, on average.
-fn laziness(problem: &Problem, network: &Network, fields: &[MlpField], metric: Metric) -> Result<Laziness> {
-    let task = &network.task;
-    let sampler = DsmSampler::new(problem.cloud.clone(), problem.schedule);
-    let probes = sampler.draw_from(&mut problem.streams.stream(Purpose::Probe, 4, 0), KERNEL_PROBES);
-    let mut inputs = vec![0.0; KERNEL_PROBES * task.inputs()];
-    task.embedding().fill_points(&probes.x, &probes.t, &mut inputs);
-    let count = DRIFTING.min(fields.len());
-    let initial = Trainer::initial_weights(task, problem.streams, &network.members[..count]);
+fn laziness(family: &MlpFamily, members: &MlpMembers, metric: Metric) -> Result<Laziness> {
+    let task = &family.task;
+    let probes = task.problem().probes(4, KERNEL_PROBES);
+    let inputs = task.frame().inputs(&probes.x, &probes.t);
+    let count = DRIFTING.min(members.len());
+    let initial = Trainer::initial_weights(task, task.problem().streams(), &members.draws()[..count]);
     let layers = task.layers();
     let mut mean = Laziness { kernel: 0.0, parameters: 0.0 };
-    for (start, field) in initial.into_iter().zip(fields) {
+    for (start, field) in initial.into_iter().zip(members.fields()) {
         let trained = field.weights().clone().from_effective(&layers);
         let tangent = |weights| Tangent::new(task.arch(), task.inputs(), task.dim(), weights, metric);
         let one = Laziness::between::<f32>(&tangent(start)?, &tangent(trained)?, &inputs);

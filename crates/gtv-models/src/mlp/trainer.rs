@@ -8,22 +8,11 @@ use super::task::{Examples, Task};
 use super::weights::{Initial, Weights};
 use crate::device::Backend;
 use crate::error::{Error, Result};
+use crate::family::Member;
 use gtv_theory::compare::memorized_fraction;
 use gtv_theory::dynamics::{PfOde, Sampling};
 use gtv_theory::rng::{Purpose, Streams};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// Where one member's randomness comes from; members with equal numbers share what the numbers stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Its place in the ensemble.
-    pub index: u64,
-    /// The draw of its training set, and of everything else that training draws.
-    pub data: u64,
-    /// The draw of its initial parameters.
-    pub init: u64,
-}
 
 /// Losses of a group on probe points, each member's own.
 #[derive(Debug, Clone, PartialEq)]

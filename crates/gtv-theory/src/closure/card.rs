@@ -11,6 +11,8 @@ pub enum Role {
     SelfConsistent,
     /// Self-consistent, with cumulants above the second.
     NonGaussian,
+    /// Noise derived from another law.
+    Derived,
     /// A closure from outside.
     Other,
 }

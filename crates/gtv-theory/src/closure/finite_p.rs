@@ -14,6 +14,19 @@ use crate::law::{Covariance, Law, LinearLaw};
 use crate::learner::{Learner, Ridge, RidgeSystem, SharedPoints, sandwich};
 
 /// Self-consistent leverage.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{At, Closure, Learner, closure::{FiniteP, Leading}};
+/// // Leading order is its limit of many samples.
+/// let z = At { x: &[0.3], t: 0.4 };
+/// let apart = |learner: &dyn Learner| -> gtv_theory::Result<f64> {
+///     Ok(FiniteP.law(learner)?.cov(z, z)[0] / Leading.law(learner)?.cov(z, z)[0] - 1.0)
+/// };
+/// let many = ridge.on(problem.clone().with_samples(100_000)?)?;
+/// assert!(apart(&ridge)?.abs() > 1e-2 && apart(many.as_ref())?.abs() < 1e-3);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FiniteP;
 

@@ -6,6 +6,17 @@ use crate::law::Law;
 use crate::learner::{Learner, Order};
 
 /// Leading order in 1/P.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{At, Closure, Learner, closure::Leading};
+/// // The covariance falls as 1/P.
+/// let more = ridge.on(problem.with_samples(200)?)?;
+/// let z = At { x: &[0.3], t: 0.4 };
+/// let ratio = Leading.law(&ridge)?.cov(z, z)[0] / Leading.law(more.as_ref())?.cov(z, z)[0];
+/// assert!((ratio - 2.0).abs() < 1e-12);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leading;
 

@@ -21,6 +21,17 @@ use crate::law::Law;
 use crate::learner::Learner;
 
 /// An approximation to the law of a learned score.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{At, closure::CLOSURES};
+/// let z = At { x: &[0.3], t: 0.4 };
+/// for closure in CLOSURES {
+///     let law = closure.law(&ridge)?;
+///     assert!(law.cov(z, z)[0] > 0.0, "{}", closure.card().name);
+/// }
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub trait Closure: Send + Sync {
     /// What it is called and what it holds.
     fn card(&self) -> &'static Card;
@@ -36,6 +47,12 @@ pub trait Closure: Send + Sync {
 pub static CLOSURES: [&dyn Closure; 4] = [&Paper, &Leading, &FiniteP, &ShotNoise];
 
 /// The closure of a name.
+///
+/// ```
+/// use gtv_theory::closure::named;
+/// assert_eq!(named("finite-p").map(|closure| closure.card().label), Some("finite P"));
+/// assert!(named("no-such-closure").is_none());
+/// ```
 pub fn named(name: &str) -> Option<&'static dyn Closure> {
     CLOSURES.into_iter().find(|closure| closure.card().name == name)
 }

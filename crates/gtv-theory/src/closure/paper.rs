@@ -6,6 +6,16 @@ use crate::law::Law;
 use crate::learner::{Learner, Order};
 
 /// The paper's limit.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{Closure, ScoreField, closure::Paper};
+/// let (mean, [mut learned, mut exact]) = (Paper.law(&ridge)?.mean_score(), [[0.0]; 2]);
+/// mean.score_into(&[0.3], 0.4, &mut learned);
+/// problem.exact().score_into(&[0.3], 0.4, &mut exact);
+/// assert_eq!(learned, exact);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paper;
 

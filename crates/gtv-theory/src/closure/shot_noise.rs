@@ -17,6 +17,15 @@ use rand_distr::{Distribution, Poisson, StandardNormal};
 use std::sync::Arc;
 
 /// Poisson sprinkling of training points.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{At, Closure, closure::{FiniteP, ShotNoise}};
+/// let z = At { x: &[0.3], t: 0.4 };
+/// assert_eq!(ShotNoise.law(&ridge)?.cov(z, z), FiniteP.law(&ridge)?.cov(z, z));
+/// assert_eq!(ShotNoise.card().covariance_of, Some(FiniteP.card().name));
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShotNoise;
 
@@ -60,6 +69,16 @@ impl ShotNoise {
 }
 
 /// The law of shot noise: `finite-p`'s mean and covariance, and draws with heavier tails.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{closure::{FiniteP, ShotNoise}, rng::Purpose};
+/// let rng = || Streams::new(2).stream(Purpose::TheoryModel, 0, 0);
+/// let drawn = ShotNoise::of_ridge(&ridge)?.sample_weights(&mut rng());
+/// assert_eq!(drawn.len(), ridge.features().len());
+/// assert_ne!(drawn, FiniteP::of_ridge(&ridge)?.sample_weights(&mut rng()));
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub struct ShotNoiseLaw {
     gaussian: LinearLaw,
     problem: TrainingProblem,

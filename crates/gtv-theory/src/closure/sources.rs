@@ -32,6 +32,17 @@ pub struct VarianceSources {
 ///
 /// # Errors
 /// As [`Closure::law`].
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{Closure, closure::{FiniteP, variance_sources}};
+/// let places = problem.probes(0, 50);
+/// let law = FiniteP.law(&ridge)?;
+/// let sources = variance_sources(&FiniteP, &ridge, law.as_ref(), &places.x, &places.t)?;
+/// assert!((sources.label_noise + sources.placement - sources.total).abs() < 1e-12 * sources.total);
+/// assert!(sources.label_noise > 0.5 * sources.total);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn variance_sources(
     closure: &dyn Closure,
     learner: &dyn Learner,

@@ -117,6 +117,14 @@ pub enum Normalisation {
 }
 
 /// Counts of samples in one or two dimensions.
+///
+/// ```
+/// use gtv_theory::compare::{Axis, Histogram};
+/// let found = Histogram::count(&[Axis::new(0.0, 1.0, 2)?], &[0.1, 0.2, 0.9, 7.0])?;
+/// assert_eq!(found.counts(), [2, 1]);
+/// assert_eq!(found.shares(), [0.5, 0.25, 0.25]);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Histogram {
     axes: Vec<Axis>,

@@ -61,6 +61,14 @@ pub struct Gaussianity {
 }
 
 /// Members' predictions at probe points, checked once.
+///
+/// ```
+/// use gtv_theory::compare::kernel::ProbePredictions;
+/// // Two members at two places.
+/// let found = ProbePredictions::new(&[1.0, 5.0, 3.0, 5.0], &[1.0, 1.0], 1)?.moments();
+/// assert_eq!((found.mean, found.variance), (vec![2.0, 5.0], vec![2.0, 0.0]));
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ProbePredictions<'a> {
     values: &'a [f64],
@@ -252,6 +260,16 @@ fn shape<'a>(column: impl Iterator<Item = &'a f64> + Clone, n: f64) -> [f64; 3] 
 /// # Errors
 /// [`Error::Shape`], [`Error::NotFinite`], [`Error::Weights`]; [`Error::OutOfRange`] when the ensemble's mean or its
 /// variance vanishes at every probe point, so that nothing can be relative to it.
+///
+/// ```
+/// use gtv_theory::compare::kernel::{ProbeMoments, compare_kernels};
+/// let ensemble = ProbeMoments { mean: vec![1.0, 1.0], variance: vec![0.1, 0.3] };
+/// let theory = ProbeMoments { mean: vec![1.0, 1.2], variance: vec![0.2, 0.6] };
+/// let found = compare_kernels(&theory, &ensemble, &[1.0, 1.0])?;
+/// assert!((found.mean_error - 0.02f64.sqrt()).abs() < 1e-12);
+/// assert!((found.variance_ratio - 2.0).abs() < 1e-12 && (found.correlation - 1.0).abs() < 1e-12);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn compare_kernels(
     theory: &ProbeMoments,
     ensemble: &ProbeMoments,

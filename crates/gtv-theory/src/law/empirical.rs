@@ -14,6 +14,22 @@ use rand_distr::{Distribution, StandardNormal};
 use std::sync::{Arc, OnceLock};
 
 /// Moments of N trained linear models: W̄ = mean, Cov = Σ (W_n − W̄)(W_n − W̄)ᵀ/(N − 1), of rank N − 1.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{At, Law, law::EmpiricalLinear};
+/// let members = [vec![0.1; 16], vec![0.3; 16]];
+/// let law = EmpiricalLinear::new(ridge.features().clone(), problem.objective(), schedule, &members)?;
+/// assert!(law.mean_weights().iter().all(|w| (w - 0.2).abs() < 1e-15));
+/// // Cov W = 2 · 0.1 · 0.1 for each pair of weights.
+/// let mut phi = [0.0; 16];
+/// features.fill(&[0.3], &[0.4], &mut phi);
+/// let (a, _) = problem.objective().score_coefficients(&schedule, 0.4);
+/// let z = At { x: &[0.3], t: 0.4 };
+/// let want = 0.02 * (a * phi.iter().sum::<f64>()).powi(2);
+/// assert!((law.cov(z, z)[0] / want - 1.0).abs() < 1e-12);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub struct EmpiricalLinear {
     features: Arc<Features>,
     objective: Objective,

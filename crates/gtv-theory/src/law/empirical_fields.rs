@@ -12,6 +12,21 @@ use rand_distr::{Distribution, StandardNormal};
 use std::sync::Arc;
 
 /// Moments of N trained fields, of rank N − 1.
+///
+/// ```
+/// use gtv_theory::law::EmpiricalFields;
+/// use gtv_theory::{At, ExactScore, Law, PointCloud, Schedule, ScoreField};
+/// let schedule = Schedule::paper(0.05)?;
+/// let exact = |point: f64| -> gtv_theory::Result<Box<dyn ScoreField>> {
+///     Ok(Box::new(ExactScore::new(PointCloud::new(vec![point], 1)?, schedule)))
+/// };
+/// let law = EmpiricalFields::new(vec![exact(-1.0)?, exact(1.0)?])?;
+/// // The scores of the data −1 and 1 are 2α/σ² apart.
+/// let apart = 2.0 * schedule.signal(0.4) / schedule.noise_var(0.4);
+/// let z = At { x: &[0.3], t: 0.4 };
+/// assert!((law.cov(z, z)[0] / (0.5 * apart * apart) - 1.0).abs() < 1e-12);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub struct EmpiricalFields {
     members: Arc<Vec<Box<dyn ScoreField>>>,
 }

@@ -7,6 +7,17 @@ use crate::score::ScoreField;
 use std::sync::Arc;
 
 /// A linear model with given weights, optionally added to another field's prediction.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{ScoreField, law::LinearField};
+/// // Without weights the denoiser is 0, and the score −x/σ².
+/// let field = LinearField::new(ridge.features().clone(), problem.objective(), schedule, vec![0.0; 16]);
+/// let mut score = [0.0];
+/// field.score_into(&[0.3], 0.4, &mut score);
+/// assert!((score[0] + 0.3 / schedule.noise_var(0.4)).abs() < 1e-14);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct LinearField {
     features: Arc<Features>,

@@ -30,6 +30,18 @@ pub enum TimeCorrelation {
 }
 
 /// An estimator with another correlation in time.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{At, Closure, Law, closure::Leading, law::{InTime, TimeCorrelation}};
+/// let coloured = Leading.law(&ridge)?;
+/// let white = InTime::new(&*coloured, TimeCorrelation::White)?;
+/// let (now, later) = (At { x: &[0.3], t: 0.4 }, At { x: &[0.3], t: 0.3 });
+/// assert_eq!(white.cov(now, now), coloured.cov(now, now));
+/// assert_eq!(white.cov(now, later), [0.0]);
+/// assert!(coloured.cov(now, later)[0] > 0.0);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub struct InTime<E> {
     inner: E,
     correlation: TimeCorrelation,

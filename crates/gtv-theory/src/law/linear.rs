@@ -50,6 +50,22 @@ impl Covariance {
 }
 
 /// A law of the trained weights, given by their mean and covariance; its draws are Gaussian.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{Learner, learner::Order, rng::Purpose};
+/// let law = ridge.expansion(Order::First)?;
+/// let moments = law.moments(&[0.3], &[0.4]);
+/// let (mut rng, mut mean) = (Streams::new(2).stream(Purpose::TheoryModel, 0, 0), 0.0);
+/// for _ in 0..400 {
+///     let mut y = [0.0];
+///     law.field(law.sample_weights(&mut rng)).prediction_into(&[0.3], 0.4, &mut y);
+///     mean += y[0] / 400.0;
+/// }
+/// // Within four standard errors.
+/// assert!((mean - moments.mean[0]).abs() < 4.0 * (moments.variance[0] / 400.0).sqrt());
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub struct LinearLaw {
     objective: Objective,
     schedule: Schedule,

@@ -46,6 +46,18 @@ pub struct PredictionMoments {
 }
 
 /// The law of a learned score over training randomness: its first two moments, and draws where it has finite rank.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{At, Closure, closure::Leading};
+/// let law = Leading.law(&ridge)?;
+/// let (z, other) = (At { x: &[0.3], t: 0.4 }, At { x: &[-0.2], t: 0.1 });
+/// // V(z, z') = D_t Cov[ŝ(z), ŝ(z')] D_t', a kernel.
+/// let v = |z: At<'_>, other: At<'_>| schedule.diffusion(z.t) * law.cov(z, other)[0] * schedule.diffusion(other.t);
+/// assert!((v(z, other) - v(other, z)).abs() < 1e-12 * v(z, z));
+/// assert!(v(z, other).powi(2) < v(z, z) * v(other, other));
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub trait Law: Send + Sync {
     /// s_avg(x, t) = E ŝ(x, t).
     fn mean_score(&self) -> Arc<dyn ScoreField>;

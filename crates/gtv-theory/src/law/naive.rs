@@ -69,6 +69,19 @@ impl StepLength {
 
 /// The naive estimator of a point cloud's score, for [`PathWise`](crate::dynamics::PathWise) sampling and for comparing
 /// its V with others'; [`NaivePaths`](crate::dynamics::NaivePaths) samples its dynamics faster.
+///
+/// ```
+/// use gtv_theory::law::{Naive, StepLength};
+/// use gtv_theory::{At, Law, PointCloud, Schedule};
+/// let (cloud, schedule) = (PointCloud::new(vec![-1.0, 1.0], 1)?, Schedule::paper(0.05)?);
+/// let law = Naive::new(cloud, schedule, 0.1, StepLength::fixed(0.02)?)?;
+/// let (z, nearby) = (At { x: &[0.0], t: 0.4 }, At { x: &[0.01], t: 0.4 });
+/// // At x = 0 both data are as likely: Γ = 1, and Cov = (κ/Δ) (α/σ²)².
+/// let want = 0.1 / 0.02 * (schedule.signal(0.4) / schedule.noise_var(0.4)).powi(2);
+/// assert!((law.cov(z, z)[0] / want - 1.0).abs() < 1e-12);
+/// assert_eq!(law.cov(z, nearby), [0.0]);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Naive {
     exact: Arc<ExactScore>,

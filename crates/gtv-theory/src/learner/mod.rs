@@ -29,6 +29,17 @@ pub enum Order {
 }
 
 /// A way of learning from a training set, on quadrature nodes of the training distribution.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{Learner, learner::Flow};
+/// let flow = Flow::new(&problem, features, 20.0, &quadrature)?;
+/// for learner in [&ridge as &dyn Learner, &flow] {
+///     let twice = learner.on(problem.clone().with_samples(200)?)?;
+///     assert!((learner.load() / twice.load() - 2.0).abs() < 1e-12);
+/// }
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub trait Learner: Send + Sync {
     /// What is learned, from how many triples.
     fn problem(&self) -> &TrainingProblem;

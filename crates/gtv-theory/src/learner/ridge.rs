@@ -24,6 +24,17 @@ use std::sync::Arc;
 const CUTOFF: f64 = 1e-10;
 
 /// Ridge regression on quadrature nodes: weights w_q and labels y_q of the problem there, and features.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{Learner, learner::Order};
+/// assert_eq!(ridge.load(), 16.0 / 100.0);
+/// // A stronger ridge makes the weights vary less.
+/// let stiff = Ridge::new(&problem, features, 1.0, &quadrature)?;
+/// let variance = |ridge: &Ridge| Ok(ridge.expansion(Order::First)?.total_weight_variance());
+/// assert!(variance(&stiff)? < variance(&ridge)?);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Ridge {
     pub(crate) problem: TrainingProblem,

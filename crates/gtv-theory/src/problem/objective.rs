@@ -5,6 +5,17 @@ use crate::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 
 /// The objective of denoising score matching, (1/P) Σ_n w_n/2 |y_n − ŷ_n|² with w_t = λ_t a_t² and ŷ = skip_t x + out_t F.
+///
+/// ```
+/// use gtv_theory::{Objective, Preconditioning, Schedule};
+/// let (schedule, t) = (Schedule::paper(0.05)?, 0.4);
+/// // A denoiser under the weight σ² of the score: w = α²/σ².
+/// let want = schedule.signal(t).powi(2) / schedule.noise_var(t);
+/// assert!((Objective::default().target_weight(&schedule, t) / want - 1.0).abs() < 1e-14);
+/// let edm = Objective { preconditioning: Preconditioning::Edm { data_std: 0.8 }, ..Objective::default() };
+/// assert!(edm.skip(&schedule, t) > 0.0 && Objective::default().skip(&schedule, t) == 0.0);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Objective {
     /// What y is.

@@ -40,6 +40,20 @@ impl Triples {
 /// What is learned, from P triples of which data, under which seed: the only place that makes labels, weights and the exact score.
 ///
 /// P = n·m triples come from n independent draws of x0, each noised m times.
+///
+/// ```
+/// use gtv_theory::rng::Streams;
+/// use gtv_theory::{Objective, PointCloud, Schedule, TrainingProblem};
+/// let (cloud, schedule) = (PointCloud::new(vec![-1.0, 1.0], 1)?, Schedule::paper(0.05)?);
+/// let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 100, Streams::new(1))?.with_draws(4)?;
+/// let triples = problem.draw(0);
+/// assert_eq!(triples.len(), 100);
+/// // A denoiser is fitted to x0, of which four triples share each draw.
+/// assert_eq!(problem.labels(&triples), triples.x0);
+/// assert!(triples.x0.chunks(4).all(|x0| x0.iter().all(|x| *x == x0[0])));
+/// # assert!(problem.with_samples(101).is_err());
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct TrainingProblem {
     sampler: DsmSampler,

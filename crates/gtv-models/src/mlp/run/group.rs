@@ -1,14 +1,13 @@
 //! One group of networks: trained from where it was left, with a line in the log now and then, and checkpoints.
 
-use super::Session;
-use super::log::Line;
-use super::pace::{PATHS, WATCHED};
+use super::Run;
+use super::log::LogLine;
+use super::pace::{PATHS, WATCHED, Who};
 use super::state::State;
-use crate::io::WriteError;
-use crate::warnings::Warning;
-use anyhow::Result;
-use gtv_models::Error as ModelError;
-use gtv_models::mlp::{Layer, Member, MlpField, NetworkForm, Snapshot, StepReport, Trainer, Weights};
+use crate::error::{Error, Result};
+use crate::family::Member;
+use crate::mlp::{Layer, MlpField, NetworkForm, Snapshot, StepReport, Trainer, Weights};
+use crate::watch::Warning;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,50 +44,55 @@ struct Running<'a> {
     saved: Instant,
 }
 
-impl<'a> Session<'a> {
+impl<'a> Run<'a> {
     /// The members of a group, from the store where they are done. `after`: groups still to come.
     pub(super) fn group(&mut self, members: &[Member], after: usize) -> Result<Vec<MlpField>> {
-        let network = self.network;
+        let family = self.family;
         if let Some(fields) = self.finished(members) {
-            self.bar.advance(network.task.training().steps);
+            self.stage.advance(family.task.training().steps);
             return Ok(fields);
         }
-        let trainer = Trainer::new(&network.task, self.problem.streams, members, network.device)?;
+        let trainer = Trainer::new(&family.task, family.task.problem().streams(), members, family.device)?;
         let now = Instant::now();
         let mut running = Running { trainer, sums: Sums::default(), clock: now, saved: now };
         self.resume(&mut running)?;
-        self.bar.advance(running.trainer.steps_done());
+        self.stage.advance(running.trainer.steps_done());
         let outcome = self.steps(&mut running, after);
         if outcome.is_err() {
             // What stopped the training is told, whatever becomes of the log.
-            let _ = self.log.write();
+            let _ = self.show_log();
         }
         outcome?;
         self.finish(&mut running)
     }
 
     fn steps(&mut self, running: &mut Running<'a>, after: usize) -> Result<()> {
-        let steps = self.network.task.training().steps;
-        let log_every = self.problem.config.training.log_every.unwrap_or(steps).max(1);
+        let steps = self.family.task.training().steps;
+        let log_every = self.family.log_every();
         if running.trainer.steps_done() == 0 {
             self.line(running)?;
         }
         while running.trainer.steps_done() < steps {
-            if self.ctx.interrupt.raised() {
+            if self.session.watch.interrupted() {
                 self.checkpoint(running)?;
-                self.ctx.interrupt.check()?;
+                return Err(Error::Interrupted);
             }
             let start = Instant::now();
             let report = running.trainer.step().map_err(|e| self.stopped(running, e))?;
             running.sums.add(&report);
             let done = running.trainer.steps_done();
-            self.pace.step(start, self.network, done, after, self.ctx);
-            self.bar.advance(1);
+            let who = Who {
+                members: self.count,
+                group: running.trainer.members().len(),
+                device: self.family.device.name(),
+            };
+            self.pace.step(start, &who, done, after, self.session.watch);
+            self.stage.advance(1);
             self.tell(running, &report);
             if done.is_multiple_of(log_every) || done == steps {
                 self.line(running)?;
             }
-            let due = match self.problem.config.training.checkpoint {
+            let due = match self.family.checkpoint {
                 Some(every) => done.is_multiple_of(every),
                 None => running.saved.elapsed() >= MINUTE,
             };
@@ -103,11 +107,11 @@ impl<'a> Session<'a> {
     fn tell(&self, running: &Running<'a>, report: &StepReport) {
         let members = running.trainer.members();
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-        self.bar.message(|| {
+        self.stage.message(&|| {
             format!(
                 "member {} of {}, loss {:.4}, gradient {:.3}",
                 members.last().map_or(0, |m| m.index + 1),
-                self.network.members.len(),
+                self.count,
                 mean(&report.loss),
                 mean(&report.grad_norm)
             )
@@ -116,22 +120,22 @@ impl<'a> Session<'a> {
 
     /// Measures the group and adds a line to the log.
     fn line(&mut self, running: &mut Running<'a>) -> Result<()> {
-        let training = self.network.task.training();
+        let training = self.family.task.training();
         let (step, members) = (running.trainer.steps_done(), running.trainer.members());
         let (first, members) = (members.first().map_or(0, |m| m.index), members.len());
         let losses = running.trainer.losses(&self.probes)?;
         let last = step == training.steps;
-        let line = step / self.problem.config.training.log_every.unwrap_or(1).max(1);
+        let line = step / self.family.log_every();
         let watched = self.costs.watch_every.is_some_and(|n| last || (step > 0 && line.is_multiple_of(n)));
         let memorized = if watched {
-            running.trainer.memorized(&self.problem.sampling, WATCHED.min(members), PATHS)?
+            running.trainer.memorized(&self.family.sampling, WATCHED.min(members), PATHS)?
         } else {
             None
         };
         running.tick();
         let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
         let sums = running.sums;
-        self.log.push(&Line {
+        let due = self.log.push(&LogLine {
             step,
             first,
             members,
@@ -143,21 +147,22 @@ impl<'a> Session<'a> {
             grad_norm: sums.grad_norm / sums.steps,
             memorized: memorized.unwrap_or(f64::NAN),
             seconds: sums.seconds,
-        })?;
+        });
+        if due {
+            self.show_log()?;
+        }
         running.sums = Sums { seconds: sums.seconds, ..Sums::default() };
         Ok(())
     }
 
     /// The error of a step, with what is left of the run.
-    fn stopped(&self, running: &Running<'a>, error: ModelError) -> anyhow::Error {
-        let kept = self.store.keys(&self.prefix(running.trainer.members())).unwrap_or_default();
-        let diverged = matches!(error, ModelError::Diverged { .. });
-        match kept.last() {
-            Some(key) if diverged => anyhow::Error::new(error).context(format!(
-                "training stopped, the last good checkpoint is {}",
-                self.store.path(key).display()
-            )),
-            _ => error.into(),
+    fn stopped(&self, running: &Running<'a>, error: Error) -> Error {
+        let kept = self.session.store.keys(&self.prefix(running.trainer.members())).unwrap_or_default();
+        match (kept.last(), error) {
+            (Some(key), cause @ Error::Diverged { .. }) => {
+                Error::Stopped { checkpoint: self.session.store.place(key), cause: Box::new(cause) }
+            }
+            (_, error) => error,
         }
     }
 
@@ -186,27 +191,27 @@ impl<'a> Session<'a> {
         }
         let prefix = self.prefix(running.trainer.members());
         self.save(&format!("{prefix}{step:010}"), &state)?;
-        let keys = self.store.keys(&prefix)?;
+        let keys = self.session.store.keys(&prefix)?;
         for old in &keys[..keys.len().saturating_sub(KEPT)] {
-            self.store.remove(old)?;
+            self.session.store.remove(old)?;
         }
         running.saved = Instant::now();
         Ok(())
     }
 
-    fn save(&self, key: &str, state: &State) -> Result<(), WriteError> {
-        self.store.save_with(key, state.len(), |sink| state.encode(sink))
+    fn save(&self, key: &str, state: &State) -> Result<()> {
+        self.session.store.save(key, state.len(), &mut |sink| state.encode(sink))
     }
 
-    fn load(&self, key: &str) -> Result<Option<State>, String> {
-        let Some(bytes) = self.store.load_bytes(key)? else { return Ok(None) };
+    fn load(&self, key: &str) -> std::result::Result<Option<State>, String> {
+        let Some(bytes) = self.session.store.load(key)? else { return Ok(None) };
         let state = State::decode(&bytes);
         state.map(Some).ok_or_else(|| "the part is not one of this version".to_owned())
     }
 
     /// Goes on from the newest checkpoint that is whole.
     fn resume(&mut self, running: &mut Running<'a>) -> Result<()> {
-        for key in self.store.keys(&self.prefix(running.trainer.members()))?.into_iter().rev() {
+        for key in self.session.store.keys(&self.prefix(running.trainer.members()))?.into_iter().rev() {
             let reason = match self.load(&key) {
                 Ok(None) => continue,
                 Err(reason) => reason,
@@ -217,15 +222,15 @@ impl<'a> Session<'a> {
                             self.log.begin(log);
                             return Ok(());
                         }
-                        Err(e @ ModelError::Snapshot { .. }) => e.to_string(),
-                        Err(e) => return Err(e.into()),
+                        Err(e @ Error::Snapshot { .. }) => e.to_string(),
+                        Err(e) => return Err(e),
                     }
                 }
             };
-            let path = self.store.path(&key);
+            let place = self.session.store.place(&key);
             // It would count as one of the two that are kept.
-            self.store.remove(&key)?;
-            self.ctx.warn(Warning::CheckpointSkipped { path, reason });
+            self.session.store.remove(&key)?;
+            self.session.watch.warn(&Warning::CheckpointSkipped { place, reason });
         }
         self.log.begin(Vec::new());
         Ok(())
@@ -249,14 +254,14 @@ impl<'a> Session<'a> {
         let broken = arrays.iter().position(|(_, values)| values.iter().any(|v| !v.is_finite()));
         if let Some(array) = broken {
             let member = members[array / each.max(1)].index;
-            return Err(self.stopped(running, ModelError::Diverged { member, step, loss: f64::NAN }));
+            return Err(self.stopped(running, Error::Diverged { member, step, loss: f64::NAN }));
         }
         let state = State { step, sums: [0.0; 4], log: self.log.current().to_vec(), arrays };
         self.save(&self.key(&members), &state)?;
-        for key in self.store.keys(&self.prefix(&members))? {
-            self.store.remove(&key)?;
+        for key in self.session.store.keys(&self.prefix(&members))? {
+            self.session.store.remove(&key)?;
         }
-        self.log.write()?;
+        self.show_log()?;
         Ok(fields)
     }
 
@@ -274,15 +279,15 @@ impl<'a> Session<'a> {
             },
             Err(reason) => reason,
         };
-        self.ctx.warn(Warning::PartSkipped { path: self.store.path(&key), reason });
+        self.session.watch.warn(&Warning::PartSkipped { place: self.session.store.place(&key), reason });
         None
     }
 
     fn fields(&self, members: &[Member], arrays: Vec<(String, Vec<f32>)>) -> Option<Vec<MlpField>> {
-        let task = &self.network.task;
+        let task = &self.family.task;
         let form = Arc::new(NetworkForm::of(task));
         let mut initial = match task.training().centred {
-            true => Trainer::initial_weights(task, self.problem.streams, members),
+            true => Trainer::initial_weights(task, self.family.task.problem().streams(), members),
             false => Vec::new(),
         }
         .into_iter();

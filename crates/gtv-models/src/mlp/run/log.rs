@@ -1,7 +1,7 @@
-//! `log.csv`: a line for each group of members at every so many steps.
+//! The log of a training: a line for each group of members at every so many steps.
 
-use crate::io::{WriteError, write_atomic};
-use std::path::PathBuf;
+use crate::error::Result;
+use crate::watch::Store;
 use std::time::{Duration, Instant};
 
 /// The columns.
@@ -10,7 +10,7 @@ const COLUMNS: [&str; 10] =
 
 /// One line. Means are over the group's members, and of `loss` and `grad_norm` also over the steps since the line before.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Line {
+pub struct LogLine {
     /// Steps done.
     pub step: u64,
     /// The group's first member.
@@ -33,7 +33,7 @@ pub struct Line {
     pub seconds: f64,
 }
 
-impl Line {
+impl LogLine {
     fn values(&self) -> [f64; COLUMNS.len()] {
         [
             self.step as f64,
@@ -50,25 +50,19 @@ impl Line {
     }
 }
 
-/// Least time between two writes of the file while a group is trained.
+/// Least time between two showings of the table while a group is trained.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The lines of the groups that are done and of the one in hand.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Log {
-    path: PathBuf,
     done: Vec<f64>,
     /// The group in hand.
     current: Vec<f64>,
-    written: Option<Instant>,
+    shown: Option<Instant>,
 }
 
 impl Log {
-    /// An empty log that is written to a file.
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, done: Vec::new(), current: Vec::new(), written: None }
-    }
-
     /// The lines of the group in hand.
     pub fn current(&self) -> &[f64] {
         &self.current
@@ -79,13 +73,10 @@ impl Log {
         self.current = lines;
     }
 
-    /// Adds a line, and writes the file now and then.
-    ///
-    /// # Errors
-    /// [`WriteError`].
-    pub fn push(&mut self, line: &Line) -> Result<(), WriteError> {
+    /// Adds a line; true now and then, when the table should be shown again.
+    pub fn push(&mut self, line: &LogLine) -> bool {
         self.current.extend(line.values());
-        if self.written.is_none_or(|at| at.elapsed() >= PAUSE) { self.write() } else { Ok(()) }
+        self.shown.is_none_or(|at| at.elapsed() >= PAUSE)
     }
 
     /// Closes the group in hand.
@@ -93,22 +84,13 @@ impl Log {
         self.done.append(&mut self.current);
     }
 
-    /// Writes the file.
+    /// Shows the table under a name.
     ///
     /// # Errors
-    /// [`WriteError`].
-    pub fn write(&mut self) -> Result<(), WriteError> {
-        self.written = Some(Instant::now());
-        write_atomic(&self.path, |sink| {
-            let mut writer = csv::Writer::from_writer(sink);
-            writer.write_record(COLUMNS)?;
-            for line in self.lines() {
-                writer.write_record(
-                    line.iter().map(|v| if v.is_nan() { String::new() } else { v.to_string() }),
-                )?;
-            }
-            writer.flush()
-        })
+    /// [`Error::Store`](crate::Error::Store).
+    pub fn show(&mut self, name: &str, store: &dyn Store) -> Result<()> {
+        self.shown = Some(Instant::now());
+        store.table(name, &COLUMNS, &self.lines().collect::<Vec<_>>())
     }
 
     fn lines(&self) -> impl Iterator<Item = &[f64]> {
@@ -139,11 +121,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identities_lines_means_and_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log.csv");
-        let mut log = Log::new(path.clone());
-        let line = Line {
+    fn identities_lines_and_means() {
+        let mut log = Log::default();
+        let line = LogLine {
             step: 0,
             first: 0,
             members: 3,
@@ -155,19 +135,16 @@ mod tests {
             memorized: f64::NAN,
             seconds: 0.0,
         };
-        log.push(&line).unwrap();
-        log.push(&Line { step: 10, loss: 0.5, true_score: 1.0, seconds: 2.0, ..line }).unwrap();
+        assert!(log.push(&line));
+        log.push(&LogLine { step: 10, loss: 0.5, true_score: 1.0, seconds: 2.0, ..line });
         log.end();
         log.begin(Vec::new());
-        log.push(&Line { step: 10, first: 3, members: 1, true_score: 5.0, seconds: 1.0, ..line }).unwrap();
+        log.push(&LogLine { step: 10, first: 3, members: 1, true_score: 5.0, seconds: 1.0, ..line });
         assert_eq!(log.final_mean("j0"), Some(2.0));
         assert_eq!((log.final_mean("memorized"), log.final_mean("loss")), (None, Some(0.5)));
         assert_eq!(log.seconds(), 3.0);
-        log.write().unwrap();
-        let text = std::fs::read_to_string(path).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "step,first_member,members,rate,loss,j0,j1,grad_norm,memorized,seconds");
-        assert_eq!(lines[1], "0,0,3,0.1,,4,5,,,0");
-        assert_eq!(lines[3], "10,3,1,0.1,,5,5,,,1");
+        let lines: Vec<&[f64]> = log.lines().collect();
+        assert!(lines[0][..4] == [0.0, 0.0, 3.0, 0.1] && lines[0][4].is_nan() && lines[0][5] == 4.0);
+        assert_eq!((lines.len(), lines[2][1], lines[2][9]), (3, 3.0, 1.0));
     }
 }

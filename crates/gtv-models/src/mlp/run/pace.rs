@@ -1,8 +1,8 @@
 //! How long a training will take, from its first steps, and what else may be measured without making it much longer.
 
-use crate::config::Network;
-use crate::context::Context;
-use gtv_theory::dynamics::{Integrator, Sampling};
+use crate::mlp::MlpFamily;
+use crate::watch::Watch;
+use gtv_theory::dynamics::Integrator;
 use std::time::{Duration, Instant};
 
 /// Probe points on which losses are measured.
@@ -29,13 +29,14 @@ pub struct Costs {
 
 impl Costs {
     /// Estimates for groups of `group` members: a step is three passes over its batch.
-    pub fn new(network: &Network, sampling: &Sampling, group: usize, log_every: u64) -> Self {
-        let training = network.task.training();
-        let pass = (3 * training.batch_size()) as f64;
+    pub fn new(family: &MlpFamily, group: usize) -> Self {
+        let (training, sampling, log_every) = (family.task.training(), &family.sampling, family.log_every());
+        let pass = (3 * family.task.batch_size()) as f64;
         let evaluations = match sampling.integrator {
             Integrator::Euler => 1.0,
             Integrator::Dopri5 => 7.0,
-            _ => 2.0,
+            Integrator::Heun => 2.0,
+            Integrator::Rk4 => 4.0,
         };
         let line = PROBES as f64 / pass;
         let watched = WATCHED.min(group) as f64 / group as f64;
@@ -43,7 +44,7 @@ impl Costs {
         let (lines, steps) = (training.steps.div_ceil(log_every), training.steps);
         let affordable = (SHARE * steps as f64 / samples) as u64;
         let watch_every = match affordable {
-            _ if network.task.sampler().cloud().len() < 2 => None,
+            _ if family.task.sampler().cloud().len() < 2 => None,
             // Once, at the end, unless that alone takes as long as the training.
             0 if samples > steps as f64 => None,
             0 => Some(lines),
@@ -58,6 +59,16 @@ impl Costs {
         let lines = steps / self.log_every as f64;
         steps + lines * (self.line + self.watch_every.map_or(0.0, |every| self.samples / every as f64))
     }
+}
+
+/// Who is trained, and where.
+pub struct Who<'a> {
+    /// N.
+    pub members: usize,
+    /// Members of a group.
+    pub group: usize,
+    /// The device's name.
+    pub device: &'a str,
 }
 
 /// Says once how long the training will take.
@@ -79,7 +90,7 @@ impl Pace {
     }
 
     /// Notes a step that began at `start`; `groups` are still to come after this one, of which `done` steps are done.
-    pub fn step(&mut self, start: Instant, network: &Network, done: u64, groups: usize, ctx: &Context) {
+    pub fn step(&mut self, start: Instant, who: &Who<'_>, done: u64, groups: usize, watch: &dyn Watch) {
         if self.said {
             return;
         }
@@ -95,13 +106,13 @@ impl Pace {
         self.said = true;
         let step = time.as_secs_f64() / f64::from(*count);
         let rest = step * (self.costs.rest(done) + groups as f64 * self.costs.rest(0));
-        let (members, group) = (network.members.len(), network.group_size());
+        let &Who { members, group, device } = who;
         let of = if group > 1 { format!(" of {group} members") } else { String::new() };
-        ctx.note(&format!(
+        watch.note(&format!(
             "{members} {}, {} steps each on {}: about {} ({} a step{of})",
             if members == 1 { "member" } else { "members" },
             self.costs.steps,
-            network.device.name(),
+            device,
             duration(rest),
             short(step),
         ));

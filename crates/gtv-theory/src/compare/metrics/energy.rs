@@ -15,6 +15,15 @@ use crate::error::Result;
 use rayon::prelude::*;
 
 /// Energy distance in any dimension.
+///
+/// ```
+#[doc = include_str!("../../../doc/levels.rs")]
+/// let (a, b) = (level(Level::PfOde, 1, 0.0)?, level(Level::Ensemble, 1, 0.2)?);
+/// // 2∫(F_a − F_b)² for uniform laws of width 1, moved by d: 2d²(1 − d) + 4d³/3 of the two ends.
+/// let found = distance(&a, &b, &metrics::Energy)?.value;
+/// assert!((found / (2.0 * 0.04 * 0.8 + 4.0 * 0.008 / 3.0) - 1.0).abs() < 0.02);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub struct Energy;
 
 static CARD: MetricCard = MetricCard {

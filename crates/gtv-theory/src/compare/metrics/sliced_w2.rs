@@ -21,6 +21,14 @@ const BATCH: usize = 4;
 const FIT: usize = 1 << 15;
 
 /// Sliced W₂ in two dimensions and more.
+///
+/// ```
+#[doc = include_str!("../../../doc/levels.rs")]
+/// let (a, b) = (level(Level::PfOde, 2, 0.0)?, level(Level::Ensemble, 2, 0.2)?);
+/// // Moved by (0.2, 0.2): the root mean square of the projections is |v|/√2, here of 128 random directions.
+/// assert!((distance(&a, &b, &metrics::SlicedW2)?.value / 0.2 - 1.0).abs() < 0.1);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub struct SlicedW2;
 
 static CARD: MetricCard = MetricCard {

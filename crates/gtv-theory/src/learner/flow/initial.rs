@@ -37,6 +37,18 @@ pub struct InitialFunction {
 }
 
 /// The variance of a prediction by source: the law of total variance over (data, initialisation).
+///
+/// ```
+#[doc = include_str!("../../../doc/ridge.rs")]
+/// use gtv_theory::learner::{Flow, Order};
+/// let flow = Flow::new(&problem, features, 5.0, &quadrature)?;
+/// let start = flow.spectrum().modes(0.1)?;
+/// let places = problem.probes(0, 50);
+/// let split = flow.starting_from(start)?.split(Order::First, &places.x, &places.t)?;
+/// assert!(split.initialisation > 0.0 && split.interaction > 0.0);
+/// assert!(split.total() > split.data);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VarianceSplit {
     /// E_x Σ_i Var y_i over training sets, at f_0 = 0.

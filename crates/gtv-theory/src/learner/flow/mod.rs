@@ -34,6 +34,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Gradient flow for a time τ, from 0 or from a random initial function.
+///
+/// ```
+#[doc = include_str!("../../../doc/ridge.rs")]
+/// use gtv_theory::{At, Closure, closure::Leading, learner::{Flow, Learner}};
+/// let flow = Flow::new(&problem, features, 0.0, &quadrature)?;
+/// let z = At { x: &[0.3], t: 0.4 };
+/// // Nothing is learned at τ = 0, and more and more features after that.
+/// assert_eq!(Leading.law(&flow)?.cov(z, z), [0.0]);
+/// assert!(0.0 < flow.at(1.0)?.load() && flow.at(1.0)?.load() < flow.at(100.0)?.load());
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Flow {
     spectrum: Arc<FlowSpectrum>,

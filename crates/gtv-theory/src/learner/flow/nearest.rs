@@ -23,6 +23,17 @@ pub struct MeanFit<'a> {
 }
 
 /// A time of gradient flow whose mean is nearest to a given one.
+///
+/// ```
+#[doc = include_str!("../../../doc/ridge.rs")]
+/// use gtv_theory::learner::FlowSpectrum;
+/// let spectrum = FlowSpectrum::new(&problem, features, &quadrature)?;
+/// let places = problem.probes(0, 50);
+/// let mean = spectrum.mean(&places.x, &places.t, 5.0);
+/// let found = spectrum.against(&places.x, &places.t, &mean)?.nearest();
+/// assert!((found.time / 5.0 - 1.0).abs() < 1e-3 && found.misfit < 1e-3);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NearestTime {
     /// τ.

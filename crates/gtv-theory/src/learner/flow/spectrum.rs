@@ -34,6 +34,16 @@ const NEGLIGIBLE: f64 = 1e-5;
 const FLOOR: f64 = 1e-12;
 
 /// The modes of gradient flow over the training distribution, with the target's share in each.
+///
+/// ```
+#[doc = include_str!("../../../doc/ridge.rs")]
+/// use gtv_theory::learner::FlowSpectrum;
+/// let spectrum = FlowSpectrum::new(&problem, features, &quadrature)?;
+/// assert!(spectrum.values().is_sorted_by(|a, b| a >= b));
+/// let time = spectrum.time_of(3.0);
+/// assert!((spectrum.effective_features(time) - 3.0).abs() < 1e-9);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct FlowSpectrum {
     inner: Arc<Features>,
