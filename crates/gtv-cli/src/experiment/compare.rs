@@ -9,9 +9,7 @@ use super::{lazy, maps, network, sources};
 use crate::args::CompareArgs;
 use crate::config::{Change, Family, Loaded, Problem};
 use crate::context::Context;
-use crate::record::{
-    Arrays, Distances, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved,
-};
+use crate::record::{Arrays, Distances, GaussianityRecord, KernelNumbers, LevelRecord, Record, Saved};
 use crate::report;
 use crate::run_dir::{PartStore, RunDir};
 use crate::warnings::Warning;
@@ -164,7 +162,7 @@ impl Clock {
     }
 }
 
-type Kernel = (BTreeMap<String, KernelNumbers>, Option<Gaussianity>);
+type Kernel = (BTreeMap<String, KernelNumbers>, Option<GaussianityRecord>);
 
 /// Theory against ensemble at the level of the kernel.
 fn kernel(
@@ -279,35 +277,30 @@ fn distances(problem: &Problem, levels: &[Sampled], settings: &CompareSettings) 
         let (a, b) = (name(&levels[pair.a]), name(&levels[pair.b]));
         let metrics = distances.entry(a).or_default().entry(b).or_default();
         for (metric, e) in pair.distances {
-            let estimate = Estimate { value: e.value, lo: e.lo, hi: e.hi, floor: e.floor };
-            metrics.insert(metric.name().to_owned(), estimate);
+            metrics.insert(metric.name().to_owned(), e.into());
         }
     }
     Ok(distances)
 }
 
-fn interval(i: compare::Interval) -> Interval {
-    Interval { value: i.value, lo: i.lo, hi: i.hi }
-}
-
-fn summary(level: &Sampled, problem: &Problem, settings: &CompareSettings) -> Result<LevelSummary> {
+fn summary(level: &Sampled, problem: &Problem, settings: &CompareSettings) -> Result<LevelRecord> {
     let found = summarize_level(&level.samples, Some(&problem.cloud), settings, problem.streams)?;
     let values = |list: &[compare::Interval]| list.iter().map(|i| i.value).collect();
-    let mut summary = LevelSummary {
+    let mut summary = LevelRecord {
         samples: found.samples,
         models: level.samples.groups().len(),
         diverged: level.diverged,
-        total_variance: Some(interval(found.total_variance)),
+        total_variance: Some(found.total_variance.into()),
         mean: values(&found.mean),
         covariance: values(&found.cov),
-        ..LevelSummary::default()
+        ..LevelRecord::default()
     };
     if let Some(near) = found.neighbours {
-        summary.memorized_fraction = Some(interval(near.memorized_fraction));
-        summary.nearest_distance = Some(interval(near.nearest_distance));
+        summary.memorized_fraction = Some(near.memorized_fraction.into());
+        summary.nearest_distance = Some(near.nearest_distance.into());
         summary.near_radius = Some(near.near_radius);
-        summary.mass_near = near.near_mass.into_iter().map(interval).collect();
-        summary.gap_mass = Some(interval(near.gap_mass));
+        summary.mass_near = near.near_mass.into_iter().map(Into::into).collect();
+        summary.gap_mass = Some(near.gap_mass.into());
     }
     Ok(summary)
 }

@@ -12,7 +12,6 @@ use gtv_theory::estimator::LazyStatistics;
 use gtv_theory::features::FeatureMap;
 use gtv_theory::ntk::{NetworkFeatures, NetworkKernel, NystromSpec};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Leading eigenvalues that the record keeps.
@@ -70,7 +69,6 @@ impl Kernel {
             effective_features: spectrum.effective_features(time),
             truncation,
             spectrum: spectrum.values().iter().take(SHOWN).copied().collect(),
-            split: BTreeMap::new(),
         };
         Ok(Self { flow, record })
     }

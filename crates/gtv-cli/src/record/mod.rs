@@ -16,10 +16,10 @@ use crate::io::{ReadError, write_bytes};
 
 pub use arrays::Arrays;
 pub use parts::{
-    Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LazyRecord, LevelSummary, LinearisedRecord,
+    Cumulant, Estimate, GaussianityRecord, KernelNumbers, LazyRecord, LevelRecord, LinearisedRecord,
     VarianceSource,
 };
-pub use sweep::{Quantity, SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities, shown};
+pub use sweep::{SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities, shown};
 
 /// The version of `summary.json` this program writes; it reads every version up to it.
 pub const SCHEMA: u32 = 1;
@@ -75,13 +75,13 @@ pub struct Record {
     pub lazy: Option<LazyRecord>,
     /// How Gaussian the learned score is over the ensemble.
     #[serde(default)]
-    pub gaussianity: Option<Gaussianity>,
+    pub gaussianity: Option<GaussianityRecord>,
     /// E_ρ tr Var y by source of training randomness, `total` among them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variance_sources: BTreeMap<String, VarianceSource>,
     /// What is known of each level on its own.
     #[serde(default)]
-    pub levels: BTreeMap<String, LevelSummary>,
+    pub levels: BTreeMap<String, LevelRecord>,
     /// Relative errors of the quadratures behind the theory, each from a second resolution.
     #[serde(default, with = "number::map")]
     pub quadrature: BTreeMap<String, f64>,
