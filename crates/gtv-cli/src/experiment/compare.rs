@@ -9,14 +9,14 @@ use super::{lazy, maps, network, sources};
 use crate::args::CompareArgs;
 use crate::config::{Change, Family, Loaded, Problem};
 use crate::context::Context;
-use crate::record::{Arrays, Distances, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved};
+use crate::record::{Arrays, Distances, GaussianityRecord, KernelNumbers, LevelRecord, Record, Saved};
 use crate::report;
 use crate::run_dir::{PartStore, RunDir};
 use crate::warnings::Warning;
 use anyhow::Result;
 use gtv_models::Members;
 use gtv_theory::compare::{
-    Axis, CompareSettings, Histogram, Level, LevelSamples, Normalisation, between_model_bands,
+    self, Axis, CompareSettings, Histogram, Level, Metric, Normalisation, between_model_bands,
     compare_levels, nearest_two, summarize_level,
 };
 use gtv_theory::estimator::{Closure, Estimator, LinearLaw};
@@ -116,14 +116,14 @@ fn compute(problem: &Problem, run: &RunDir, ctx: &Context) -> Result<Saved> {
     record.variance_sources =
         clock.time("variance sources", || sources::measure(problem, &theory, &ensemble, &store, run, ctx))?;
     let levels = clock.time("sampling", || levels(problem, &theory, &ensemble, &store, ctx))?;
-    let settings = &problem.config.compare;
-    record.distances = clock.time("distances", || distances(problem, &levels, settings))?;
+    let settings = settings(problem);
+    record.distances = clock.time("distances", || distances(problem, &levels, &settings))?;
     ctx.interrupt.check()?;
     record.levels = clock.time("summaries", || {
-        levels.iter().map(|l| Ok((name(l), summary(l, problem, settings)?))).collect()
+        levels.iter().map(|l| Ok((name(l), summary(l, problem, &settings)?))).collect()
     })?;
     ctx.interrupt.check()?;
-    densities(problem, &levels, settings, &mut arrays, ctx)?;
+    densities(problem, &levels, &settings, &mut arrays, ctx)?;
     images(problem, &levels, &mut record, &mut arrays)?;
     record.timing = clock.seconds;
     Ok(Saved { record, arrays, config_toml: std::fs::read_to_string(run.file("config.toml"))? })
@@ -162,7 +162,7 @@ impl Clock {
     }
 }
 
-type Kernel = (BTreeMap<String, KernelNumbers>, Option<Gaussianity>);
+type Kernel = (BTreeMap<String, KernelNumbers>, Option<GaussianityRecord>);
 
 /// Theory against ensemble at the level of the kernel.
 fn kernel(
@@ -246,39 +246,61 @@ fn levels(
     Ok(levels)
 }
 
+fn settings(problem: &Problem) -> CompareSettings {
+    let config = &problem.config.compare;
+    CompareSettings {
+        metrics: config.metrics.clone(),
+        bins: config.bins,
+        range: config.range,
+        bootstrap: config.bootstrap,
+        confidence: config.confidence,
+        projections: config.projections,
+        energy_samples: config.energy_samples,
+        near_radius: config.near_radius,
+        ..CompareSettings::default()
+    }
+}
+
 /// Every metric between every two levels.
 fn distances(problem: &Problem, levels: &[Sampled], settings: &CompareSettings) -> Result<Distances> {
-    let samples: Vec<&LevelSamples> = levels.iter().map(|l| &l.samples).collect();
-    // Every level but the data points, which only the level made from them is compared with.
-    let above = (1..samples.len()).flat_map(|a| (a + 1..samples.len()).map(move |b| (a, b)));
-    let pairs: Vec<(usize, usize)> = std::iter::once((0, 1)).chain(above).collect();
+    let samples: Vec<&compare::LevelSamples> = levels.iter().map(|l| &l.samples).collect();
+    let pairs: Vec<(usize, usize)> =
+        (1..samples.len()).flat_map(|a| (a + 1..samples.len()).map(move |b| (a, b))).collect();
+    // The data themselves have no density: to them only distances that transport mass are finite.
+    let transport = |m: &Metric| !matches!(m, Metric::Kl | Metric::Js);
+    let metrics = settings.metrics.iter().copied().filter(transport).collect();
+    let smoothing = CompareSettings { metrics, ..settings.clone() };
+    let mut found = compare_levels(&samples, &[(0, 1)], &smoothing, problem.streams)?;
+    found.extend(compare_levels(&samples, &pairs, settings, problem.streams)?);
     let mut distances = Distances::new();
-    for pair in compare_levels(&samples, &pairs, settings, problem.streams)? {
+    for pair in found {
         let (a, b) = (name(&levels[pair.a]), name(&levels[pair.b]));
         let metrics = distances.entry(a).or_default().entry(b).or_default();
-        metrics.extend(pair.distances.into_iter().map(|(m, e)| (m.card().name.to_owned(), e)));
+        for (metric, e) in pair.distances {
+            metrics.insert(metric.name().to_owned(), e.into());
+        }
     }
     Ok(distances)
 }
 
-fn summary(level: &Sampled, problem: &Problem, settings: &CompareSettings) -> Result<LevelSummary> {
+fn summary(level: &Sampled, problem: &Problem, settings: &CompareSettings) -> Result<LevelRecord> {
     let found = summarize_level(&level.samples, Some(&problem.cloud), settings, problem.streams)?;
-    let values = |list: &[Interval]| list.iter().map(|i| i.value).collect();
-    let mut summary = LevelSummary {
+    let values = |list: &[compare::Interval]| list.iter().map(|i| i.value).collect();
+    let mut summary = LevelRecord {
         samples: found.samples,
         models: level.samples.groups().len(),
         diverged: level.diverged,
-        total_variance: Some(found.total_variance),
+        total_variance: Some(found.total_variance.into()),
         mean: values(&found.mean),
         covariance: values(&found.cov),
-        ..LevelSummary::default()
+        ..LevelRecord::default()
     };
     if let Some(near) = found.neighbours {
-        summary.memorized_fraction = Some(near.memorized_fraction);
-        summary.nearest_distance = Some(near.nearest_distance);
+        summary.memorized_fraction = Some(near.memorized_fraction.into());
+        summary.nearest_distance = Some(near.nearest_distance.into());
         summary.near_radius = Some(near.near_radius);
-        summary.mass_near = near.near_mass;
-        summary.gap_mass = Some(near.gap_mass);
+        summary.mass_near = near.near_mass.into_iter().map(Into::into).collect();
+        summary.gap_mass = Some(near.gap_mass.into());
     }
     Ok(summary)
 }

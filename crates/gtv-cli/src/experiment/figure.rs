@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::interrupt::Interrupted;
 use crate::io::{Compression, Named, WriteError, check_writable, write_npz};
 use crate::plot::{ColorScale, Curve, Densities, DensityPanel, Figure, HeatPanel, Heatmaps};
+use crate::report::levels::{ENSEMBLE, TRUE_SCORE, key};
 use anyhow::Result;
 use gtv_models::figures::{Fig2, Fig2Spec, Fig3, Fig3Spec, Mode};
 use gtv_theory::data::BuiltIn;
@@ -94,10 +95,9 @@ fn fig1(out: &Path, ctx: &Context) -> Result<()> {
         y_label: "x₂".to_owned(),
         scales: vec![ColorScale::new("tr C / (tr C + |s|²)", Some((0.0, 1.0)))],
         square: true,
-        alt: "Share of the proxy score's mean square that is variance, for four data sets at five times"
-            .to_owned(),
     };
-    figure.draw(&out.join("fig1"))?;
+    let alt = "Share of the proxy score's mean square that is variance, for four data sets at five times";
+    figure.draw(&out.join("fig1"), alt)?;
     done("fig1", out, started, ctx)
 }
 
@@ -138,9 +138,9 @@ fn fig2(out: &Path, mode: Mode, streams: Streams, ctx: &Context) -> Result<()> {
             title: format!("ε = {}, P = {}", panel.t_min, panel.samples),
             x: found.x.clone(),
             curves: vec![
-                Curve { level: "pf_ode".to_owned(), density: panel.pf_ode.clone(), band: None },
+                Curve { key: key(TRUE_SCORE), density: panel.pf_ode.clone(), band: None },
                 Curve {
-                    level: "ensemble".to_owned(),
+                    key: key(ENSEMBLE),
                     density: panel.average.clone(),
                     band: Some((panel.q25.clone(), panel.q75.clone())),
                 },
@@ -148,8 +148,8 @@ fn fig2(out: &Path, mode: Mode, streams: Streams, ctx: &Context) -> Result<()> {
             data: vec![-1.0, 0.0, 1.0],
         })
         .collect();
-    let alt = "Average learned distributions with quartiles between models, and the exact PF-ODE".to_owned();
-    Densities { panels, columns, alt }.draw(&out.join("fig2"))?;
+    let alt = "Average learned distributions with quartiles between models, and the exact PF-ODE";
+    Densities { panels, columns }.draw(&out.join("fig2"), alt)?;
     done("fig2", out, started, ctx)
 }
 
@@ -201,9 +201,9 @@ fn fig3(out: &Path, mode: Mode, streams: Streams, ctx: &Context) -> Result<()> {
         y_label: "x₂".to_owned(),
         scales: vec![ColorScale::new(value, None)],
         square: true,
-        alt: "Average learned distributions of a rotated square, by feature family and angle".to_owned(),
     };
-    figure.draw(&out.join("fig3"))?;
+    let alt = "Average learned distributions of a rotated square, by feature family and angle";
+    figure.draw(&out.join("fig3"), alt)?;
     done("fig3", out, started, ctx)
 }
 

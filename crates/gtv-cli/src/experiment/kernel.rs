@@ -2,7 +2,7 @@
 //! against ensemble, and how Gaussian it is over members.
 
 use crate::config::Problem;
-use crate::record::{Arrays, Cumulant, Gaussianity, KernelNumbers};
+use crate::record::{Arrays, Cumulant, GaussianityRecord, KernelNumbers};
 use anyhow::Result;
 use gtv_models::{DsmSampler, Members};
 use gtv_theory::compare::kernel::{ProbeMoments, ProbePredictions};
@@ -94,7 +94,7 @@ impl Probes {
     ///
     /// # Errors
     /// Predictions that are not finite.
-    pub fn gaussianity(&self, problem: &Problem) -> Result<Option<Gaussianity>> {
+    pub fn gaussianity(&self, problem: &Problem) -> Result<Option<GaussianityRecord>> {
         let members = problem.config.ensemble.members;
         if members < FEWEST_FOR_SHAPE {
             return Ok(None);
@@ -107,7 +107,7 @@ impl Probes {
         let skewness = alive.iter().map(|&i| sign(i / self.dim) * found.skewness_map[i]);
         let kurtosis = alive.iter().map(|&i| found.excess_kurtosis_map[i]);
         let weights: Vec<f64> = alive.iter().map(|&i| variance[i / self.dim]).collect();
-        Ok(Some(Gaussianity {
+        Ok(Some(GaussianityRecord {
             models: members,
             probes: alive.len(),
             skewness: cumulant(&skewness.collect::<Vec<_>>(), &weights, found.skewness_error),

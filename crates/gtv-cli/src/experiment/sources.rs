@@ -11,7 +11,7 @@ use super::theory::Theory;
 use super::{lazy, network};
 use crate::config::{Family, Lazy, Problem};
 use crate::context::Context;
-use crate::record::{Interval, VarianceSource};
+use crate::record::{Estimate, VarianceSource};
 use crate::run_dir::{PartStore, RunDir};
 use anyhow::Result;
 use gtv_models::LinearEnsemble;
@@ -117,10 +117,10 @@ fn by_seed(problem: &Problem, probes: &Probes, inits: usize) -> Result<Vec<(Stri
         ("interaction", found.interaction),
         ("total", found.total),
     ];
-    Ok(named.into_iter().map(|(name, i)| (name.to_owned(), source(i))).collect())
+    Ok(named.into_iter().map(|(name, i)| (name.to_owned(), source(i.into()))).collect())
 }
 
-fn source(measured: Interval) -> VarianceSource {
+fn source(measured: Estimate) -> VarianceSource {
     VarianceSource { measured: Some(measured), ..VarianceSource::default() }
 }
 
@@ -166,10 +166,10 @@ fn products(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<f64> {
 }
 
 /// The mean over members with its normal interval.
-fn mean(terms: &[f64], confidence: f64) -> Interval {
+fn mean(terms: &[f64], confidence: f64) -> Estimate {
     let n = terms.len() as f64;
     let value = terms.iter().sum::<f64>() / n;
     let variance = terms.iter().map(|t| (t - value) * (t - value)).sum::<f64>() / (n - 1.0);
     let half = normal_quantile(0.5 + 0.5 * confidence) * (variance / n).sqrt();
-    Interval { value, lo: value - half, hi: value + half }
+    Estimate { value, lo: Some(value - half), hi: Some(value + half), floor: None }
 }

@@ -16,11 +16,11 @@ use crate::io::{ReadError, write_bytes};
 pub use arrays::Arrays;
 use gtv_theory::number;
 
-pub use gtv_theory::compare::{Estimate, Interval};
 pub use parts::{
-    Cumulant, Gaussianity, KernelNumbers, LazyRecord, LevelSummary, LinearisedRecord, VarianceSource,
+    Cumulant, Estimate, GaussianityRecord, KernelNumbers, LazyRecord, LevelRecord, LinearisedRecord,
+    VarianceSource,
 };
-pub use sweep::{Quantity, SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities, shown};
+pub use sweep::{SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities, shown};
 
 /// The version of `summary.json` this program writes; it reads every version up to it.
 pub const SCHEMA: u32 = 1;
@@ -76,13 +76,13 @@ pub struct Record {
     pub lazy: Option<LazyRecord>,
     /// How Gaussian the learned score is over the ensemble.
     #[serde(default)]
-    pub gaussianity: Option<Gaussianity>,
+    pub gaussianity: Option<GaussianityRecord>,
     /// E_ρ tr Var y by source of training randomness, `total` among them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variance_sources: BTreeMap<String, VarianceSource>,
     /// What is known of each level on its own.
     #[serde(default)]
-    pub levels: BTreeMap<String, LevelSummary>,
+    pub levels: BTreeMap<String, LevelRecord>,
     /// Relative errors of the quadratures behind the theory, each from a second resolution.
     #[serde(default, with = "number::map")]
     pub quadrature: BTreeMap<String, f64>,

@@ -1,10 +1,65 @@
 //! The kinds of numbers a record is made of.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use gtv_theory::compare;
 use serde::{Deserialize, Serialize};
 
 use super::number;
+
+/// A number with what is known of its error.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The number.
+    #[serde(with = "number")]
+    pub value: f64,
+    /// Lower end of its interval; none where too few models give no interval.
+    #[serde(default)]
+    pub lo: Option<f64>,
+    /// Upper end of its interval.
+    #[serde(default)]
+    pub hi: Option<f64>,
+    /// Of a distance: the same statistic between two resamples of one distribution, at the same sizes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<f64>,
+}
+
+impl Estimate {
+    /// Both ends of the interval, where it has finite ones.
+    pub fn ends(&self) -> Option<(f64, f64)> {
+        self.lo.zip(self.hi).filter(|(lo, hi)| lo.is_finite() && hi.is_finite())
+    }
+
+    /// Its order with respect to another number: different only where the intervals are disjoint, equal where they overlap;
+    /// none where an interval is missing.
+    pub fn clearly(&self, other: &Self) -> Option<Ordering> {
+        let ((lo, hi), (other_lo, other_hi)) = self.ends().zip(other.ends())?;
+        Some(match () {
+            () if lo > other_hi => Ordering::Greater,
+            () if hi < other_lo => Ordering::Less,
+            () => Ordering::Equal,
+        })
+    }
+}
+
+impl From<f64> for Estimate {
+    fn from(value: f64) -> Self {
+        Self { value, lo: None, hi: None, floor: None }
+    }
+}
+
+impl From<compare::Interval> for Estimate {
+    fn from(i: compare::Interval) -> Self {
+        Self { value: i.value, lo: Some(i.lo), hi: Some(i.hi), floor: None }
+    }
+}
+
+impl From<compare::Estimate> for Estimate {
+    fn from(e: compare::Estimate) -> Self {
+        Self { value: e.value, lo: Some(e.lo), hi: Some(e.hi), floor: Some(e.floor) }
+    }
+}
 
 /// Theory against ensemble for the model's prediction y(x, t), under the training distribution ρ of (x, t).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -78,15 +133,11 @@ pub struct LazyRecord {
     /// ζ of the leading modes, the rates at which they are learned.
     #[serde(with = "number::list")]
     pub spectrum: Vec<f64>,
-    /// Variance of the prediction by source, for ensembles that keep their initial function: `data`, `init`,
-    /// `interaction`, in the closure that has it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "number::map")]
-    pub split: BTreeMap<String, f64>,
 }
 
 /// Third and fourth standardised cumulants of the learned score over the ensemble, at probe points.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Gaussianity {
+pub struct GaussianityRecord {
     /// N, the number of trained models.
     pub models: usize,
     /// The number of (probe, coordinate) pairs.
@@ -119,7 +170,7 @@ pub struct Cumulant {
 
 /// One level on its own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LevelSummary {
+pub struct LevelRecord {
     /// Samples drawn, over all models.
     #[serde(default)]
     pub samples: usize,
@@ -131,22 +182,22 @@ pub struct LevelSummary {
     pub diverged: usize,
     /// Share of samples whose nearest datum is three times nearer than the second nearest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memorized_fraction: Option<Interval>,
+    pub memorized_fraction: Option<Estimate>,
     /// Mean distance to the nearest datum, in units of x.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nearest_distance: Option<Interval>,
+    pub nearest_distance: Option<Estimate>,
     /// Distance from a datum within which a sample counts as near it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near_radius: Option<f64>,
     /// Share of samples near each datum, in the order of the data; empty where there are too many data to list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mass_near: Vec<Interval>,
+    pub mass_near: Vec<Estimate>,
     /// Share of samples near no datum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gap_mass: Option<Interval>,
+    pub gap_mass: Option<Estimate>,
     /// tr Cov x0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total_variance: Option<Interval>,
+    pub total_variance: Option<Estimate>,
     /// Mean of x0, D values.
     #[serde(default, with = "number::list")]
     pub mean: Vec<f64>,
@@ -164,7 +215,7 @@ pub struct LevelSummary {
 pub struct VarianceSource {
     /// Of the trained ensemble.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub measured: Option<Interval>,
+    pub measured: Option<Estimate>,
     /// Of the theory, by closure.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "number::map")]
     pub predicted: BTreeMap<String, f64>,

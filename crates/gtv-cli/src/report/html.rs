@@ -1,61 +1,54 @@
-//! `report.html`: one file, figures inline, nothing fetched, no scripts.
+//! `report.html`: one file, figures inline, nothing fetched.
 
 use anyhow::Result;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, context};
 
-use super::answer::answer;
-use super::figures::Drawn;
+use super::answer::{answer, no_interval};
+use super::figures::Picture;
+use super::levels::ENSEMBLE;
 use super::number::{count, duration, plain};
-use super::tables;
+use super::sections::{Place, section};
+use super::table::{Table, TableRow};
+use super::view::{all_levels, models};
 use crate::record::{Record, Saved};
 
 /// The text of the page.
 ///
 /// # Errors
 /// If the template cannot be rendered.
-pub fn page(saved: &Saved, figures: &[Drawn]) -> Result<String> {
+pub fn page(saved: &Saved, figures: &[(Picture, String)]) -> Result<String> {
     let record = &saved.record;
-    let environment = environment("report.html", include_str!("report.html"))?;
-    let figure = |name: &str| {
-        let found = figures.iter().find(|f| f.name == name);
-        found.map(|f| context! { svg => Value::from_safe_string(f.svg.clone()), caption => f.caption.as_str(), name => f.name })
+    let environment =
+        environment("report.html", concat!(include_str!("macros.html"), include_str!("report.html")))?;
+    let sections = Place::ALL.map(|place| {
+        let here = figures.iter().filter(|(f, _)| f.place == place);
+        let figures: Vec<_> = here.map(|(f, svg)| figure(f.id, &f.caption, svg)).collect();
+        context! { figures, ..Value::from(Serde(section(record, place))) }
+    });
+    let stages = {
+        let mut stages: Vec<_> = record.timing.iter().collect();
+        stages.sort_by(|a, b| b.1.total_cmp(a.1));
+        stages.into_iter().map(|(name, s)| TableRow::new(name.replace('_', " "), [duration(*s)])).collect()
     };
-    let sentences = answer(record);
+    let total = duration(record.timing.values().sum());
+    let timing =
+        Table { caption: format!("Wall-clock time, {total} in all"), rows: stages, ..Table::default() };
+    let errors = record.quadrature.iter().map(|(k, v)| TableRow::new(k.replace('_', " "), [plain(*v)]));
+    let quadrature = Table {
+        caption: "Relative error of each quadrature, from a second resolution".into(),
+        rows: errors.collect(),
+        ..Table::default()
+    };
     let page = context! {
         setting => Serde(setting(record)),
-        answer => sentences,
-        confidence => format!("{}", (1000.0 * record.confidence).round() / 10.0),
-        density => figure("density"),
-        closures => figure("closures"),
-        distance_figure => figure("distances"),
-        attribution_figure => figure("attribution"),
-        scatter => figure("variance_scatter"),
-        maps => figure("variance_maps"),
-        correlation => figure("time_correlation"),
-        shape_maps => figure("gaussianity_maps"),
-        images => figure("images"),
-        levels => Serde(tables::levels(record)),
-        metrics => Serde(tables::metric_labels(record)),
-        to_ensemble => Serde(tables::to_ensemble(record)),
-        other_distances => Serde(tables::other_distances(record)),
-        attribution => Serde(tables::attribution(record)),
-        kernel => Serde(tables::kernel(record)),
-        sources => Serde(tables::sources(record)),
-        source_closures => tables::source_closures(record),
-        gaussianity => Serde(tables::gaussianity(record)),
-        gaussian_models => record.gaussianity.as_ref().map(|g| count(g.models)),
-        gaussian_probes => record.gaussianity.as_ref().map(|g| count(g.probes)),
-        near_radius => record.levels.values().find_map(|l| l.near_radius).map(plain),
-        masses => Serde(tables::masses(record)),
-        listed_data => tables::listed_data(record),
-        data_count => record.levels.values().map(|l| l.mass_near.len()).max().unwrap_or(0),
-        moments => Serde(tables::moments(record)),
-        quadrature => Serde(record.quadrature.iter().map(|(k, v)| (k.replace('_', " "), plain(*v))).collect::<Vec<_>>()),
+        answer => answer(record),
+        intervals => intervals(record),
+        sections,
+        quadrature => Serde(quadrature),
         warnings => Serde(&record.warnings),
-        timing => Serde(tables::timing(record)),
-        total_time => duration(record.timing.values().sum()),
+        timing => Serde(timing),
         command => command(record),
         version => record.version.as_str(),
         schema => record.schema,
@@ -64,6 +57,25 @@ pub fn page(saved: &Saved, figures: &[Drawn]) -> Result<String> {
         config => saved.config_toml.as_str(),
     };
     Ok(environment.get_template("report.html")?.render(page)?)
+}
+
+/// A figure as a template shows it.
+pub fn figure(id: &str, caption: &str, svg: &str) -> Value {
+    context! { id, caption, svg => Value::from_safe_string(svg.to_owned()) }
+}
+
+/// What brackets and floors are.
+fn intervals(record: &Record) -> String {
+    let floor = "Floor: the same statistic between two ensembles of these sizes with equal law.";
+    let metric = record.metrics();
+    let mut distances = all_levels(record)
+        .into_iter()
+        .flat_map(|l| metric.iter().filter_map(move |m| record.distance(l, ENSEMBLE, m)));
+    if models(record, ENSEMBLE) > 0 && distances.all(|e| e.ends().is_none()) {
+        return format!("Numbers of the ensemble have {}. {floor}", no_interval(record));
+    }
+    let confidence = (1000.0 * record.confidence).round() / 10.0;
+    format!("Brackets: {confidence} % bootstrap intervals over models. {floor}")
 }
 
 /// A template with the style sheet that all pages share.
