@@ -1,4 +1,4 @@
-//! Feature maps and fields that remember: the tables of all models drawn from one law ask for the same points.
+//! Feature maps and fields that remember their results: the tables of all models drawn from one law ask for the same points.
 
 use crate::features::FeatureMap;
 use crate::schedule::Schedule;

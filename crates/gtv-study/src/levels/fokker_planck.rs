@@ -21,10 +21,10 @@ pub struct FokkerPlanck;
 
 static CARD: Card = Card {
     name: "fokker-planck",
-    label: "Fokker–Planck",
-    meaning: "the naive estimator's density by its Fokker-Planck equation (one dimension)",
-    role: Role::Derived,
-    completeness: 0,
+    label: "naive estimator, Fokker–Planck",
+    meaning: "the naive estimator's density, solved on a grid instead of sampled",
+    role: Role::NaiveDensity,
+    completeness: None,
     covariance_of: None,
 };
 

@@ -23,14 +23,28 @@ pub struct MatchedWhite;
 #[derive(Debug, Clone, Copy)]
 pub struct Damped;
 
-const fn card(name: &'static str, label: &'static str, meaning: &'static str) -> Card {
-    Card { name, label, meaning, role: Role::Derived, completeness: 0, covariance_of: None }
+const fn card(name: &'static str, label: &'static str, meaning: &'static str, role: Role) -> Card {
+    Card { name, label, meaning, role, completeness: None, covariance_of: None }
 }
 
-static WHITE: Card = card("white", "white", "the base law's V at equal times, drawn anew at every step");
-static MATCHED: Card =
-    card("matched-white", "matched white", "white noise of the base law's strength integrated over the time lag");
-static DAMPED: Card = card("damped", "damped", "the base law's V times exp(-|t - t'|/correlation_time)");
+static WHITE: Card = card(
+    "white",
+    "same V, white in time",
+    "V as at equal times, independent between steps: what correlation in time does not explain",
+    Role::WhiteNoise,
+);
+static MATCHED: Card = card(
+    "matched-white",
+    "same integrated V, white",
+    "white noise of the coloured one's strength integrated over the time lag, whatever the number of steps",
+    Role::MatchedNoise,
+);
+static DAMPED: Card = card(
+    "damped",
+    "same V, correlation damped",
+    "V times exp(−|t − t′|/ℓ): between white noise and the models' own correlation",
+    Role::DampedNoise,
+);
 
 /// Samples of the base law with another correlation.
 fn correlated(

@@ -13,10 +13,10 @@ pub struct Naive;
 
 static CARD: Card = Card {
     name: "naive",
-    label: "naive",
-    meaning: "the naive estimator of Prop. 4.1: white noise of strength kappa D C D",
-    role: Role::Derived,
-    completeness: 0,
+    label: "naive estimator, white noise",
+    meaning: "one fresh proxy score a step (Prop. 4.1): noise κ D C D, white in time (Itô)",
+    role: Role::NaiveNoise,
+    completeness: None,
     covariance_of: None,
 };
 

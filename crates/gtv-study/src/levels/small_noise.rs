@@ -30,19 +30,19 @@ pub struct Semiclassical;
 
 static LINEAR: Card = Card {
     name: "linear-noise",
-    label: "linear noise",
-    meaning: "normal noise about each path of the base law's mean score (one dimension)",
-    role: Role::Derived,
-    completeness: 0,
+    label: "theory: linear noise",
+    meaning: "each deterministic path with the Gaussian spread that V gives it to first order",
+    role: Role::LinearNoise,
+    completeness: None,
     covariance_of: None,
 };
 
 static SEMICLASSICAL: Card = Card {
     name: "semiclassical",
-    label: "semiclassical",
-    meaning: "the paper's Eq. 18 (one dimension)",
-    role: Role::Derived,
-    completeness: 0,
+    label: "theory: semiclassical",
+    meaning: "small-noise formula of the paper (Eq. 18), normalised numerically",
+    role: Role::SmallNoise,
+    completeness: None,
     covariance_of: None,
 };
 

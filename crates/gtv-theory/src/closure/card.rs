@@ -1,19 +1,31 @@
 //! What is said of a closure wherever it is shown.
 
-/// The place of a closure among a comparison's levels, from which colours and dashes follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a closure's level stands for in figures, in the order in which levels are read; colours and dashes follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// The paper's own limit.
-    Paper,
-    /// Perturbation theory about infinitely many samples.
-    Perturbative,
-    /// Self-consistent at a finite number of samples, Gaussian.
-    SelfConsistent,
-    /// Self-consistent, with cumulants above the second.
-    NonGaussian,
-    /// Noise derived from another law.
-    Derived,
-    /// A closure from outside.
+    /// Independent proxy scores, sampled.
+    NaiveNoise,
+    /// Their density, solved on a grid.
+    NaiveDensity,
+    /// Fluctuations without memory.
+    WhiteNoise,
+    /// The same at the coloured one's integrated strength.
+    MatchedNoise,
+    /// Fluctuations of shortened memory.
+    DampedNoise,
+    /// Fluctuations to first order about each path.
+    LinearNoise,
+    /// The small-noise formula.
+    SmallNoise,
+    /// The unbiased, expressive limit.
+    Limit,
+    /// Leading order in 1/P.
+    LeadingOrder,
+    /// Finite P.
+    FiniteSample,
+    /// Finite P with every cumulant.
+    ShotNoise,
+    /// A closure of no other role.
     Other,
 }
 
@@ -28,10 +40,10 @@ pub struct Card {
     pub meaning: &'static str,
     /// Its place among the levels.
     pub role: Role,
-    /// How much of finite training sets it holds: the mean of the most complete closure is the level `mean_score`; 0 for one whose
-    /// mean is the exact score.
+    /// A rank by how much of a finite training set's effect it keeps; 0 for one whose mean is the exact score. The level
+    /// `mean_score` is the mean of the closure with the highest rank.
     pub completeness: u8,
-    /// The closure whose mean and covariance it has, where they are not its own.
+    /// The name of the closure whose mean and covariance it shares, if any.
     pub covariance_of: Option<&'static str>,
 }
 

@@ -32,10 +32,10 @@ pub struct FiniteP;
 
 static CARD: Card = Card {
     name: "finite-p",
-    label: "finite P",
-    meaning: "self-consistent leverage: valid at F/P of order one",
-    role: Role::SelfConsistent,
-    completeness: 3,
+    label: "theory: finite-p",
+    meaning: "effective dynamics; mean and V with self-consistent leverage at finite P",
+    role: Role::FiniteSample,
+    completeness: Some(2),
     covariance_of: None,
 };
 

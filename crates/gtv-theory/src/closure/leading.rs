@@ -22,10 +22,10 @@ pub struct Leading;
 
 static CARD: Card = Card {
     name: "leading",
-    label: "leading order",
-    meaning: "first order in 1/P, with the actual residual",
-    role: Role::Perturbative,
-    completeness: 1,
+    label: "theory: leading",
+    meaning: "effective dynamics; mean and V to leading order in 1/P, residuals instead of label noise",
+    role: Role::LeadingOrder,
+    completeness: Some(1),
     covariance_of: None,
 };
 

@@ -21,10 +21,10 @@ pub struct Paper;
 
 static CARD: Card = Card {
     name: "paper",
-    label: "paper limit",
-    meaning: "unbiased and expressive, label noise only, no ridge (Prop. 5.1)",
-    role: Role::Paper,
-    completeness: 0,
+    label: "theory: paper",
+    meaning: "effective dynamics; V in the unbiased, expressive limit (paper, Prop. 5.1–5.2)",
+    role: Role::Limit,
+    completeness: Some(0),
     covariance_of: None,
 };
 

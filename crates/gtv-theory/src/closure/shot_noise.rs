@@ -31,10 +31,10 @@ pub struct ShotNoise;
 
 static CARD: Card = Card {
     name: "shot-noise",
-    label: "shot noise",
-    meaning: "Poisson sprinkling of training points: every cumulant to first order in a sample's influence",
-    role: Role::NonGaussian,
-    completeness: 2,
+    label: "theory: shot-noise",
+    meaning: "as finite-p, with every cumulant to first order in one sample's influence",
+    role: Role::ShotNoise,
+    completeness: Some(3),
     covariance_of: Some("finite-p"),
 };
 

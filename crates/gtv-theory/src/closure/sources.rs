@@ -24,8 +24,8 @@ pub struct VarianceSources {
     pub points: Option<f64>,
 }
 
-/// The variance of the prediction of a closure's law by source, averaged over places (x, t); `law` is what the closure has made of
-/// the learner. The sources are the data's: a random initial function is left out.
+/// The variance of the prediction by source, averaged over places (x, t); `law` is the closure's law of the learner. A random
+/// initial function is left out: the sources are those of the data.
 ///
 /// # Shapes
 /// `x`: n × D; `t`: n.
@@ -63,7 +63,7 @@ pub fn variance_sources(
     let total = mean_of(law);
     let placement = mean(problem.with_target_mix(1.0)?)?;
     let points = if learner.resolves_points() {
-        // One of the two values of m is the problem's own where it can be; P need not be even for the extrapolation from m = 2.
+        // Where the problem's own m is 1 or 2, its law is there already. P need not be even to evaluate the law at m = 2.
         let at =
             |draws| if problem.draws() == draws { Ok(total) } else { mean(problem.extrapolated_to(draws)) };
         Some(problem.draws() as f64 * (at(2)? - at(1)?))

@@ -1,10 +1,10 @@
 //! Divergences between histograms, in nats: KL(a ‖ b) = Σ_c a_c ln(a_c / b_c) and
 //! JS(a, b) = ½ KL(a ‖ m) + ½ KL(b ‖ m), m = (a + b)/2.
 //!
-//! Empty cells: JS needs nothing. KL is infinite as soon as b misses a cell that a has, which with finitely many
-//! samples says nothing; [`smooth`] adds half a sample to every cell (Jeffreys' prior, Krichevsky–Trofimov), the
-//! sample being one of the *smaller* set, on both sides. The same law on both sides then still gives zero, and
-//! the bias that remains shows in the resampling floor, which is smoothed alike.
+//! Empty cells are no problem for JS. KL is infinite as soon as b misses a cell that a has, which with finitely many samples
+//! says nothing. [`smooth`] adds half a sample to every cell on both sides (Jeffreys' prior, Krichevsky–Trofimov), a sample of
+//! the *smaller* set. The same law on both sides then still gives zero, and the bias that remains shows in the resampling floor,
+//! which is smoothed alike.
 
 use crate::error::{Error, Result, check_len};
 

@@ -34,7 +34,7 @@ pub struct KernelComparison {
 pub struct KernelEstimate {
     /// Relative L²(ρ) error of the mean.
     pub mean_error: Interval,
-    /// What `mean_error` would be if the theory's mean were right: the standard error of the ensemble's,
+    /// The `mean_error` to expect if the theory's mean is right, from the standard error of the ensemble's mean:
     /// (E_ρ tr Var / N)^½ / ‖ȳ‖_ρ.
     pub mean_error_floor: f64,
     /// E_ρ tr Var_theory / E_ρ tr Var_ensemble.
@@ -48,7 +48,7 @@ pub struct KernelEstimate {
 pub struct Gaussianity {
     /// Root of the weighted mean square of the skewness (its sign differs between points).
     pub skewness: f64,
-    /// What a single skewness of N Gaussian members has as its standard error, √(6/N).
+    /// Standard error of a single skewness of N Gaussian members, √(6/N).
     pub skewness_error: f64,
     /// Weighted mean of the excess kurtosis.
     pub excess_kurtosis: f64,

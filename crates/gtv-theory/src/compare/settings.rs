@@ -1,4 +1,4 @@
-//! What levels are compared by, and how finely.
+//! Settings of a comparison: which metrics, and how finely.
 
 use super::bootstrap::check_confidence;
 use super::histogram::Axis;

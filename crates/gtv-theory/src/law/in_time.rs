@@ -1,7 +1,7 @@
 //! The same equal-time covariance with another correlation in time.
 //!
 //! Cov'[ŝ(z), ŝ(z')] = Cov[ŝ(z), ŝ(z')] c(t, t') with c(t, t) = 1: c = δ_{t t'} is white, c = e^{−|t−t'|/ℓ} is damped. Both c are
-//! covariances themselves, so the product is one (Schur). They answer whether it is the correlation in time that fills gaps.
+//! covariances themselves, so the product is one (Schur). With them one can ask whether the correlation in time fills gaps.
 //!
 //! White noise of a fixed equal-time covariance vanishes with the step: K steps of length Δ add variances V Δ² each, KVΔ² = O(Δ)
 //! in all, so its results belong to one number of steps. The matched variant keeps the integrated strength instead:
@@ -18,18 +18,18 @@ use std::sync::Arc;
 /// How a law's noise is correlated between times.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TimeCorrelation {
-    /// Not at all; at one time as before, also between states.
+    /// Independent at different times; unchanged at equal times, also between states.
     White,
-    /// Not at all, with the noise's strength integrated over the lag kept in steps of the given length.
+    /// Independent at different times, as strong as the noise integrated over the time lag, in steps of the given length.
     MatchedWhite(StepLength),
-    /// As before times e^{−|t−t'|/ℓ}.
+    /// The covariance times e^{−|t−t'|/ℓ}.
     Damped {
         /// ℓ, in units of t; above 0, where infinity changes nothing.
         correlation_time: f64,
     },
 }
 
-/// An estimator with another correlation in time.
+/// A law with another correlation in time.
 ///
 /// ```
 #[doc = include_str!("../../doc/ridge.rs")]

@@ -85,7 +85,7 @@ pub trait Law: Send + Sync {
         PredictionMoments { mean, variance }
     }
 
-    /// One draw of the whole field ŝ, of which all paths see the same; `None` for a law that is known only two points at a time.
+    /// One draw of the whole field ŝ, the same for all paths; `None` for a law that is only known at two points at a time.
     fn draw(&self, _rng: &mut ChaCha8Rng) -> Option<Box<dyn ScoreField>> {
         None
     }

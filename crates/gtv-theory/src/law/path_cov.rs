@@ -4,7 +4,7 @@
 
 use crate::schedule::Schedule;
 
-/// Which of a field's two equivalent answers the covariance is of; they differ by a factor of t alone.
+/// Which of a field's two answers has the covariance: they differ by a factor that depends on t alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Response {
     /// The score ŝ.
@@ -36,8 +36,7 @@ pub trait PathCov {
     /// rows belonging to the new point; n × D × D (the new point alone) for a [white](PathCov::is_white) law.
     fn advance(&mut self, x: &[f64], t: f64, out: &mut [f64]);
 
-    /// Σ_l w_l tr Cov[ŝ(x, t), ŝ(x, t_l)] at n states x, whatever the paths so far, which it forgets: an integral over the
-    /// time lag.
+    /// Σ_l w_l tr Cov[ŝ(x, t), ŝ(x, t_l)] at n states x: an integral over the time lag. It forgets the paths so far.
     ///
     /// # Shapes
     /// `x`: n × D, n at most the paths it was made for; `rule`: (t_l, w_l); `out`: n.

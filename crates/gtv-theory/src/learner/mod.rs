@@ -59,7 +59,7 @@ pub trait Learner: Send + Sync {
     /// [`Unsupported`](crate::Error::Unsupported) where there is none.
     fn as_ridge(&self) -> Result<Cow<'_, Ridge>>;
 
-    /// The same learner at a coarser resolution of the training distribution: the second resolution that tells the error.
+    /// The same learner at a coarser resolution of the training distribution. The difference of the two tells the quadrature's error.
     ///
     /// # Errors
     /// As making it.
@@ -71,10 +71,10 @@ pub trait Learner: Send + Sync {
     /// As making it.
     fn on(&self, problem: TrainingProblem) -> Result<Box<dyn Learner>>;
 
-    /// Whether the share of each data point in the nodes is resolved, as training sets that share points need.
+    /// Whether the nodes resolve each data point, which training sets with several triples to a point need.
     fn resolves_points(&self) -> bool;
 
-    /// The same learner from a fixed initial function, where its own is random.
+    /// The same learner from the initial function 0; `None` where it starts from 0 already.
     fn from_fixed_start(&self) -> Option<Box<dyn Learner>> {
         None
     }

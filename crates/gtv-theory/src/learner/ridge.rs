@@ -255,7 +255,7 @@ impl Learner for Ridge {
     }
 }
 
-/// Refuses what is no ridge.
+/// Refuses a ridge that is negative or not finite.
 fn check_ridge(ridge: f64) -> Result<()> {
     if ridge.is_finite() && ridge >= 0.0 {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The part of one training set's covariance that is not the sum of its triples': their common mean, and shared data points.
+//! The part of a training set's covariance that is not a sum over its triples: their common mean, and shared data points.
 //!
 //! A training set is n independent data points x0, each noised m times, P = n·m. One triple's influence on the weights is
 //! (A+γ)⁻¹ g, g = φ uᵀ (u = w r, damped by 1/(1+δ) in `finite-p`), with E g = γW̄; triples of one x0 share

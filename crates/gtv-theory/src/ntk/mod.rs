@@ -1,5 +1,5 @@
-//! Networks and their tangent kernels: one [`MlpSpec`] describes the finite network that is trained and the infinite one
-//! that theory speaks of; one [`Embedding`] gives both their inputs.
+//! Networks and their tangent kernels. One [`MlpSpec`] describes the finite network that is trained and the infinite one of the
+//! theory; one [`Embedding`] gives both their inputs.
 
 mod arch;
 mod embedding;

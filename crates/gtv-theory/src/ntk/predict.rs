@@ -215,7 +215,7 @@ impl GradientFlow {
     }
 }
 
-/// Refuses what is no time.
+/// Refuses a time that is negative or NaN.
 pub(super) fn check_time(time: f64) -> Result<()> {
     if time >= 0.0 {
         return Ok(());

@@ -24,7 +24,7 @@ pub struct Objective {
     pub weight: LossWeight,
     /// η: the label is (1 − η)·(target of x0) + η·(its conditional mean): 0 is DSM (J1), 1 trains on the true score (J0).
     pub target_mix: f64,
-    /// skip_t, out_t and c_in. A linear model has no out_t: it belongs into its features.
+    /// skip_t, out_t and c_in. A linear model has no out_t: it belongs in its features.
     pub preconditioning: Preconditioning,
 }
 

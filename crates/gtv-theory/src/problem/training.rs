@@ -37,7 +37,8 @@ impl Triples {
     }
 }
 
-/// What is learned, from P triples of which data, under which seed: the only place that makes labels, weights and the exact score.
+/// What is learned (data, forward process, objective), from how many triples P, under which seed. Labels, weights and the exact
+/// score are made here and nowhere else.
 ///
 /// P = n·m triples come from n independent draws of x0, each noised m times.
 ///
@@ -109,8 +110,8 @@ impl TrainingProblem {
         Self { samples, ..self }.checked()
     }
 
-    /// The same problem with another η, the mix of the noisy target with its conditional mean: 1 removes the label noise (J0), and
-    /// with it what is generalization *through variance*.
+    /// The same problem with another η, the mix of the noisy target with its conditional mean. η = 1 trains on the true score (J0)
+    /// and has no label noise, the source of generalization *through variance*.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for η outside [0, 1].
@@ -120,7 +121,7 @@ impl TrainingProblem {
         Ok(Self { objective, ..self.clone() })
     }
 
-    /// The same problem with m draws a point for a limit in m: P need not be a multiple of it, so no set can be drawn from it.
+    /// The same problem with m draws a point, for laws only: P need not be a multiple of m, so no set can be drawn.
     pub(crate) fn extrapolated_to(&self, draws: usize) -> Self {
         Self { sampler: DsmSampler { draws, ..self.sampler.clone() }, ..self.clone() }
     }

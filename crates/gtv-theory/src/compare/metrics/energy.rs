@@ -1,8 +1,9 @@
-//! Energy distance between levels, in one dimension from distribution functions. In more, with E_mm' the mean distance between samples of members m
-//! and m', and members' weights c, E‖X − X'‖ = cᵀ E c, so that a resample costs O(N²) and no distance is taken twice.
+//! Energy distance between levels. In one dimension it is made of distribution functions. In more, let E_mm' be the mean distance
+//! between samples of members m and m', and c the members' weights: E‖X − X'‖ = cᵀ E c, so a resample costs O(N²) and no
+//! distance is taken twice.
 //!
-//! A stated number of samples per level, spread evenly over its members, stands for all. Within a member a sample is
-//! not paired with itself, so thinning adds no bias; a distance below its noise may then come out negative and is set to 0.
+//! Each level is thinned to a stated number of samples, spread evenly over its members. Within a member a sample is not paired
+//! with itself, so thinning adds no bias; a distance below its noise may then come out negative and is set to 0.
 
 use super::{Compares, Metric, MetricCard};
 use crate::compare::bootstrap::Resamples;

@@ -1,5 +1,5 @@
-//! Cell averages of the distribution functions in one dimension, for each level and resample: what W₁ and the energy
-//! distance compare there.
+//! Cell averages of the distribution functions in one dimension, for each level and resample; W₁ and the energy distance
+//! compare them.
 
 use crate::compare::bootstrap::Resamples;
 use crate::compare::cells::{Cells, thin};

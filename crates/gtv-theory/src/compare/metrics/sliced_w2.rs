@@ -1,5 +1,5 @@
-//! Sliced W₂ between levels: on each random direction the samples of every level go into fine cells once, and every
-//! pair of levels and every resample is then a walk along two quantile functions.
+//! Sliced W₂ between levels. On each random direction the samples of every level are counted once, in fine cells. Each pair of
+//! levels and each resample then costs a walk along two quantile functions.
 //!
 //! Samples are spread evenly within their cell. That moves none by more than a cell's width h (1/680 of the
 //! range that holds 99.8 % of the samples), so each W₂ is off by less than 2h, and far less where densities are smooth.

@@ -1,12 +1,13 @@
 //! The mean of gradient flow on finite training sets, to first order in 1/P.
 //!
-//! On a training set, ȧ = −Z(I + X) a + Z(c + x), Z = diag ζ, X_ij = E_μ[w e_i e_j] − δ_ij: what fluctuates together with the
-//! coefficients moves their mean, ȧ₂ = −Z a₂ − Z X a₁, a₁ = E_δ[w e R] the first order ([`response`](super::response)). So
+//! On a training set, ȧ = −Z(I + X) a + Z(c + x), Z = diag ζ, X_ij = E_μ[w e_i e_j] − δ_ij. X fluctuates together with the
+//! coefficients and so moves their mean: ȧ₂ = −Z a₂ − Z X a₁, where a₁ = E_δ[w e R] is the first order
+//! ([`response`](super::response)). So
 //!
 //! E a_i = r_i c_i − (1/P) ∫₀^τ ζ_i e^{−ζ_i(τ−s)} B_i(s) ds, B_i(s) = E_q[w² e_i Σ_j e_j² R_j(s)] − c_i ζ_i s e^{−ζ_i s}:
 //!
-//! w Σ_j e_j² R_j/P is what a triple does to the prediction at its own place. The integral is exact for a B that is linear between times in
-//! geometric progression.
+//! w Σ_j e_j² R_j/P is what a triple does to the prediction at its own place. The rule of the integral is exact where B is linear
+//! between times in geometric progression.
 
 use super::Flow;
 use super::response::{Influence, phi1};

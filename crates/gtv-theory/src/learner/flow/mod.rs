@@ -99,8 +99,8 @@ impl Flow {
         Ok(Self { time, ..self.clone() })
     }
 
-    /// The same flow, with laws that remember up to so many numbers of the features they were asked for: the tables of all models
-    /// drawn from all laws ask for the same points.
+    /// The same flow, whose laws remember the features they evaluate, up to so many `numbers`. The tables of all models that are
+    /// drawn from its laws ask for the same points.
     pub fn remembering(self, numbers: usize) -> Result<Self> {
         let each = if self.initial.is_some() { numbers / 2 } else { numbers };
         let memo = |map| -> Arc<dyn FeatureMap> { Arc::new(MemoFeatures::new(map, each)) };
@@ -112,7 +112,7 @@ impl Flow {
         Ok(Self { initial, ..flow })
     }
 
-    /// The same flow with another way to the leading modes ([`FlowSpectrum::with_modes`]).
+    /// The same flow, the leading modes of which are evaluated by another map ([`FlowSpectrum::with_modes`]).
     ///
     /// # Errors
     /// As there.
@@ -191,7 +191,7 @@ impl Learner for Flow {
         Ok(LinearLaw::new(self.problem(), features, self.mean_weights(order), covariance))
     }
 
-    /// Ridge regression with γ = 1 on the features of [`FlowSpectrum::features`]: what differs from gradient flow is second order.
+    /// Ridge regression with γ = 1 on the features of [`FlowSpectrum::features`]; it differs from gradient flow at second order.
     fn as_ridge(&self) -> Result<Cow<'_, Ridge>> {
         if self.initial.is_some() {
             return Err(Error::Unsupported {

@@ -1,5 +1,5 @@
-//! The time of gradient flow whose mean prediction is nearest to a given one, argmin_τ Σ |f̄_τ − m|²/Σ |m|²: what stands for an
-//! optimizer that has no time of its own, such as Adam.
+//! The time of gradient flow whose mean prediction is nearest to a given one, argmin_τ Σ |f̄_τ − m|²/Σ |m|². It stands in for the
+//! training time of an optimizer that has none of its own, such as Adam.
 
 use super::FlowSpectrum;
 use crate::error::{Error, Result, check_len};
@@ -10,7 +10,7 @@ use std::convert::Infallible;
 const SCAN: usize = 64;
 const WIDTH: f64 = 1e-4;
 
-/// Mean predictions at points, each mode apart, to be compared with a given mean: what [`FlowSpectrum::against`] makes.
+/// The mean prediction of gradient flow at points, mode by mode, beside a given mean; made by [`FlowSpectrum::against`].
 #[derive(Debug, Clone)]
 pub struct MeanFit<'a> {
     spectrum: &'a FlowSpectrum,
@@ -43,7 +43,7 @@ pub struct NearestTime {
 }
 
 impl FlowSpectrum {
-    /// Gradient flow beside a given mean prediction at points.
+    /// Compares gradient flow with a given mean prediction at points.
     ///
     /// # Shapes
     /// `x`, `mean`: n × D; `t`: n.

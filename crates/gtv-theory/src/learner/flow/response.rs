@@ -37,22 +37,22 @@ pub(super) struct Influence<'a> {
     flow: &'a Flow,
     kept: usize,
     outputs: usize,
-    /// y_q − f_∞(q) or what stands for it, Q × outputs.
+    /// y_q − f_∞(q), or label noise in its place, Q × outputs.
     residual: Vec<f64>,
     /// c_j T_ij/r_i at (j, i), K × kept for each output; empty where the residual does not change along training.
     response: Vec<Vec<f64>>,
-    /// Whether E g = 0, as label noise has it whatever the nodes say.
+    /// Whether E g = 0 exactly, as for label noise; the nodes would give it with their error.
     centred: bool,
 }
 
 impl<'a> Influence<'a> {
-    /// Of label noise alone.
+    /// The influences of label noise alone.
     pub(super) fn of_noise(flow: &'a Flow, kept: usize) -> Self {
         let residual = flow.on_modes.label_noise();
         Self { flow, kept, outputs: flow.dim(), residual, response: Vec::new(), centred: true }
     }
 
-    /// Of labels with given coefficients c on the modes.
+    /// The influences of labels that have given coefficients c on the modes.
     ///
     /// # Shapes
     /// `labels`: Q × O; `coefficients`: K × O.

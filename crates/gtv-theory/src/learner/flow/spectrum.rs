@@ -5,9 +5,8 @@
 //!
 //! f̄_τ = skip x + Σ_i r_i c_i e_i, r_i = 1 − e^{−ζ_iτ}.
 //!
-//! Ridge regression with the features √(e^{ζ_iτ} − 1) e_i and γ = 1 has the same mean, so every closure of the
-//! linear estimator applies to it. What differs from gradient flow is second order: on a finite training set its own Â, not A,
-//! decides what is learned when.
+//! Ridge regression with the features √(e^{ζ_iτ} − 1) e_i and γ = 1 has the same mean, so every closure of ridge regression
+//! applies. The two differ at second order: on a finite training set its own Â, not A, decides what is learned when.
 
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::features::{FeatureMap, Features, RotatedFeatures, ScaledFeatures};
@@ -28,7 +27,7 @@ const LEARNED: f64 = 16.0;
 /// Modes that are learned less than this share of the first one are left out. Such a mode adds at most this share of its
 /// coefficient to the mean, and the square of it to a variance.
 const UNTOUCHED: f64 = 1e-5;
-/// Of the ridge regression that stands for gradient flow, modes less learned than this are left out.
+/// The ridge regression that stands in for gradient flow leaves out modes that are learned less than this.
 const NEGLIGIBLE: f64 = 1e-5;
 /// Relative size below which an eigenvalue of A is rounding.
 const FLOOR: f64 = 1e-12;
@@ -56,7 +55,7 @@ pub struct FlowSpectrum {
     coefficients: Vec<f64>,
     /// Σ ζ over all of A, kept or not.
     trace: f64,
-    /// Another way to the leading e_i, where one was given.
+    /// The leading e_i by another map, where one was given.
     leading: Option<Arc<dyn FeatureMap>>,
 }
 
@@ -77,7 +76,7 @@ impl FlowSpectrum {
         Self::from_rows(problem, features.clone(), &nodes, &rows)
     }
 
-    /// The same with a way of its own to the features on the nodes.
+    /// The same, with the features on the nodes given by a function.
     pub(super) fn from_rows(
         problem: &TrainingProblem,
         inner: Arc<Features>,
@@ -141,7 +140,7 @@ impl FlowSpectrum {
         self.values.iter().map(|v| learned(*v, time)).sum()
     }
 
-    /// The time after which so many modes are learned; infinity for all of them or more.
+    /// The time at which F_eff has a given value; infinity for the number of modes or more.
     pub fn time_of(&self, effective_features: f64) -> f64 {
         if effective_features >= self.values.len() as f64 {
             return f64::INFINITY;
@@ -157,7 +156,7 @@ impl FlowSpectrum {
         hi
     }
 
-    /// Each mode's share of the target at points, c_i e_i(z), so that means at any time are sums of them: n × D × K.
+    /// Each mode's share of the target at points, c_i e_i(z), n × D × K. The mean at any time is a sum of them.
     pub(super) fn shares(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
         let (len, count, dim) = (self.inner.len(), self.values.len(), self.dim());
         let mut phi = vec![0.0; t.len() * len];
@@ -195,7 +194,7 @@ impl FlowSpectrum {
         self.add_up(&self.shares(x, t), x, t, time)
     }
 
-    /// The features √(e^{ζ_iτ} − 1) e_i with which ridge regression at γ = 1 stands for gradient flow for a time.
+    /// The features √(e^{ζ_iτ} − 1) e_i. Ridge regression on them with γ = 1 stands in for gradient flow for a time.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for a time that is not positive, or so short that nothing is learned.
@@ -218,8 +217,8 @@ impl FlowSpectrum {
         Ok(self.scaled_modes(self.touched(time), |_| 1.0))
     }
 
-    /// The same modes with another way to the leading e_i, as many as `leading` has, such as one that remembers what it found:
-    /// laws that need no others use it.
+    /// The same modes, the leading e_i of which are evaluated by `leading`, for example by a map that remembers its results.
+    /// Laws that need more modes than it has evaluate all of them from the features.
     ///
     /// # Errors
     /// [`Error::Shape`] for more features than there are modes, or of another dimension.
@@ -256,7 +255,7 @@ impl FlowSpectrum {
         self.values.iter().take_while(|v| learned(**v, time) > least).count().max(1)
     }
 
-    /// √(e^{ζ_iτ} − 1) of the modes that the ridge regression has which stands for gradient flow.
+    /// √(e^{ζ_iτ} − 1) of the modes of the ridge regression that stands in for gradient flow.
     pub(super) fn stand_in_scales(&self, time: f64) -> Vec<f64> {
         let stands = |value: &&f64| learned(**value, time) > NEGLIGIBLE;
         let scale = |value: &f64| (value * time).min(LEARNED).exp_m1().sqrt();
@@ -266,7 +265,7 @@ impl FlowSpectrum {
 
 const TIME: &str = "the time of gradient flow";
 
-/// Refuses what is no time.
+/// Refuses a time that is negative or NaN.
 pub(super) fn check_time(time: f64) -> Result<()> {
     if time >= 0.0 {
         Ok(())

@@ -1,15 +1,9 @@
-//! The arrays of a comparison, `arrays.npz`.
+//! The arrays of a comparison.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
-use std::path::Path;
-
-use anyhow::Context;
+use crate::error::Result;
+use gtv_theory::Error as TheoryError;
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
-use ndarray_npy::NpzReader;
-
-use crate::io::{Compression, Named, ReadError, WriteError, write_npz};
+use std::collections::BTreeMap;
 
 /// Named arrays of a comparison: the contents of `arrays.npz`, float64 throughout.
 ///
@@ -38,12 +32,11 @@ impl Arrays {
         name: impl Into<String>,
         shape: &[usize],
         values: Vec<f64>,
-    ) -> anyhow::Result<()> {
-        let name = name.into();
-        let found = values.len();
+    ) -> Result<()> {
+        let (expected, found) = (shape.iter().product(), values.len());
         let array = ArrayD::from_shape_vec(IxDyn(shape), values)
-            .with_context(|| format!("array {name} has {found} values, its shape is {shape:?}"))?;
-        self.0.insert(name, array);
+            .map_err(|_| TheoryError::Shape { name: "an array of the record", expected, found })?;
+        self.0.insert(name.into(), array);
         Ok(())
     }
 
@@ -68,40 +61,14 @@ impl Arrays {
         self.0.keys().map(String::as_str)
     }
 
-    /// Writes an npz file.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), WriteError> {
-        let standard: Vec<_> =
-            self.0.iter().map(|(name, a)| (name, a.shape(), a.as_standard_layout())).collect();
-        let named: Vec<Named<'_>> = standard
-            .iter()
-            .map(|(name, shape, a)| Named {
-                name: name.as_str(),
-                shape,
-                values: a.as_slice().unwrap_or_default(),
-            })
-            .collect();
-        write_npz(path, &named, Compression::Deflate)
+    /// Names and arrays, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ArrayD<f64>)> {
+        self.0.iter().map(|(name, array)| (name.as_str(), array))
     }
+}
 
-    /// Reads an npz file of float64 arrays.
-    ///
-    /// # Errors
-    /// If the file is missing, damaged, or holds another element type.
-    pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let damaged = |reason: String| ReadError::Format { path: path.to_owned(), reason };
-        let file = File::open(path).map_err(|cause| ReadError::Io { path: path.to_owned(), cause })?;
-        let open = |e| damaged(format!("not a readable npz file ({e}); make the run again"));
-        let mut npz = NpzReader::new(BufReader::new(file)).map_err(open)?;
-        let mut arrays = BTreeMap::new();
-        for name in npz.names().map_err(open)? {
-            let array: ArrayD<f64> = npz.by_name(&name).map_err(|e| {
-                damaged(format!("array {name} is not readable as float64 ({e}); make the run again"))
-            })?;
-            arrays.insert(name.trim_end_matches(".npy").to_owned(), array);
-        }
-        Ok(Self(arrays))
+impl FromIterator<(String, ArrayD<f64>)> for Arrays {
+    fn from_iter<I: IntoIterator<Item = (String, ArrayD<f64>)>>(arrays: I) -> Self {
+        Self(arrays.into_iter().collect())
     }
 }

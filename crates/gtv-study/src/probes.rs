@@ -6,10 +6,8 @@ use crate::record::{Arrays, Cumulant, GaussianityRecord, KernelNumbers};
 use anyhow::Result;
 use gtv_models::{DsmSampler, Members};
 use gtv_theory::compare::kernel::{ProbeMoments, ProbePredictions};
-use gtv_theory::estimator::LinearLaw;
-use gtv_theory::estimator::linear::PredictionMoments;
+use gtv_theory::law::{Law, PredictionMoments};
 use gtv_theory::quadrature::normal_quantile;
-use gtv_theory::rng::Purpose;
 
 /// Probe points, drawn from the training distribution: averages over them are averages over ρ.
 const PROBES: usize = 2_000;
@@ -27,9 +25,8 @@ pub struct Probes {
 
 impl Probes {
     /// Probes from ρ.
-    pub fn from_training(problem: &Problem, ensemble: &dyn Members) -> Self {
-        let sampler = DsmSampler::new(problem.cloud.clone(), problem.schedule);
-        let triples = sampler.draw_from(&mut problem.streams.stream(Purpose::Probe, 0, 0), PROBES);
+    pub fn from_training(study: &Study, ensemble: &dyn Members) -> Self {
+        let triples = study.problem().probes(0, PROBES);
         Self::at(triples.x, triples.t, ensemble)
     }
 
@@ -48,21 +45,21 @@ impl Probes {
     }
 
     /// The prediction of a law at the probes.
-    pub fn theory(&self, law: &LinearLaw) -> ProbeMoments {
-        traced(law.prediction_moments(&self.x, &self.t), self.dim)
+    pub fn theory(&self, theory: &Theory<'_>, law: &dyn Law) -> ProbeMoments {
+        traced(theory.moments(law, &self.x, &self.t), self.dim)
     }
 
     /// Theory against ensemble, and both into `arrays`.
     ///
     /// # Errors
     /// Predictions that are not finite.
-    pub fn compare(&self, law: &LinearLaw, problem: &Problem, arrays: &mut Arrays) -> Result<KernelNumbers> {
-        let moments = self.theory(law);
-        let ensemble = self.ensemble()?;
-        let (resamples, confidence) = (problem.config.compare.bootstrap, problem.config.compare.confidence);
-        let found = ensemble.compare(&moments, resamples, confidence, problem.streams)?;
-        let source = format!("theory_{}", law.closure().name());
-        self.save(&source, moments, arrays)?;
+    pub fn compare(&self, theory: &Theory<'_>, solved: &Solved, arrays: &mut Arrays) -> Result<KernelNumbers> {
+        let moments = self.theory(theory, solved.law.as_ref());
+        let (ensemble, settings) = (self.ensemble()?, &theory.study.compare);
+        let (resamples, confidence) = (settings.bootstrap, settings.confidence);
+        let found =
+            ensemble.compare(&moments, resamples, confidence, theory.study.problem().streams())?;
+        self.save(&format!("theory_{}", solved.name()), moments, arrays)?;
         // The width of a normal interval at this confidence, in standard errors.
         let widths = 2.0 * normal_quantile(0.5 + 0.5 * confidence);
         Ok(KernelNumbers {
@@ -103,7 +100,7 @@ impl Probes {
         let (found, variance) = (ensemble.gaussianity()?, ensemble.moments().variance);
         let lives = lives(&variance);
         let alive: Vec<usize> = (0..found.skewness_map.len()).filter(|i| lives(i / self.dim)).collect();
-        let sign = |q: usize| self.score_sign(problem, q);
+        let sign = |q: usize| self.score_sign(study, q);
         let skewness = alive.iter().map(|&i| sign(i / self.dim) * found.skewness_map[i]);
         let kurtosis = alive.iter().map(|&i| found.excess_kurtosis_map[i]);
         let weights: Vec<f64> = alive.iter().map(|&i| variance[i / self.dim]).collect();
@@ -116,8 +113,9 @@ impl Probes {
     }
 
     /// ŝ = a y + b x: the sign of a is that of the skewness, and nothing else changes.
-    fn score_sign(&self, problem: &Problem, q: usize) -> f64 {
-        problem.spec.prediction.score_coefficients(&problem.schedule, self.t[q]).0.signum()
+    fn score_sign(&self, study: &Study, q: usize) -> f64 {
+        let problem = study.problem();
+        problem.objective().score_coefficients(problem.schedule(), self.t[q]).0.signum()
     }
 
     /// Skewness and excess kurtosis of ŝ over members at each point, means over its coordinates; NaN where the members agree
@@ -125,8 +123,8 @@ impl Probes {
     ///
     /// # Errors
     /// Predictions that are not finite.
-    pub fn shape(&self, problem: &Problem) -> Result<Option<(Vec<f64>, Vec<f64>)>> {
-        if problem.config.ensemble.members < FEWEST_FOR_SHAPE {
+    pub fn shape(&self, study: &Study) -> Result<Option<(Vec<f64>, Vec<f64>)>> {
+        if study.members.len() < FEWEST_FOR_SHAPE {
             return Ok(None);
         }
         let ensemble = self.ensemble()?;
@@ -140,7 +138,7 @@ impl Probes {
             })
             .collect()
         };
-        let skewness = mean(&found.skewness_map, &|q| self.score_sign(problem, q));
+        let skewness = mean(&found.skewness_map, &|q| self.score_sign(study, q));
         Ok(Some((skewness, mean(&found.excess_kurtosis_map, &|_| 1.0))))
     }
 

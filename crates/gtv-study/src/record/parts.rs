@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use gtv_theory::compare;
 use serde::{Deserialize, Serialize};
 
-use super::number;
+use gtv_theory::number;
 
 /// A number with what is known of its error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -79,60 +79,6 @@ pub struct KernelNumbers {
     /// Standard error of the variance ratio over members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variance_ratio_se: Option<f64>,
-}
-
-/// The linear model that stands for a network in the theory: the features of its tangent kernel at initialisation.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LinearisedRecord {
-    /// Kernel features computed.
-    pub features: usize,
-    /// F_eff = Σ (1 − e^{−ζτ}), modes that gradient flow learns in the time.
-    #[serde(with = "number")]
-    pub effective_features: f64,
-    /// Share of the kernel's trace that the features miss at fresh points.
-    #[serde(with = "number")]
-    pub truncation: f64,
-    /// How far the outputs are from having one kernel, each its own (0 in one dimension).
-    #[serde(with = "number")]
-    pub mixing: f64,
-    /// τ, the time of gradient flow.
-    #[serde(with = "number")]
-    pub time: f64,
-    /// Whether τ was fitted to the ensemble's mean prediction; else it is that of gradient descent.
-    pub time_fitted: bool,
-    /// Relative distance of the ensemble's mean prediction from that of gradient flow for τ.
-    #[serde(with = "number")]
-    pub misfit: f64,
-    /// The time whose mean prediction is nearest to the ensemble's.
-    #[serde(with = "number")]
-    pub nearest_time: f64,
-    /// Its distance.
-    #[serde(with = "number")]
-    pub nearest_misfit: f64,
-    /// ‖Θ − Θ₀‖/‖Θ₀‖ at probe points over training, mean over the members looked at: 0 when training is lazy.
-    #[serde(with = "number")]
-    pub kernel_drift: f64,
-    /// |θ − θ₀|/|θ₀|, mean over the members looked at.
-    #[serde(with = "number")]
-    pub parameter_movement: f64,
-}
-
-/// The tangent kernel of infinitely wide networks over the training distribution, and what gradient flow has learned of it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LazyRecord {
-    /// τ, the time of gradient flow; none where it is infinite.
-    pub time: Option<f64>,
-    /// Modes of the kernel kept.
-    pub modes: usize,
-    /// F_eff = Σ (1 − e^{−ζτ}), modes that gradient flow learns in the time.
-    #[serde(with = "number")]
-    pub effective_features: f64,
-    /// Share of the kernel's trace that the features miss at fresh points.
-    #[serde(with = "number")]
-    pub truncation: f64,
-    /// ζ of the leading modes, the rates at which they are learned.
-    #[serde(with = "number::list")]
-    pub spectrum: Vec<f64>,
 }
 
 /// Third and fourth standardised cumulants of the learned score over the ensemble, at probe points.
