@@ -44,7 +44,7 @@ impl LinearTrainer {
         let range = |name, value, expected| Err(TheoryError::OutOfRange { name, value, expected }.into());
         if spec.features.dim() != sampler.cloud().dim() {
             let found = spec.features.dim() as f64;
-            return range("model.features (their dimension)", found, "the dimension of the data");
+            return range("the dimension of the features", found, "the dimension of the data");
         }
         if spec.draws != sampler.draws() {
             let found = sampler.draws() as f64;

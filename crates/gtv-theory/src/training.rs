@@ -36,16 +36,16 @@ impl Triples {
 /// Checks the numbers of a training set: P triples, m to a data point, a share η of the true score in the labels.
 ///
 /// # Errors
-/// [`Error::OutOfRange`] naming the first that is out of range, by its name in configs.
+/// [`Error::OutOfRange`] naming the first that is out of range.
 pub fn check_training_set(samples: usize, draws: usize, target_mix: f64) -> Result<()> {
     let check = |ok: bool, name, value, expected| {
         if ok { Ok(()) } else { Err(Error::OutOfRange { name, value, expected }) }
     };
-    check(samples > 0, "model.samples", samples as f64, "at least 1")?;
-    let expected = "at least 1, and a divisor of model.samples";
-    check(draws > 0 && samples.is_multiple_of(draws), "model.draws", draws as f64, expected)?;
+    check(samples > 0, "samples", samples as f64, "at least 1")?;
+    let expected = "at least 1, and a divisor of the number of samples";
+    check(draws > 0 && samples.is_multiple_of(draws), "draws", draws as f64, expected)?;
     let expected = "between 0 (proxy) and 1 (true score)";
-    check((0.0..=1.0).contains(&target_mix), "model.target", target_mix, expected)
+    check((0.0..=1.0).contains(&target_mix), "target", target_mix, expected)
 }
 
 /// Draws the training triples of any member of an ensemble.

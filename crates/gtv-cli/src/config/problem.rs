@@ -1,21 +1,21 @@
 //! A config made into the objects that work is done with.
 
-use super::Config;
+use super::{Config, Lazy, Network};
 use crate::run_dir::Fingerprint;
-use gtv_models::device::Backend;
-use gtv_models::mlp::{Member, Task};
+use gtv_models::mlp::Task;
 use gtv_theory::dynamics::Sampling;
 use gtv_theory::estimator::LinearSpec;
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::Streams;
 use gtv_theory::{PointCloud, Schedule};
-use std::fmt;
 
 /// A config made into validated objects.
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// The resolved config.
     pub config: Config,
+    /// The resolved settings, as a file has them.
+    pub settings: toml::Table,
     /// The resolved config as TOML.
     pub resolved: String,
     /// The random streams of the seed.
@@ -65,48 +65,5 @@ impl Family {
             Self::Lazy(lazy) => Some(&lazy.task),
             Self::Mlp(network) => Some(&network.task),
         }
-    }
-}
-
-/// An ensemble of infinitely wide networks, trained by gradient flow.
-#[derive(Clone)]
-pub struct Lazy {
-    /// What each member learns; of its training's settings only those of the objective count.
-    pub task: Task,
-    /// The members' draws, in order.
-    pub members: Vec<Member>,
-    /// τ.
-    pub time: f64,
-}
-
-impl fmt::Debug for Lazy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lazy")
-            .field("arch", self.task.arch())
-            .field("members", &self.members.len())
-            .field("time", &self.time)
-            .finish_non_exhaustive()
-    }
-}
-
-/// An ensemble of networks.
-#[derive(Clone)]
-pub struct Network {
-    /// What each member learns, and how.
-    pub task: Task,
-    /// The members' draws, in order.
-    pub members: Vec<Member>,
-    /// Where they are trained.
-    pub device: Backend,
-}
-
-impl fmt::Debug for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Network")
-            .field("arch", self.task.arch())
-            .field("training", self.task.training())
-            .field("members", &self.members.len())
-            .field("device", &self.device)
-            .finish_non_exhaustive()
     }
 }

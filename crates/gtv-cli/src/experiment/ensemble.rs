@@ -62,7 +62,7 @@ impl Trained {
                     .map(|i| Box::new(MemoField::new(members.field(i), most)) as Box<dyn ScoreField>);
                 let one = members.len() * problem.times.len() * problem.config.theory.models;
                 let paths = match problem.config.sampling.lookup {
-                    Lookup::Grid => paths,
+                    Lookup::Grid { .. } => paths,
                     Lookup::Exact => paths.min((MOST_EVALUATIONS / one).max(100)),
                 };
                 Ok((Box::new(EmpiricalFields::new(fields.collect())?), paths))

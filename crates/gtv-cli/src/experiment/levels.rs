@@ -1,13 +1,13 @@
 //! The levels of a comparison, each sampled with the config's integrator so that neighbours differ in one thing only.
 
-use crate::config::{Lookup, Problem};
+use crate::config::Problem;
 use crate::context::Context;
 use crate::run_dir::PartStore;
 use crate::warnings::Warning;
 use anyhow::Result;
 use gtv_theory::ScoreField;
 use gtv_theory::compare::{Level, LevelSamples};
-use gtv_theory::dynamics::{self, LookupGrid, PfOde, Samples};
+use gtv_theory::dynamics::{self, PfOde, Samples};
 use gtv_theory::rng::{ChaCha8Rng, Purpose};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -215,12 +215,9 @@ pub fn integrate(
     progress: dynamics::Progress,
 ) -> Result<Samples> {
     let Problem { config, sampling, times, streams, .. } = problem;
-    match config.sampling.lookup {
-        Lookup::Exact => Ok(PfOde::new(field, sampling)?.sample(paths, *streams, id, progress)),
-        Lookup::Grid => {
-            let defaults = LookupGrid::default();
-            let [lo, hi] = config.sampling.grid_range.unwrap_or([defaults.lo, defaults.hi]);
-            let grid = LookupGrid { lo, hi, len: config.sampling.grid_points.unwrap_or(defaults.len) };
+    match config.sampling.lookup.grid() {
+        None => Ok(PfOde::new(field, sampling)?.sample(paths, *streams, id, progress)),
+        Some(grid) => {
             let lookup = dynamics::Lookup::of_field(field, times, grid)?;
             Ok(lookup.sample(paths, *streams, id, progress))
         }

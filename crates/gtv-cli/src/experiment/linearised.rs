@@ -53,8 +53,8 @@ impl Linearised {
             Metric::GradientDescent
         };
         let Chosen { features, truncation, initial } = match problem.config.theory.kernel {
-            Some(KernelName::Infinite) => infinite(problem, task)?,
-            _ => own(problem, network, metric, ctx)?,
+            KernelName::Infinite => infinite(problem, task)?,
+            KernelName::Initial => own(problem, network, metric, ctx)?,
         };
         bar.advance(1);
         ctx.interrupt.check()?;

@@ -133,7 +133,7 @@ impl Flow {
     ) -> Result<Self> {
         // Tables of all models drawn from all laws ask for the same points; paths never do.
         let bytes = match problem.config.sampling.lookup {
-            Lookup::Grid => ctx.memory.limit().map_or(UNKNOWN, |bytes| bytes / REMEMBERED),
+            Lookup::Grid { .. } => ctx.memory.limit().map_or(UNKNOWN, |bytes| bytes / REMEMBERED),
             Lookup::Exact => 0,
         };
         Self::remembering(statistics, time, initial, usize::try_from(bytes / 8).unwrap_or(usize::MAX))
@@ -268,9 +268,7 @@ impl Theory {
                     TheoryName::MatchedWhite => {
                         TimeCorrelation::MatchedWhite(StepLength::on_grid(&problem.times)?)
                     }
-                    _ => TimeCorrelation::Damped {
-                        correlation_time: settings.correlation_time.unwrap_or(f64::INFINITY),
-                    },
+                    _ => TimeCorrelation::Damped { correlation_time: settings.correlation_time },
                 };
                 let base = self.base(problem)?;
                 let law = InTime::new(base.as_ref(), correlation)?;

@@ -5,10 +5,11 @@ use crate::error::Result;
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::training::check_training_set;
 use gtv_theory::{LossWeight, Preconditioning, Prediction};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where a step's triples come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoiseDraws {
     /// P triples (n points × m draws), drawn once for each member: what the theory describes.
@@ -77,11 +78,11 @@ impl Default for TrainingSpec {
             noise: NoiseDraws::default(),
             centred: false,
             optimizer: Optimizer::default(),
-            rate: 1e-3,
-            rate_schedule: RateSchedule::default(),
-            warmup: 0,
-            steps: 2000,
-            batch: 256,
+            rate: 5e-3,
+            rate_schedule: RateSchedule::Cosine,
+            warmup: 30,
+            steps: 600,
+            batch: 128,
             momentum: 0.9,
             betas: (0.9, 0.999),
             epsilon: 1e-8,
@@ -108,22 +109,21 @@ impl TrainingSpec {
         let positive = "a finite number above 0";
         check_training_set(self.samples, self.draws, self.target_mix)?;
         self.preconditioning.validate()?;
-        check(self.steps > 0, "training.steps", self.steps as f64, "at least 1")?;
-        check(self.batch > 0, "training.batch", self.batch as f64, "at least 1")?;
-        check(self.rate.is_finite() && self.rate > 0.0, "training.rate", self.rate, positive)?;
-        check(fraction(self.momentum), "training.momentum", self.momentum, below_one)?;
-        check(fraction(self.betas.0), "training.beta1", self.betas.0, below_one)?;
-        check(fraction(self.betas.1), "training.beta2", self.betas.1, below_one)?;
-        check(self.epsilon.is_finite() && self.epsilon > 0.0, "training.epsilon", self.epsilon, positive)?;
-        for (name, value) in [("training.weight_decay", self.weight_decay), ("training.penalty", self.ridge)]
-        {
+        check(self.steps > 0, "steps", self.steps as f64, "at least 1")?;
+        check(self.batch > 0, "batch", self.batch as f64, "at least 1")?;
+        check(self.rate.is_finite() && self.rate > 0.0, "rate", self.rate, positive)?;
+        check(fraction(self.momentum), "momentum", self.momentum, below_one)?;
+        check(fraction(self.betas.0), "beta1", self.betas.0, below_one)?;
+        check(fraction(self.betas.1), "beta2", self.betas.1, below_one)?;
+        check(self.epsilon.is_finite() && self.epsilon > 0.0, "epsilon", self.epsilon, positive)?;
+        for (name, value) in [("weight_decay", self.weight_decay), ("penalty", self.ridge)] {
             check(value.is_finite() && value >= 0.0, name, value, not_negative)?;
         }
         if let Some(clip) = self.clip {
-            check(clip.is_finite() && clip > 0.0, "training.clip", clip, positive)?;
+            check(clip.is_finite() && clip > 0.0, "clip", clip, positive)?;
         }
         if let Some(average) = self.average {
-            check(fraction(average), "training.average", average, below_one)?;
+            check(fraction(average), "average", average, below_one)?;
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ impl<'a> Session<'a> {
 
     fn steps(&mut self, running: &mut Running<'a>, after: usize) -> Result<()> {
         let steps = self.network.task.training().steps;
-        let log_every = self.problem.config.training.log_every.unwrap_or(steps).max(1);
+        let log_every = self.network.log_every;
         if running.trainer.steps_done() == 0 {
             self.line(running)?;
         }
@@ -88,7 +88,7 @@ impl<'a> Session<'a> {
             if done.is_multiple_of(log_every) || done == steps {
                 self.line(running)?;
             }
-            let due = match self.problem.config.training.checkpoint {
+            let due = match self.network.checkpoint {
                 Some(every) => done.is_multiple_of(every),
                 None => running.saved.elapsed() >= MINUTE,
             };
@@ -121,7 +121,7 @@ impl<'a> Session<'a> {
         let (first, members) = (members.first().map_or(0, |m| m.index), members.len());
         let losses = running.trainer.losses(&self.probes)?;
         let last = step == training.steps;
-        let line = step / self.problem.config.training.log_every.unwrap_or(1).max(1);
+        let line = step / self.network.log_every;
         let watched = self.costs.watch_every.is_some_and(|n| last || (step > 0 && line.is_multiple_of(n)));
         let memorized = if watched {
             running.trainer.memorized(&self.problem.sampling, WATCHED.min(members), PATHS)?

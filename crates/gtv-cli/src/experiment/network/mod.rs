@@ -93,7 +93,7 @@ pub fn train_as(
 ) -> Result<Trained> {
     let steps = network.task.training().steps;
     let groups: Vec<_> = network.members.chunks(network.group_size()).collect();
-    let log_every = problem.config.training.log_every.unwrap_or(steps).max(1);
+    let log_every = network.log_every;
     let costs = Costs::new(network, &problem.sampling, network.group_size(), log_every);
     let file = if kind == "network" { "log.csv".to_owned() } else { format!("log-{kind}.csv") };
     let mut session = Session {

@@ -293,7 +293,7 @@ pub(super) fn check_ridge(spec: &LinearSpec) -> Result<()> {
         return Ok(());
     }
     let expected = "0: gradient flow is regularised by its time";
-    Err(Error::OutOfRange { name: "model.ridge", value: spec.ridge, expected })
+    Err(Error::OutOfRange { name: "ridge", value: spec.ridge, expected })
 }
 
 /// Σ_q s_q² φ_q φ_qᵀ and Σ_q s_q² φ_q v_qᵀ for s = `root`, v = `labels` (Q × D), blocks of nodes side by side.

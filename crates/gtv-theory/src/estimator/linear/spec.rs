@@ -40,7 +40,7 @@ impl LinearSpec {
         check_training_set(self.samples, self.draws, self.target_mix)?;
         if !(self.ridge.is_finite() && self.ridge >= 0.0) {
             let expected = "a finite number, 0 or above";
-            return Err(Error::OutOfRange { name: "model.ridge", value: self.ridge, expected });
+            return Err(Error::OutOfRange { name: "ridge", value: self.ridge, expected });
         }
         self.preconditioning.validate()
     }

@@ -1,12 +1,11 @@
-//! `[ensemble]`: how many models, and what differs between them.
+//! How many models, and what differs between them.
 
-use super::model::ModelKind;
-use super::settle::{Misfit, Section};
 use gtv_models::mlp::Member;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What differs between the members of an ensemble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Vary {
     /// The draw of training triples, and of all else that training draws.
@@ -16,15 +15,17 @@ pub enum Vary {
 }
 
 /// `[ensemble]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct EnsembleConfig {
     /// N, number of models.
+    #[schemars(range(min = 1))]
     pub members: usize,
     /// What differs between them.
+    #[schemars(length(min = 1))]
     pub vary: Vec<Vary>,
-    /// B initialisations crossed with N/B draws of data, each pair once (mlp, lazy); without it every member has its own of both.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// B initialisations crossed with N/B draws of data, each pair once; without it every member has its own of both.
+    #[schemars(range(min = 1), extend("when" = {"model.kind": ["lazy", "mlp"]}))]
     pub initialisations: Option<usize>,
     /// Trains every member again on the true score (and on the same data points noised anew, where triples share them), to
     /// measure where the variance between members comes from.
@@ -38,28 +39,8 @@ impl Default for EnsembleConfig {
 }
 
 impl EnsembleConfig {
-    pub(super) fn settle(&mut self, kind: ModelKind) -> Result<(), Misfit> {
-        let section = Section { name: "ensemble", choice: kind.model_choice() };
-        section.allow("initialisations", &self.initialisations, kind != ModelKind::Linear)?;
-        if kind == ModelKind::Linear && self.vary == [Vary::Init] {
-            let reason = "is [\"init\"], but a linear model has no initialisation: all would be the same; add \"data\"";
-            return Err(section.misfit("vary", reason));
-        }
-        let Some(b) = self.initialisations else { return Ok(()) };
-        let both = self.varies(Vary::Data) && self.varies(Vary::Init);
-        let reason = if b == 0 {
-            "is 0, expected at least 1".to_owned()
-        } else if !both {
-            "crosses two draws and needs vary = [\"data\", \"init\"]; remove it".to_owned()
-        } else if !self.members.is_multiple_of(b) {
-            format!("is {b}, expected a divisor of ensemble.members = {}", self.members)
-        } else {
-            return Ok(());
-        };
-        Err(section.misfit("initialisations", reason))
-    }
-
-    fn varies(&self, what: Vary) -> bool {
+    /// Whether members differ in this.
+    pub fn varies(&self, what: Vary) -> bool {
         self.vary.contains(&what)
     }
 

@@ -1,0 +1,88 @@
+//! The predictions, and how finely they are computed.
+
+use super::theory_name::TheoryName;
+use gtv_theory::estimator::Closure;
+use gtv_theory::quadrature::QuadratureSpec;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The kernel that stands for a network in its closures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelName {
+    /// The tangent kernel of the networks themselves at initialisation, averaged over them.
+    #[default]
+    Initial,
+    /// The tangent kernel in the limit of infinite width.
+    Infinite,
+}
+
+/// `[theory]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TheoryConfig {
+    /// The predictions to compute.
+    #[schemars(length(min = 1))]
+    pub closures: Vec<TheoryName>,
+    /// The kernel of a network's closures.
+    #[schemars(extend("when" = {"model.kind": ["mlp"]}))]
+    pub kernel: KernelName,
+    /// The law that the derived closures start from: paper, leading, finite-p or naive.
+    #[schemars(extend(
+        "when" = {"closures": ["white", "matched-white", "damped", "linear-noise", "semiclassical"]},
+        "derived" = "the most complete of these among the closures, else finite-p"
+    ))]
+    pub base: Option<TheoryName>,
+    /// κ of the naive estimator, in units of time; F/P where it is not given.
+    #[schemars(extend(
+        "when" = {"closures": ["naive", "fokker-planck"], "base": ["naive"]},
+        "exclusiveMinimum" = 0.0,
+        "unit" = "t"
+    ))]
+    pub kappa: Option<f64>,
+    /// ℓ, the time over which damped noise forgets.
+    #[schemars(extend("when" = {"closures": ["damped"]}, "exclusiveMinimum" = 0.0, "unit" = "t"))]
+    pub correlation_time: f64,
+    /// Models drawn from each closure's law.
+    #[schemars(range(min = 1))]
+    pub models: usize,
+    /// Paths drawn from each of those models.
+    #[schemars(range(min = 1))]
+    pub paths: usize,
+    /// The resolution of integrals over the training distribution.
+    #[serde(flatten)]
+    pub quadrature: QuadratureSpec,
+}
+
+impl Default for TheoryConfig {
+    fn default() -> Self {
+        Self {
+            closures: vec![
+                TheoryName::Paper,
+                TheoryName::Leading,
+                TheoryName::FiniteP,
+                TheoryName::ShotNoise,
+            ],
+            kernel: KernelName::default(),
+            base: None,
+            kappa: None,
+            correlation_time: 0.1,
+            models: 200,
+            paths: 20_000,
+            quadrature: QuadratureSpec::default(),
+        }
+    }
+}
+
+impl TheoryConfig {
+    /// The linear model's closures that are needed, in order, each once.
+    pub fn laws(&self) -> Vec<Closure> {
+        let mut laws: Vec<Closure> = self.closures.iter().filter_map(|c| c.closure()).collect();
+        if let Some(base) = self.base.and_then(TheoryName::closure)
+            && !laws.contains(&base)
+        {
+            laws.push(base);
+        }
+        laws
+    }
+}
