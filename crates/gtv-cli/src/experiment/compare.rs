@@ -138,7 +138,7 @@ fn describe(problem: &Problem) -> Result<Record> {
     Ok(Record {
         seed: problem.streams.seed(),
         fingerprint: problem.fingerprint.hex(),
-        config: serde_json::to_value(&problem.config)?,
+        config: serde_json::to_value(&problem.settings)?,
         dimension: problem.cloud.dim(),
         device: problem.family.network().map_or("cpu", |n| n.device.name()).to_owned(),
         confidence: problem.config.compare.confidence,

@@ -4,7 +4,9 @@ mod compare;
 mod completions;
 mod devices;
 mod ensemble;
+mod explain;
 mod figure;
+mod init;
 mod kernel;
 mod lazy;
 mod levels;
@@ -46,6 +48,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Ntk(args) => ntk::run(args, &ctx),
         Command::Figure(args) => figure::run(args, &ctx),
         Command::Report(args) => report::run(args, &ctx),
+        Command::Init(args) => init::run(args, &ctx),
+        Command::Explain(args) => explain::run(args, &ctx),
         Command::Devices => devices::run(&ctx),
         Command::Completions(args) => completions::run(args, &ctx),
     }

@@ -45,10 +45,8 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         }
         .into());
     }
-    let mut loaded = Loaded::read(Some(&config), &changes, ctx)?;
     // Networks are sampled from on the CPU, wherever they were trained.
-    loaded.config.training.device = None;
-    let problem = loaded.build(ctx)?;
+    let problem = Loaded::read(Some(&config), &changes, ctx)?.on_any_device().build(ctx)?;
     check_writable(&args.out)?;
     let dim = problem.cloud.dim();
     ctx.memory.check(

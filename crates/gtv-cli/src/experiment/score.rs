@@ -2,7 +2,7 @@
 
 use super::{check_archive, read_argument};
 use crate::args::{CovArg, PrecisionArg, ScoreArgs};
-use crate::config::{Duplicates, ScheduleConfig, ScheduleName, file_cloud};
+use crate::config::{Change, Duplicates, Loaded, file_cloud, keys};
 use crate::context::Context;
 use crate::failure::UsageError;
 use crate::io::{Compression, Named, write_npz};
@@ -116,7 +116,8 @@ fn check(ctx: &Context) -> anyhow::Result<()> {
 
 /// The schedule that the arguments describe, up to its natural last time.
 fn schedule(args: &ScoreArgs) -> anyhow::Result<Schedule> {
-    let mut config = ScheduleConfig { kind: args.schedule, ..ScheduleConfig::default() };
+    let named = format!("--schedule {}", args.schedule);
+    let mut changes = vec![Change::argument("schedule.kind", args.schedule.as_str(), named)];
     for text in &args.params {
         let wrong =
             |reason: String| UsageError::Argument { argument: "--param", value: text.clone(), reason };
@@ -125,19 +126,19 @@ fn schedule(args: &ScoreArgs) -> anyhow::Result<Schedule> {
             .ok_or_else(|| wrong("expected KEY=VALUE, e.g. --param beta_min=0.1".to_owned()))?;
         let value: f64 =
             value.trim().parse().map_err(|_| wrong(format!("expected a number, found {value:?}")))?;
-        let known = ScheduleConfig::PARAMETERS.join(", ");
-        let slot = config
-            .parameter(key.trim())
-            .ok_or_else(|| wrong(format!("there is no parameter {key:?}; possible: {known}")))?;
-        *slot = Some(value);
+        // The parameters of a schedule are the keys that go with its kind.
+        let parameters = keys().all.iter().filter(|k| k.section() == "schedule" && !k.when.is_empty());
+        if !parameters.clone().any(|k| k.name() == key.trim()) {
+            let mut known: Vec<&str> = parameters.map(|k| k.name()).collect();
+            known.dedup();
+            let reason = format!("there is no parameter {key:?}; possible: {}", known.join(", "));
+            return Err(wrong(reason).into());
+        }
+        changes.push(Change::argument(&format!("schedule.{}", key.trim()), value, format!("--param {text}")));
     }
-    let family = config.family().map_err(|(key, reason)| UsageError::Argument {
-        argument: "--param",
-        value: key.trim_start_matches("schedule.").to_owned(),
-        reason,
-    })?;
+    let family = Loaded::parse("", None, &changes)?.config.schedule.kind;
     // σ = t of edm has no last time; every other family is defined for data at t = 0 and noise at t = 1.
-    let last = if args.schedule == ScheduleName::Edm { f64::INFINITY } else { 1.0 };
+    let last = if family == ScheduleKind::Edm { f64::INFINITY } else { 1.0 };
     if !(args.time.is_finite() && args.time > 0.0 && args.time <= last) {
         let upper = if last.is_finite() {
             format!(" and at most {last}, the last time of this schedule")

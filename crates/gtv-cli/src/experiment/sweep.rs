@@ -9,7 +9,7 @@
 
 use super::compare;
 use crate::args::{Shard, SweepArgs};
-use crate::config::{Change, Loaded, Problem, Swept};
+use crate::config::{Change, Loaded, Problem, Swept, Type, keys};
 use crate::context::Context;
 use crate::failure::UsageError;
 use crate::io::WriteError;
@@ -123,12 +123,12 @@ impl Plan {
             return Err(UsageError::Run { path: place(), reason }.into());
         };
         for swept in keys.iter_mut().filter(|k| k.spaced) {
-            round_to_whole(swept, config, changes, ctx);
+            round_to_whole(swept);
         }
         let count = keys.iter().map(|k| k.values.len()).product::<usize>().min(count);
         let digits = (count - 1).to_string().len().max(3);
         let cells = (0..count).map(|index| cell(index, digits, &keys)).collect();
-        let mut resolved = base.to_toml()?;
+        let mut resolved = base.to_toml();
         resolved.push_str("\n[sweep]\n");
         for swept in &keys {
             resolved.push_str(&format!("\"{}\" = {}\n", swept.key, Value::Array(swept.values.clone())));
@@ -203,8 +203,9 @@ impl Plan {
 
     /// A swept path is relative to the config that lists it, as one in `[data]` is.
     fn anchored(&self, key: &str, value: &Value) -> Value {
-        match (key, value.as_str(), self.config.parent()) {
-            ("data.path" | "data.weights", Some(path), Some(folder)) => {
+        let is_path = keys().of(key).any(|k| k.kind == Type::Path);
+        match (is_path, value.as_str(), self.config.parent()) {
+            (true, Some(path), Some(folder)) => {
                 let here = std::env::current_dir().unwrap_or_default();
                 here.join(folder).join(path).to_string_lossy().into_owned().into()
             }
@@ -250,7 +251,7 @@ impl Plan {
         let record = SweepRecord {
             schema: SWEEP_SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            config: serde_json::to_value(&self.base.config)?,
+            config: serde_json::to_value(self.base.table())?,
             keys: self.keys.iter().map(key).collect::<Result<_>>()?,
             cells: cells.collect::<Result<_>>()?,
         };
@@ -274,7 +275,7 @@ impl Plan {
     /// As [`Plan::loaded`].
     pub fn found(&self, cell: &Cell, out: &Path, ctx: &Context) -> Result<Option<Record>> {
         let folder = out.join(&cell.folder);
-        let resolved = self.loaded(cell, ctx)?.to_toml()?;
+        let resolved = self.loaded(cell, ctx)?.to_toml();
         let ours = std::fs::read_to_string(folder.join("config.toml"))
             .is_ok_and(|text| text == RunDir::config_text(&resolved));
         Ok(if ours { finished(&folder) } else { None })
@@ -295,17 +296,11 @@ fn finished(folder: &Path) -> Option<Record> {
 }
 
 /// Rounds the points of a range where the key takes whole numbers only; points that become one are one.
-fn round_to_whole(swept: &mut Swept, config: &Path, changes: &[Change], ctx: &Context) {
-    let takes = |value: Value| {
-        let own = Change::argument(&swept.key, value, String::new());
-        let changes: Vec<Change> = changes.iter().cloned().chain([own]).collect();
-        Loaded::read(Some(config), &changes, &ctx.muted()).is_ok()
-    };
-    let points = || swept.values.iter().filter_map(Value::as_float);
-    // A key that takes neither is refused with its name when the cells are built.
-    let whole = points().any(|v| !takes(Value::Float(v)) && takes(Value::Integer(v.round() as i64)));
+fn round_to_whole(swept: &mut Swept) {
+    let whole = keys().of(&swept.key).any(|k| k.kind == Type::Whole);
     if whole {
-        let mut rounded: Vec<Value> = points().map(|v| Value::Integer(v.round() as i64)).collect();
+        let points = swept.values.iter().filter_map(Value::as_float);
+        let mut rounded: Vec<Value> = points.map(|v| Value::Integer(v.round() as i64)).collect();
         rounded.dedup();
         swept.values = rounded;
     }

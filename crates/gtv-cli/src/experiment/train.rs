@@ -152,7 +152,7 @@ fn record(problem: &Problem, run: &RunDir, about: serde_json::Value) -> Result<(
         "seed": problem.streams.seed(),
         "members": problem.config.ensemble.members,
         "samples": problem.spec.samples,
-        "config": problem.config,
+        "config": problem.settings,
     });
     if let (Some(record), serde_json::Value::Object(about)) = (record.as_object_mut(), about) {
         record.extend(about);
@@ -179,11 +179,7 @@ fn changes(args: &TrainArgs) -> Result<Vec<Change>> {
     }
     changes.extend(args.changes.changes()?);
     if let Some(model) = args.model {
-        let kind = match model {
-            ModelArg::Linear => "linear",
-            ModelArg::Lazy => "lazy",
-            ModelArg::Mlp => "mlp",
-        };
+        let kind = model.name();
         changes.push(Change::argument("model.kind", kind, format!("--model {kind}")));
     }
     changes.extend(args.target.as_deref().map(Change::target));

@@ -31,6 +31,33 @@ impl LinearFamily {
         &self.trainer
     }
 
+    /// Memory of N members of F features in D dimensions, from P triples, before anything is allocated.
+    pub fn estimates(features: f64, dim: f64, samples: f64, members: f64) -> Vec<Need> {
+        let threads = rayon::current_num_threads() as f64;
+        // Above this size the theory keeps the covariance of the weights on quadrature nodes.
+        let joint = if dim * features <= 6000.0 { dim * dim } else { 0.0 };
+        vec![
+            Need {
+                what: "the theory of the model",
+                bytes: 8.0 * features * features * (4.0 + joint),
+                formula: "8 bytes x F^2 x (4 + D^2), 4 in place of 4 + D^2 where D F is above 6000",
+                advice: "lower model.features.x or model.features.t, or use fewer random-fourier features",
+            },
+            Need {
+                what: "the trained ensemble",
+                bytes: 8.0 * members * features * dim,
+                formula: "8 bytes x N x F x D",
+                advice: "lower ensemble.members",
+            },
+            Need {
+                what: "training",
+                bytes: 8.0 * threads * (samples * (2.0 * dim + 1.0) + features * features),
+                formula: "8 bytes x threads x (P (2D + 1) + F^2)",
+                advice: "lower model.samples or --threads",
+            },
+        ]
+    }
+
     /// Fits a model to each member's training set, `triples(data draw)`.
     fn fit_each(
         &self,
@@ -57,30 +84,8 @@ impl Family for LinearFamily {
     }
 
     fn needs(&self, members: usize) -> Vec<Need> {
-        let (dim, features) = (self.problem().dim() as f64, self.trainer.features().len() as f64);
-        let (samples, threads) = (self.problem().samples() as f64, rayon::current_num_threads() as f64);
-        // Above this size the theory keeps the covariance of the weights on quadrature nodes.
-        let joint = if dim * features <= 6000.0 { dim * dim } else { 0.0 };
-        vec![
-            Need {
-                what: "the theory of the model",
-                bytes: 8.0 * features * features * (4.0 + joint),
-                formula: "8 bytes x F^2 x (4 + D^2), 4 in place of 4 + D^2 where D F is above 6000",
-                advice: "lower model.features.x or model.features.t, or use fewer random-fourier features",
-            },
-            Need {
-                what: "the trained ensemble",
-                bytes: 8.0 * members as f64 * features * dim,
-                formula: "8 bytes x N x F x D",
-                advice: "lower ensemble.members",
-            },
-            Need {
-                what: "training",
-                bytes: 8.0 * threads * (samples * (2.0 * dim + 1.0) + features * features),
-                formula: "8 bytes x threads x (P (2D + 1) + F^2)",
-                advice: "lower model.samples or --threads",
-            },
-        ]
+        let (features, problem) = (self.trainer.features().len() as f64, self.problem());
+        Self::estimates(features, problem.dim() as f64, problem.samples() as f64, members as f64)
     }
 
     fn train(&self, kind: &str, members: &[Member], session: Session<'_>) -> Result<Box<dyn Members>> {

@@ -21,12 +21,13 @@ use gtv_theory::problem::TrainingProblem;
 use gtv_theory::{Preconditioning, ScoreField};
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The kernel that stands for networks in their closures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelName {
     /// The tangent kernel of the networks themselves at initialisation, averaged over them.
@@ -45,8 +46,8 @@ pub struct MlpFamily {
     pub device: Backend,
     /// The kernel that stands for them.
     pub kernel: KernelName,
-    /// Steps between two lines of the log; none for the first and the last step alone.
-    pub log_every: Option<u64>,
+    /// Steps between two lines of the log.
+    pub log_every: u64,
     /// Steps between checkpoints; none for a minute.
     pub checkpoint: Option<u64>,
     /// How samples are drawn that show along training what is memorized.
@@ -69,11 +70,6 @@ const WIDEST_TOGETHER: usize = 512;
 const GROUP_BYTES: f64 = (1u64 << 30) as f64;
 
 impl MlpFamily {
-    /// Steps between two lines of the log.
-    pub(super) fn log_every(&self) -> u64 {
-        self.log_every.unwrap_or(self.task.training().steps).max(1)
-    }
-
     /// Parameters of one member.
     pub fn parameters(&self) -> usize {
         self.task.arch().parameters(self.task.inputs(), self.task.dim())

@@ -3,10 +3,11 @@
 use super::optimizer::{Optimizer, RateSchedule, StepRule};
 use crate::error::Result;
 use gtv_theory::error::Error as TheoryError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where a step's triples come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoiseDraws {
     /// P triples (n points × m draws), drawn once for each member: what the theory describes.
@@ -57,11 +58,11 @@ impl Default for TrainingSpec {
             noise: NoiseDraws::default(),
             centred: false,
             optimizer: Optimizer::default(),
-            rate: 1e-3,
-            rate_schedule: RateSchedule::default(),
-            warmup: 0,
-            steps: 2000,
-            batch: 256,
+            rate: 5e-3,
+            rate_schedule: RateSchedule::Cosine,
+            warmup: 30,
+            steps: 600,
+            batch: 128,
             momentum: 0.9,
             betas: (0.9, 0.999),
             epsilon: 1e-8,

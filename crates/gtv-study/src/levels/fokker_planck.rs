@@ -25,6 +25,7 @@ static CARD: Card = Card {
     meaning: "the naive estimator's density, solved on a grid instead of sampled",
     role: Role::NaiveDensity,
     completeness: None,
+    of_ridge: false,
     covariance_of: None,
 };
 

@@ -24,7 +24,7 @@ pub struct MatchedWhite;
 pub struct Damped;
 
 const fn card(name: &'static str, label: &'static str, meaning: &'static str, role: Role) -> Card {
-    Card { name, label, meaning, role, completeness: None, covariance_of: None }
+    Card { name, label, meaning, role, completeness: None, of_ridge: false, covariance_of: None }
 }
 
 static WHITE: Card = card(

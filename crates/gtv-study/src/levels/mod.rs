@@ -36,6 +36,11 @@ pub trait DerivedLevel: Send + Sync {
     /// Whether it starts from another law, `theory.base`.
     fn has_base(&self) -> bool;
 
+    /// Whether others can start from it.
+    fn is_a_base(&self) -> bool {
+        false
+    }
+
     /// Most paths that are worth their time.
     fn most_paths(&self) -> usize {
         usize::MAX

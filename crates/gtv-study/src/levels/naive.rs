@@ -17,6 +17,7 @@ static CARD: Card = Card {
     meaning: "one fresh proxy score a step (Prop. 4.1): noise κ D C D, white in time (Itô)",
     role: Role::NaiveNoise,
     completeness: None,
+    of_ridge: false,
     covariance_of: None,
 };
 
@@ -35,6 +36,10 @@ impl DerivedLevel for Naive {
 
     fn has_base(&self) -> bool {
         false
+    }
+
+    fn is_a_base(&self) -> bool {
+        true
     }
 
     fn sample(

@@ -34,6 +34,7 @@ static LINEAR: Card = Card {
     meaning: "each deterministic path with the Gaussian spread that V gives it to first order",
     role: Role::LinearNoise,
     completeness: None,
+    of_ridge: false,
     covariance_of: None,
 };
 
@@ -43,6 +44,7 @@ static SEMICLASSICAL: Card = Card {
     meaning: "small-noise formula of the paper (Eq. 18), normalised numerically",
     role: Role::SmallNoise,
     completeness: None,
+    of_ridge: false,
     covariance_of: None,
 };
 

@@ -1,16 +1,16 @@
 //! Figure 2: the average learned distribution on {−1, 0, 1} against ε and P, from linear ensembles.
 
-use super::{GridTable, Mode, WINDOW, at_least_one, count_line, gaussian, paper_spec, pull_back};
+use super::{GridTable, Mode, WINDOW, at_least_one, count_line, gaussian, paper_trainer, pull_back};
 
-use crate::ensemble::Progress;
-use crate::error::{Error, Result};
-use crate::linear::LinearTrainer;
+use gtv_models::linear::Progress;
+use crate::error::Result;
+use gtv_models::Error;
+use gtv_models::LinearTrainer;
 use gtv_theory::compare::{Axis, between_model_bands};
 use gtv_theory::dynamics::{Lookup, LookupGrid, unobserved};
 use gtv_theory::features::Separable;
 use gtv_theory::rng::Streams;
 use gtv_theory::score::ExactScore;
-use gtv_theory::training::DsmSampler;
 use gtv_theory::{PointCloud, Schedule, TimeGrid};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
@@ -134,8 +134,7 @@ impl Condition {
         let grid = LookupGrid::default();
         let lookup = Lookup::new(&schedule, &schedule.grid(TimeGrid::Uniform, STEPS)?, grid, 1)?;
         let table = GridTable::new(&features, &grid);
-        let sampler = DsmSampler::new(three_points()?, schedule);
-        let trainer = LinearTrainer::new(paper_spec(features, samples), sampler, None)?;
+        let trainer = paper_trainer(features, three_points()?, schedule, samples)?;
         Ok(Self { trainer, lookup, table, bins: Axis::centred_on(grid.lo, grid.hi, grid.len)? })
     }
 

@@ -1,16 +1,16 @@
 //! Figure 3: the average learned distribution on the corners of a turned square, for two kinds of features.
 
-use super::{GridTable, Mode, WINDOW, at_least_one, count_plane, gaussian, paper_spec};
+use super::{GridTable, Mode, WINDOW, at_least_one, count_plane, gaussian, paper_trainer};
 
-use crate::ensemble::Progress;
-use crate::error::{Error, Result};
-use crate::linear::LinearTrainer;
+use gtv_models::linear::Progress;
+use crate::error::Result;
+use gtv_models::Error;
+use gtv_models::LinearTrainer;
 use gtv_theory::compare::{Axis, between_model_bands};
 use gtv_theory::data::BuiltIn;
 use gtv_theory::dynamics::{Form, Integrator, Lookup, LookupGrid, PfOde, Sampling, unobserved};
 use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::rng::Streams;
-use gtv_theory::training::DsmSampler;
 use gtv_theory::{Schedule, TimeGrid};
 use rayon::prelude::*;
 use std::f64::consts::{FRAC_PI_4, FRAC_PI_8};
@@ -159,8 +159,7 @@ impl Condition {
         let table = GridTable::new(&features, &LookupGrid::default());
         // Fixed points: this set draws nothing from its streams.
         let cloud = BuiltIn::Square { angle }.build(&Streams::new(0))?;
-        let sampler = DsmSampler::new(cloud, schedule);
-        let trainer = LinearTrainer::new(paper_spec(features, spec.samples), sampler, None)?;
+        let trainer = paper_trainer(features, cloud, schedule, spec.samples)?;
         Ok(Self { trainer, table })
     }
 

@@ -16,9 +16,10 @@ pub use table::GridTable;
 use crate::error::Result;
 use gtv_theory::compare::Axis;
 use gtv_theory::error::Error as TheoryError;
-use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::{AxisBasis, Separable};
-use gtv_theory::{Features, LossWeight, Preconditioning, Prediction};
+use gtv_models::LinearTrainer;
+use gtv_theory::rng::Streams;
+use gtv_theory::{Features, Objective, PointCloud, Schedule, TrainingProblem};
 use serde::{Deserialize, Serialize};
 
 /// How faithful a figure is to the paper's code.
@@ -35,18 +36,15 @@ pub enum Mode {
 /// Ends of the window [−1.5, 1.5] that features, tables and histograms of the paper share.
 const WINDOW: (f64, f64) = (-1.5, 1.5);
 
-/// The paper's linear model: denoiser, λ = σ², γ = 0.1, proxy target.
-fn paper_spec(features: Separable, samples: usize) -> LinearSpec {
-    LinearSpec {
-        features: Features::Separable(features),
-        prediction: Prediction::Denoiser,
-        weight: LossWeight::NoiseVar,
-        ridge: 0.1,
-        samples,
-        draws: 1,
-        target_mix: 0.0,
-        preconditioning: Preconditioning::None,
-    }
+/// The paper's linear model, a denoiser with λ = σ² and γ = 0.1; the streams are given with each member.
+fn paper_trainer(
+    features: Separable,
+    cloud: PointCloud,
+    schedule: Schedule,
+    samples: usize,
+) -> Result<LinearTrainer> {
+    let problem = TrainingProblem::new(cloud, schedule, Objective::default(), samples, Streams::new(0))?;
+    Ok(LinearTrainer::new(problem, Features::Separable(features), 0.1)?)
 }
 
 /// `len` Gaussian features over [lo, hi].

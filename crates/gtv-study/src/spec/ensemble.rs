@@ -1,6 +1,6 @@
 //! How many models, and what differs between them.
 
-use gtv_models::mlp::Member;
+use gtv_models::Member;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub enum Vary {
 /// `[ensemble]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct EnsembleConfig {
+pub struct EnsembleSpec {
     /// N, number of models.
     #[schemars(range(min = 1))]
     pub members: usize,
@@ -32,13 +32,13 @@ pub struct EnsembleConfig {
     pub sources: bool,
 }
 
-impl Default for EnsembleConfig {
+impl Default for EnsembleSpec {
     fn default() -> Self {
         Self { members: 100, vary: vec![Vary::Data, Vary::Init], initialisations: None, sources: false }
     }
 }
 
-impl EnsembleConfig {
+impl EnsembleSpec {
     /// Whether members differ in this.
     pub fn varies(&self, what: Vary) -> bool {
         self.vary.contains(&what)
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn pairs(vary: &[Vary], initialisations: Option<usize>) -> Vec<(u64, u64)> {
-        let config = EnsembleConfig { members: 6, vary: vary.to_vec(), initialisations, sources: false };
+        let config = EnsembleSpec { members: 6, vary: vary.to_vec(), initialisations, sources: false };
         config.draws().iter().map(|m| (m.data, m.init)).collect()
     }
 

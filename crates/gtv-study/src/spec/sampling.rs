@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// `[sampling]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct SamplingConfig {
+pub struct SamplingSpec {
     /// The integration.
     #[serde(flatten)]
     pub integration: Sampling,
@@ -19,7 +19,7 @@ pub struct SamplingConfig {
     pub lookup: Lookup,
 }
 
-impl Default for SamplingConfig {
+impl Default for SamplingSpec {
     fn default() -> Self {
         Self { integration: Sampling::default(), paths: 100_000, lookup: Lookup::default() }
     }

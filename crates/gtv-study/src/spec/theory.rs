@@ -1,26 +1,16 @@
 //! The predictions, and how finely they are computed.
 
 use super::theory_name::TheoryName;
-use gtv_theory::estimator::Closure;
+use gtv_models::mlp::KernelName;
+use gtv_theory::closure::{CLOSURES, Closure};
 use gtv_theory::quadrature::QuadratureSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The kernel that stands for a network in its closures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum KernelName {
-    /// The tangent kernel of the networks themselves at initialisation, averaged over them.
-    #[default]
-    Initial,
-    /// The tangent kernel in the limit of infinite width.
-    Infinite,
-}
-
 /// `[theory]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct TheoryConfig {
+pub struct TheorySpec {
     /// The predictions to compute.
     #[schemars(length(min = 1))]
     pub closures: Vec<TheoryName>,
@@ -54,15 +44,10 @@ pub struct TheoryConfig {
     pub quadrature: QuadratureSpec,
 }
 
-impl Default for TheoryConfig {
+impl Default for TheorySpec {
     fn default() -> Self {
         Self {
-            closures: vec![
-                TheoryName::Paper,
-                TheoryName::Leading,
-                TheoryName::FiniteP,
-                TheoryName::ShotNoise,
-            ],
+            closures: CLOSURES.map(TheoryName::Closure).to_vec(),
             kernel: KernelName::default(),
             base: None,
             kappa: None,
@@ -74,14 +59,14 @@ impl Default for TheoryConfig {
     }
 }
 
-impl TheoryConfig {
-    /// The linear model's closures that are needed, in order, each once.
-    pub fn laws(&self) -> Vec<Closure> {
-        let mut laws: Vec<Closure> = self.closures.iter().filter_map(|c| c.closure()).collect();
-        if let Some(base) = self.base.and_then(TheoryName::closure)
-            && !laws.contains(&base)
-        {
-            laws.push(base);
+impl TheorySpec {
+    /// The closures that are needed, in order, each once.
+    pub fn laws(&self) -> Vec<&'static dyn Closure> {
+        let mut laws: Vec<&'static dyn Closure> = Vec::new();
+        for closure in self.closures.iter().chain(&self.base).filter_map(|name| name.closure()) {
+            if !laws.iter().any(|known| known.card() == closure.card()) {
+                laws.push(closure);
+            }
         }
         laws
     }

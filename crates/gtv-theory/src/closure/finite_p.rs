@@ -36,6 +36,7 @@ static CARD: Card = Card {
     meaning: "effective dynamics; mean and V with self-consistent leverage at finite P",
     role: Role::FiniteSample,
     completeness: Some(2),
+    of_ridge: true,
     covariance_of: None,
 };
 

@@ -26,6 +26,7 @@ static CARD: Card = Card {
     meaning: "effective dynamics; mean and V to leading order in 1/P, residuals instead of label noise",
     role: Role::LeadingOrder,
     completeness: Some(1),
+    of_ridge: false,
     covariance_of: None,
 };
 

@@ -25,6 +25,7 @@ static CARD: Card = Card {
     meaning: "effective dynamics; V in the unbiased, expressive limit (paper, Prop. 5.1–5.2)",
     role: Role::Limit,
     completeness: Some(0),
+    of_ridge: false,
     covariance_of: None,
 };
 

@@ -35,6 +35,7 @@ static CARD: Card = Card {
     meaning: "as finite-p, with every cumulant to first order in one sample's influence",
     role: Role::ShotNoise,
     completeness: Some(3),
+    of_ridge: true,
     covariance_of: Some("finite-p"),
 };
 

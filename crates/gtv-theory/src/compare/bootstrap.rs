@@ -89,11 +89,7 @@ fn check_settings(members: usize, resamples: usize, confidence: f64) -> Result<(
         });
     }
     if resamples == 0 {
-        return Err(Error::OutOfRange {
-            name: "compare.bootstrap",
-            value: 0.0,
-            expected: "at least 1 resample",
-        });
+        return Err(Error::OutOfRange { name: "bootstrap", value: 0.0, expected: "at least 1 resample" });
     }
     check_confidence(confidence)
 }
@@ -102,11 +98,7 @@ pub(super) fn check_confidence(confidence: f64) -> Result<()> {
     if confidence > 0.0 && confidence < 1.0 {
         return Ok(());
     }
-    Err(Error::OutOfRange {
-        name: "compare.confidence",
-        value: confidence,
-        expected: "a number between 0 and 1",
-    })
+    Err(Error::OutOfRange { name: "confidence", value: confidence, expected: "a number between 0 and 1" })
 }
 
 /// How often each of `members` members appears in one resample. `key` separates ensembles, `resample` resamples.

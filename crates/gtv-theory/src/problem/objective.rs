@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The objective of denoising score matching, (1/P) Σ_n w_n/2 |y_n − ŷ_n|² with w_t = λ_t a_t² and ŷ = skip_t x + out_t F.
@@ -69,7 +70,7 @@ impl Objective {
 }
 
 /// The prediction type: the target y for a training triple (x0, t, x = α x0 + σ n).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Prediction {
     /// y = s̃ = (α x0 − x)/σ², the proxy score itself.
@@ -115,7 +116,7 @@ impl Prediction {
 }
 
 /// λ_t, the weight of the score's squared error at time t; on y it becomes w_t = λ_t a_t².
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossWeight {
     /// λ = σ² (the paper's; w = α²/σ² for a denoiser, 1 for a noise predictor).

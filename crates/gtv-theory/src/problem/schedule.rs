@@ -4,37 +4,52 @@
 //! ln(α²/σ²), which all grids but the uniform one are built on.
 
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::FRAC_PI_2;
 
 /// The family of a schedule, with its parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ScheduleKind {
     /// Variance preserving as in the paper: β = D = β_min + β_d t, α = exp(−(β_min t + β_d t²/2)), σ² = 1 − α².
     VpLinear {
         /// β at t = 0, per unit time.
+        #[serde(default = "defaults::beta_min")]
+        #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "1/t"))]
         beta_min: f64,
         /// Slope of β, per unit time squared.
+        #[serde(default = "defaults::beta_d")]
+        #[schemars(range(min = 0.0), extend("unit" = "1/t²"))]
         beta_d: f64,
     },
     /// Song et al.'s variance-preserving convention, with β/2 in the drift: β = D = (β_min + β_d t)/2.
     VpSong {
-        /// Song's β at t = 0 (twice the drift rate).
+        /// Song's β at t = 0 (twice the drift rate), per unit time.
+        #[serde(default = "defaults::beta_min")]
+        #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "1/t"))]
         beta_min: f64,
-        /// Slope of Song's β.
+        /// Slope of Song's β, per unit time squared.
+        #[serde(default = "defaults::beta_d")]
+        #[schemars(range(min = 0.0), extend("unit" = "1/t²"))]
         beta_d: f64,
     },
     /// Nichol and Dhariwal's cosine schedule: α = cos θ_t / cos θ_0, θ_t = (π/2)(t + s)/(1 + s), σ² = 1 − α².
     VpCosine {
         /// The offset s (0.008 in the source).
+        #[serde(default = "defaults::offset")]
+        #[schemars(extend("exclusiveMinimum" = 0.0))]
         offset: f64,
     },
     /// Variance exploding: β = 0, σ² = σ_min²((σ_max/σ_min)^{2t} − 1).
     Ve {
         /// Noise scale at t → 0.
+        #[serde(default = "defaults::sigma_min")]
+        #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "x"))]
         sigma_min: f64,
         /// Noise scale at t = 1.
+        #[serde(default = "defaults::sigma_max")]
+        #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "x"))]
         sigma_max: f64,
     },
     /// Karras et al.: β = 0, D = t, σ = t.
@@ -45,9 +60,37 @@ pub enum ScheduleKind {
     Flow,
 }
 
+/// Parameters where none are given: those of the papers that the schedules are from.
+mod defaults {
+    pub(super) const fn beta_min() -> f64 {
+        0.1
+    }
+    pub(super) const fn beta_d() -> f64 {
+        19.9
+    }
+    pub(super) fn rho() -> f64 {
+        7.0
+    }
+    pub(super) fn offset() -> f64 {
+        0.008
+    }
+    pub(super) fn sigma_min() -> f64 {
+        0.01
+    }
+    pub(super) fn sigma_max() -> f64 {
+        50.0
+    }
+}
+
+impl Default for ScheduleKind {
+    fn default() -> Self {
+        Self::PAPER
+    }
+}
+
 impl ScheduleKind {
     /// The paper's VP schedule: β_min = 0.1, β_d = 19.9.
-    pub const PAPER: Self = Self::VpLinear { beta_min: 0.1, beta_d: 19.9 };
+    pub const PAPER: Self = Self::VpLinear { beta_min: defaults::beta_min(), beta_d: defaults::beta_d() };
 
     /// The name used in configs.
     pub fn name(&self) -> &'static str {
@@ -336,8 +379,9 @@ impl Schedule {
 }
 
 /// How sampling times are spread between T and ε.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "grid", rename_all = "kebab-case")]
+#[schemars(extend("about grid" = "How step times are spread between T and ε."))]
 pub enum TimeGrid {
     /// Equal steps in t (the paper's).
     #[default]
@@ -345,6 +389,8 @@ pub enum TimeGrid {
     /// Equal steps in (σ/α)^{1/ρ} (Karras et al., ρ = 7).
     EdmRho {
         /// The exponent ρ.
+        #[serde(default = "defaults::rho")]
+        #[schemars(extend("exclusiveMinimum" = 0.0))]
         rho: f64,
     },
     /// Equal steps in log-SNR.

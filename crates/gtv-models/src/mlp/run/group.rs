@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
 
     fn steps(&mut self, running: &mut Running<'a>, after: usize) -> Result<()> {
         let steps = self.family.task.training().steps;
-        let log_every = self.family.log_every();
+        let log_every = self.family.log_every;
         if running.trainer.steps_done() == 0 {
             self.line(running)?;
         }
@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
         let (first, members) = (members.first().map_or(0, |m| m.index), members.len());
         let losses = running.trainer.losses(&self.probes)?;
         let last = step == training.steps;
-        let line = step / self.family.log_every();
+        let line = step / self.family.log_every;
         let watched = self.costs.watch_every.is_some_and(|n| last || (step > 0 && line.is_multiple_of(n)));
         let memorized = if watched {
             running.trainer.memorized(&self.family.sampling, WATCHED.min(members), PATHS)?

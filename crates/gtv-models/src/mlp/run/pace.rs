@@ -30,7 +30,7 @@ pub struct Costs {
 impl Costs {
     /// Estimates for groups of `group` members: a step is three passes over its batch.
     pub fn new(family: &MlpFamily, group: usize) -> Self {
-        let (training, sampling, log_every) = (family.task.training(), &family.sampling, family.log_every());
+        let (training, sampling, log_every) = (family.task.training(), &family.sampling, family.log_every);
         let pass = (3 * family.task.batch_size()) as f64;
         let evaluations = match sampling.integrator {
             Integrator::Euler => 1.0,

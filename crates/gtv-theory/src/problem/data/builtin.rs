@@ -5,10 +5,11 @@ use super::{GaussianMixture, MixtureComponent, PointCloud, shapes};
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::rng::{Purpose, Streams};
 use rand::RngExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the points of a two-dimensional patch are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Placement {
     /// Independent uniform points, from the seed.
@@ -28,7 +29,7 @@ pub enum Placement {
 /// let cloud = BuiltIn::Square { angle: 0.0 }.build(&Streams::new(0)).unwrap();
 /// assert_eq!((cloud.len(), cloud.dim()), (4, 2));
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum BuiltIn {
     /// {−1, 0, 1} in one dimension (Figure 2).

@@ -4,10 +4,11 @@ use crate::error::{Error, Result, check_finite, check_len};
 use crate::linalg::symmetric_eigen;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A component's covariance Σ_k, in squared data units.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ComponentCov {
     /// Σ = v I; v = 0 is a point.
@@ -17,7 +18,7 @@ pub enum ComponentCov {
 }
 
 /// One component π_k N(μ_k, Σ_k), as in a config.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MixtureComponent {
     /// μ_k.
