@@ -40,9 +40,11 @@ pub struct Card {
     pub meaning: &'static str,
     /// Its place among the levels.
     pub role: Role,
-    /// A rank by how much of a finite training set's effect it keeps; 0 for one whose mean is the exact score. The level
-    /// `mean_score` is the mean of the closure with the highest rank.
-    pub completeness: u8,
+    /// A rank by how much of a finite training set's effect it keeps; none for a level that only makes a point about the
+    /// theory. The level `mean_score` is the mean of the closure with the highest rank.
+    pub completeness: Option<u8>,
+    /// Whether it is made from ridge regression, which has no random initial function.
+    pub of_ridge: bool,
     /// The name of the closure whose mean and covariance it shares, if any.
     pub covariance_of: Option<&'static str>,
 }
