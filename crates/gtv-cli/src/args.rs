@@ -9,7 +9,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use gtv_models::device::Backend;
-use gtv_theory::estimator::Closure;
+use gtv_study::spec::TheoryName;
+use gtv_theory::closure::CLOSURES;
 use gtv_theory::ntk::Activation;
 use std::path::PathBuf;
 
@@ -284,11 +285,9 @@ pub struct TrainArgs {
 }
 
 /// The theory's closures by their names in configs.
-fn closure_parser() -> impl TypedValueParser<Value = Closure> {
-    PossibleValuesParser::new(Closure::ALL.map(Closure::name)).map(|name| {
-        // Only names of the list get here.
-        Closure::ALL.into_iter().find(|c| c.name() == name).unwrap_or(Closure::Leading)
-    })
+fn closure_parser() -> impl TypedValueParser<Value = TheoryName> {
+    let names = CLOSURES.map(|closure| closure.card().name);
+    PossibleValuesParser::new(names).try_map(|name| TheoryName::named(&name).ok_or("no such closure"))
 }
 
 /// `gtv-cli sample`.
@@ -304,7 +303,7 @@ pub struct SampleArgs {
     pub member: Option<usize>,
     /// Draw from the theory's law of learned models instead
     #[arg(long, value_parser = closure_parser(), value_name = "CLOSURE")]
-    pub theory: Option<Closure>,
+    pub theory: Option<TheoryName>,
     /// File to write the samples to (.npy)
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,

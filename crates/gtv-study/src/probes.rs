@@ -1,10 +1,11 @@
 //! The kernel level of a comparison: the model's prediction y at probe points of the training distribution, theory
 //! against ensemble, and how Gaussian it is over members.
 
-use crate::config::Problem;
+use crate::error::Result;
 use crate::record::{Arrays, Cumulant, GaussianityRecord, KernelNumbers};
-use anyhow::Result;
-use gtv_models::{DsmSampler, Members};
+use crate::study::Study;
+use crate::theory::{Solved, Theory};
+use gtv_models::Members;
 use gtv_theory::compare::kernel::{ProbeMoments, ProbePredictions};
 use gtv_theory::law::{Law, PredictionMoments};
 use gtv_theory::quadrature::normal_quantile;
@@ -91,8 +92,8 @@ impl Probes {
     ///
     /// # Errors
     /// Predictions that are not finite.
-    pub fn gaussianity(&self, problem: &Problem) -> Result<Option<GaussianityRecord>> {
-        let members = problem.config.ensemble.members;
+    pub fn gaussianity(&self, study: &Study) -> Result<Option<GaussianityRecord>> {
+        let members = study.members.len();
         if members < FEWEST_FOR_SHAPE {
             return Ok(None);
         }

@@ -1,4 +1,4 @@
-//! A closure of one's own, against 400 trained models: the mean variance of the prediction.
+//! A closure of one's own, against 400 trained models: the mean variance of the predicted noise.
 //!
 //! The variance of least squares with F features is larger than leading order says, by 1/(1 − F/P): the closure `inflated` puts that
 //! in. A law needs no more than a mean score and a covariance. Run with
@@ -6,8 +6,9 @@
 
 use gtv_theory::closure::{Card, FiniteP, Leading, Role};
 use gtv_theory::features::{AxisBasis, Separable};
-use gtv_theory::{At, Closure, Features, Law, Learner, Objective, PointCloud, Result, Schedule, ScoreField};
-use gtv_theory::{TrainingProblem, law::EmpiricalLinear, learner::Ridge, linalg, quadrature, rng::Streams};
+use gtv_theory::law::EmpiricalLinear;
+use gtv_theory::{At, Closure, Features, Law, Learner, Objective, PointCloud, Prediction, Result, Schedule};
+use gtv_theory::{ScoreField, TrainingProblem, learner::Ridge, linalg, quadrature, rng::Streams};
 use std::sync::Arc;
 
 /// Leading order, its covariance divided by 1 − F/P.
@@ -18,7 +19,8 @@ static CARD: Card = Card {
     label: "inflated",
     meaning: "leading order with the variance inflation of least squares",
     role: Role::Other,
-    completeness: 1,
+    completeness: Some(1),
+    of_ridge: false,
     covariance_of: None,
 };
 
@@ -60,17 +62,16 @@ fn train(problem: &TrainingProblem, learner: &Ridge, draw: u64) -> Result<Vec<f6
     Ok(weights)
 }
 
-/// The mean variance of y by closure, and that of 400 trained models, over 200 places of the training distribution.
+/// The variance of the predicted noise by closure and of 400 trained models, over 200 places of the training distribution.
 pub fn rows() -> Result<Vec<(&'static str, f64)>> {
     let (schedule, cloud) = (Schedule::paper(0.05)?, PointCloud::new(vec![-1.0, 0.0, 1.0], 1)?);
     let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 96, Streams::new(1))?;
     let axis = |lo, hi| AxisBasis::Gaussian { lo, hi, len: 4 };
     let features = Features::Separable(Separable::uniform(1, axis(-1.5, 1.5), axis(0.05, 1.0))?);
     let learner = Ridge::new(&problem, features, 1e-4, &quadrature::QuadratureSpec::default())?;
-    let (places, prediction) = (problem.probes(0, 200), problem.objective().prediction);
-    let variance = |law: &dyn Law| {
-        law.prediction_moments(prediction, &places.x, &places.t).variance.iter().sum::<f64>() / 200.0
-    };
+    let places = problem.probes(0, 200);
+    let moments = |law: &dyn Law| law.prediction_moments(Prediction::Noise, &places.x, &places.t);
+    let variance = |law: &dyn Law| moments(law).variance.iter().sum::<f64>() / 200.0;
     let closures = [&Leading as &dyn Closure, &Inflated, &FiniteP].into_iter();
     let row = |closure: &dyn Closure| Ok((closure.card().label, variance(closure.law(&learner)?.as_ref())));
     let mut rows = closures.map(row).collect::<Result<Vec<_>>>()?;
@@ -83,7 +84,6 @@ pub fn rows() -> Result<Vec<(&'static str, f64)>> {
 
 /// Prints the rows.
 pub fn main() -> Result<()> {
-    println!("mean Var y");
-    rows()?.into_iter().for_each(|(label, variance)| println!("{label:<20}{variance:>10.5}"));
+    rows()?.iter().for_each(|(label, variance)| println!("{label:<20} Var of the noise {variance:.5}"));
     Ok(())
 }

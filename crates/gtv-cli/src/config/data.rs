@@ -65,7 +65,7 @@ pub fn file_cloud(
         (Ok(()), _) => Ok(cloud),
         (Err(_), Duplicates::Merge) => {
             let merged = merge(&cloud).map_err(at_fault(points.path()))?;
-            ctx.warn(Warning::DuplicatesMerged { merged: count - merged.len(), total: count });
+            ctx.warn(&Warning::DuplicatesMerged { merged: count - merged.len(), total: count });
             Ok(merged)
         }
         (Err(pair), Duplicates::Refuse) => Err(at_fault(points.path())(pair)),

@@ -2,6 +2,7 @@
 //!
 //! Lines: Okabe & Ito's set, which stays distinct under colour-blindness and in grey print; maps: viridis.
 
+use gtv_theory::closure::{self, Role as Closure};
 use plotters::style::RGBAColor;
 
 use super::canvas::{Color, Pixels, Stroke};
@@ -39,30 +40,8 @@ pub enum Role {
     TrueScore,
     /// Sampling with the mean learned score.
     MeanScore,
-    /// Independent proxy scores, sampled.
-    NaiveNoise,
-    /// Their density, solved on a grid.
-    NaiveDensity,
-    /// Fluctuations without memory.
-    WhiteNoise,
-    /// The same at the coloured one's integrated strength.
-    MatchedNoise,
-    /// Fluctuations of shortened memory.
-    DampedNoise,
-    /// Fluctuations to first order about each path.
-    LinearNoise,
-    /// The small-noise formula.
-    SmallNoise,
-    /// The unbiased, expressive limit.
-    Limit,
-    /// Leading order in 1/P.
-    LeadingOrder,
-    /// Finite P.
-    FiniteSample,
-    /// Finite P with every cumulant.
-    ShotNoise,
-    /// A closure of no other role.
-    OtherClosure,
+    /// A closure.
+    Closure(closure::Role),
     /// Gaussian fields with measured moments.
     OwnMoments,
     /// Trained models.
@@ -81,18 +60,18 @@ impl Role {
             Self::Data => dashed(rgb(140, 140, 140), 5.0, 2.0),
             Self::TrueScore => full(rgb(70, 70, 70), 1.1),
             Self::MeanScore => dashed(rgb(230, 159, 0), 7.0, 2.5),
-            Self::NaiveNoise => dashed(rgb(160, 82, 45), 6.0, 2.0),
-            Self::NaiveDensity => full(rgb(120, 60, 30), 1.2),
-            Self::WhiteNoise => dashed(rgb(184, 134, 11), 3.0, 2.0),
-            Self::MatchedNoise => dashed(rgb(110, 139, 61), 3.0, 3.0),
-            Self::DampedNoise => dashed(rgb(75, 0, 130), 5.0, 1.5),
-            Self::LinearNoise => dashed(rgb(0, 128, 128), 8.0, 2.5),
-            Self::SmallNoise => dashed(rgb(128, 0, 64), 2.5, 1.5),
-            Self::Limit => dashed(rgb(148, 103, 189), 1.8, 1.8),
-            Self::LeadingOrder => dashed(rgb(0, 158, 115), 4.0, 2.0),
-            Self::FiniteSample => full(THEORY, 1.7),
-            Self::ShotNoise => dashed(rgb(86, 180, 233), 9.0, 2.0),
-            Self::OtherClosure => dashed(SOFT, 3.0, 1.5),
+            Self::Closure(Closure::NaiveNoise) => dashed(rgb(160, 82, 45), 6.0, 2.0),
+            Self::Closure(Closure::NaiveDensity) => full(rgb(120, 60, 30), 1.2),
+            Self::Closure(Closure::WhiteNoise) => dashed(rgb(184, 134, 11), 3.0, 2.0),
+            Self::Closure(Closure::MatchedNoise) => dashed(rgb(110, 139, 61), 3.0, 3.0),
+            Self::Closure(Closure::DampedNoise) => dashed(rgb(75, 0, 130), 5.0, 1.5),
+            Self::Closure(Closure::LinearNoise) => dashed(rgb(0, 128, 128), 8.0, 2.5),
+            Self::Closure(Closure::SmallNoise) => dashed(rgb(128, 0, 64), 2.5, 1.5),
+            Self::Closure(Closure::Limit) => dashed(rgb(148, 103, 189), 1.8, 1.8),
+            Self::Closure(Closure::LeadingOrder) => dashed(rgb(0, 158, 115), 4.0, 2.0),
+            Self::Closure(Closure::FiniteSample) => full(THEORY, 1.7),
+            Self::Closure(Closure::ShotNoise) => dashed(rgb(86, 180, 233), 9.0, 2.0),
+            Self::Closure(Closure::Other) => dashed(SOFT, 3.0, 1.5),
             Self::OwnMoments => dashed(rgb(204, 121, 167), 2.0, 2.5),
             Self::Ensemble => full(EXPERIMENT, 2.0),
             Self::Floor => Stroke::dashed(SOFT, 1.0, 2.0, 2.0),

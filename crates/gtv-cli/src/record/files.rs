@@ -9,83 +9,6 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-ption<String>,
-    /// The linear model that stands for a trained network in the theory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub linearised: Option<LinearisedRecord>,
-    /// The kernel of infinitely wide networks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lazy: Option<LazyRecord>,
-    /// How Gaussian the learned score is over the ensemble.
-    #[serde(default)]
-    pub gaussianity: Option<GaussianityRecord>,
-    /// E_ρ tr Var y by source of training randomness, `total` among them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub variance_sources: BTreeMap<String, VarianceSource>,
-    /// What is known of each level on its own.
-    #[serde(default)]
-    pub levels: BTreeMap<String, LevelRecord>,
-    /// Relative errors of the quadratures behind the theory, each from a second resolution.
-    #[serde(default, with = "number::map")]
-    pub quadrature: BTreeMap<String, f64>,
-    /// Wall-clock seconds by stage.
-    #[serde(default, with = "number::map")]
-    pub timing: BTreeMap<String, f64>,
-    /// Warnings given while the numbers were made.
-    #[serde(default)]
-    pub warnings: Vec<String>,
-}
-
-fn default_confidence() -> f64 {
-    0.95
-}
-
-impl Default for Record {
-    /// An empty record of this program's version.
-    fn default() -> Self {
-        Self {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            seed: 0,
-            device: "cpu".to_owned(),
-            command: Vec::new(),
-            fingerprint: String::new(),
-            config: serde_json::Value::Null,
-            dimension: 0,
-            load: None,
-            confidence: default_confidence(),
-            image_shape: None,
-            distances: BTreeMap::new(),
-            kernel: BTreeMap::new(),
-            mean_score_closure: None,
-            gaussianity: None,
-            variance_sources: BTreeMap::new(),
-            linearised: None,
-            lazy: None,
-            levels: BTreeMap::new(),
-            quadrature: BTreeMap::new(),
-            timing: BTreeMap::new(),
-            warnings: Vec::new(),
-        }
-    }
-}
-
-impl Record {
-    /// The distance from level `a` to level `b`, looked up in either order.
-    pub fn distance(&self, a: &str, b: &str, metric: &str) -> Option<&Estimate> {
-        let ordered = |a: &str, b: &str| self.distances.get(a)?.get(b)?.get(metric);
-        ordered(a, b).or_else(|| ordered(b, a))
-    }
-
-    /// The names of the metrics that occur, sorted.
-    pub fn metrics(&self) -> Vec<String> {
-        let inner = self.distances.values().flat_map(BTreeMap::values);
-        let mut names: Vec<String> = inner.flat_map(BTreeMap::keys).cloned().collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-
 /// The text of a record's `summary.json`.
 ///
 /// # Errors
@@ -99,18 +22,18 @@ pub fn to_json(record: &Record) -> anyhow::Result<String> {
 /// # Errors
 /// If the text is not JSON, lacks a field, or comes from a newer program.
 pub fn from_json(text: &str, path: &Path) -> Result<Record, ReadError> {
-        let refuse = |reason: String| ReadError::Format { path: path.to_owned(), reason };
-        let value: serde_json::Value = serde_json::from_str(text)
-            .map_err(|e| refuse(format!("not valid JSON ({e}); make the run again")))?;
-        match value.get("schema").and_then(serde_json::Value::as_u64) {
-            None => Err(refuse("no `schema`: expected the record of gtv-cli compare".into())),
-            Some(s) if s > u64::from(SCHEMA) => Err(refuse(format!(
-                "schema {s}, but this gtv-cli reads up to {SCHEMA}; use the version that wrote it or a newer one"
-            ))),
-            Some(_) => serde_json::from_value(value)
-                .map_err(|e| refuse(format!("not the fields of a record ({e}); make the run again"))),
-        }
+    let refuse = |reason: String| ReadError::Format { path: path.to_owned(), reason };
+    let value: serde_json::Value = serde_json::from_str(text)
+        .map_err(|e| refuse(format!("not valid JSON ({e}); make the run again")))?;
+    match value.get("schema").and_then(serde_json::Value::as_u64) {
+        None => Err(refuse("no `schema`: expected the record of gtv-cli compare".into())),
+        Some(s) if s > u64::from(SCHEMA) => Err(refuse(format!(
+            "schema {s}, but this gtv-cli reads up to {SCHEMA}; use the version that wrote it or a newer one"
+        ))),
+        Some(_) => serde_json::from_value(value)
+            .map_err(|e| refuse(format!("not the fields of a record ({e}); make the run again"))),
     }
+}
 
 /// Writes an npz file of arrays.
 ///

@@ -4,6 +4,6 @@
 mod files;
 mod sweep;
 
-pub use files::Saved;
+pub use files::{Saved, from_json, to_json};
 pub use gtv_study::record::*;
 pub use sweep::{SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities, shown};

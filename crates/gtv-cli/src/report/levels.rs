@@ -1,9 +1,13 @@
 //! What levels and closures are called, what they mean and which role they have in figures. Legends, tables, sentences and
 //! the glossary all take it from here.
 
+use crate::plot::{Key, Role};
+use gtv_study::spec::TheoryName;
+use gtv_theory::closure::{self, Card};
 use gtv_theory::compare::Level;
 
-use crate::plot::{Key, Role};
+/// The role of what this program does not know.
+const OTHER: Role = Role::Closure(closure::Role::Other);
 
 /// The data with the noise that is left at ε.
 pub const DATA: &str = "data";
@@ -31,113 +35,20 @@ pub struct LevelCard {
     pub role: Role,
 }
 
-/// What is said of a closure.
-struct ClosureCard {
-    name: &'static str,
-    role: Role,
-    /// How complete a prediction of trained models it is; none for one that only makes a point about the theory.
-    completeness: Option<u8>,
-    /// The closure whose mean and covariance it has.
-    covariance_of: &'static str,
-    label: &'static str,
-    meaning: &'static str,
-}
-
-const fn known(
-    (name, covariance_of): (&'static str, &'static str),
-    (role, completeness): (Role, Option<u8>),
-    label: &'static str,
-    meaning: &'static str,
-) -> ClosureCard {
-    ClosureCard { name, role, completeness, covariance_of, label, meaning }
-}
-
-const CLOSURES: [ClosureCard; 11] = [
-    known(
-        ("naive", "naive"),
-        (Role::NaiveNoise, None),
-        "naive estimator, white noise",
-        "one fresh proxy score a step (Prop. 4.1): noise κ D C D, white in time (Itô)",
-    ),
-    known(
-        ("fokker-planck", "fokker-planck"),
-        (Role::NaiveDensity, None),
-        "naive estimator, Fokker–Planck",
-        "the naive estimator's density, solved on a grid instead of sampled",
-    ),
-    known(
-        ("white", "white"),
-        (Role::WhiteNoise, None),
-        "same V, white in time",
-        "V as at equal times, independent between steps: what correlation in time does not explain",
-    ),
-    known(
-        ("matched-white", "matched-white"),
-        (Role::MatchedNoise, None),
-        "same integrated V, white",
-        "white noise of the coloured one's strength integrated over the time lag, whatever the number of steps",
-    ),
-    known(
-        ("damped", "damped"),
-        (Role::DampedNoise, None),
-        "same V, correlation damped",
-        "V times exp(−|t − t′|/ℓ): between white noise and the models' own correlation",
-    ),
-    known(
-        ("linear-noise", "linear-noise"),
-        (Role::LinearNoise, None),
-        "theory: linear noise",
-        "each deterministic path with the Gaussian spread that V gives it to first order",
-    ),
-    known(
-        ("semiclassical", "semiclassical"),
-        (Role::SmallNoise, None),
-        "theory: semiclassical",
-        "small-noise formula of the paper (Eq. 18), normalised numerically",
-    ),
-    known(
-        ("paper", "paper"),
-        (Role::Limit, Some(1)),
-        "theory: paper",
-        "effective dynamics; V in the unbiased, expressive limit (paper, Prop. 5.1–5.2)",
-    ),
-    known(
-        ("leading", "leading"),
-        (Role::LeadingOrder, Some(2)),
-        "theory: leading",
-        "effective dynamics; mean and V to leading order in 1/P, residuals instead of label noise",
-    ),
-    known(
-        ("finite-p", "finite-p"),
-        (Role::FiniteSample, Some(3)),
-        "theory: finite-p",
-        "effective dynamics; mean and V with self-consistent leverage at finite P",
-    ),
-    known(
-        ("shot-noise", "finite-p"),
-        (Role::ShotNoise, Some(4)),
-        "theory: shot-noise",
-        "as finite-p, with every cumulant to first order in one sample's influence",
-    ),
-];
-
-/// A closure that this program does not know: less complete than those it knows.
-const UNKNOWN: ClosureCard =
-    known(("", ""), (Role::OtherClosure, Some(0)), "", "effective dynamics of this closure");
-
-fn closure_card(name: &str) -> &'static ClosureCard {
-    CLOSURES.iter().find(|c| c.name == name).unwrap_or(&UNKNOWN)
+/// What is said of a closure; none of one that this program does not know.
+fn closure_card(name: &str) -> Option<&'static Card> {
+    TheoryName::named(name).map(TheoryName::card)
 }
 
 /// How complete a prediction of trained models a closure is; none for one that only makes a point about the theory.
 pub fn completeness(closure: &str) -> Option<u8> {
-    closure_card(closure).completeness
+    // One that is not known is less complete than those that are.
+    closure_card(closure).map_or(Some(0), |card| card.completeness.map(|rank| rank + 1))
 }
 
 /// The closure whose mean and covariance a closure has; often itself.
 pub fn covariance_of(closure: &str) -> &str {
-    let of = closure_card(closure).covariance_of;
-    if of.is_empty() { closure } else { of }
+    closure_card(closure).and_then(|card| card.covariance_of).unwrap_or(closure)
 }
 
 /// The closure of a theory level.
@@ -161,7 +72,7 @@ pub fn card(level: &str) -> LevelCard {
     };
     let Ok(known) = level.parse::<Level>() else {
         let name = level.replace('_', " ");
-        return make(&name, &name, "a level of another version of this program", "", Role::OtherClosure);
+        return make(&name, &name, "a level of another version of this program", "", OTHER);
     };
     match known {
         Level::Points => {
@@ -189,11 +100,14 @@ pub fn card(level: &str) -> LevelCard {
             Role::MeanScore,
         ),
         Level::Theory(name) => {
-            let known = closure_card(&name);
-            let label =
-                if known.label.is_empty() { format!("theory: {name}") } else { known.label.to_owned() };
             let adds = "variance: scores fluctuate from model to model";
-            make(&label, &label, known.meaning, adds, known.role)
+            match closure_card(&name) {
+                Some(card) => make(card.label, card.label, card.meaning, adds, Role::Closure(card.role)),
+                None => {
+                    let label = format!("theory: {name}");
+                    make(&label, &label, "effective dynamics of this closure", adds, OTHER)
+                }
+            }
         }
         Level::GaussianEmpirical => make(
             "Gaussian, ensemble's moments",
@@ -234,7 +148,7 @@ pub fn ranked<'a>(levels: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
 /// Closure names in the order of their levels.
 pub fn ranked_closures<'a>(closures: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut closures: Vec<&str> = closures.into_iter().collect();
-    closures.sort_by_key(|&c| (closure_card(c).role, c));
+    closures.sort_by_key(|&c| (closure_card(c).map(|card| card.role), c));
     closures.dedup();
     closures
 }

@@ -1,32 +1,21 @@
 //! What metrics are called, with their units, the one that leads a report first.
 
-/// A metric's name in records, in reports, and its unit.
-const METRICS: [(&str, &str, &str); 8] = [
-    ("w1", "W₁", "units of x"),
-    ("sliced_w2", "sliced W₂", "units of x"),
-    ("sliced_w1", "sliced W₁", "units of x"),
-    ("w2", "W₂", "units of x"),
-    ("energy", "energy distance", ""),
-    ("js", "JS divergence", "nats"),
-    ("kl", "KL divergence", "nats"),
-    ("mmd", "MMD", ""),
-];
+use gtv_theory::compare::{MetricCard, MetricName};
 
-fn rank(metric: &str) -> usize {
-    METRICS.iter().position(|m| m.0 == metric).unwrap_or(METRICS.len())
+fn card(metric: &str) -> Option<&'static MetricCard> {
+    MetricName::find(metric).map(|m| m.card())
 }
 
-/// A metric's name without its unit.
+/// A metric's name without its unit; of one that this program does not know, its name in the record.
 pub fn name(metric: &str) -> String {
-    METRICS.get(rank(metric)).map_or_else(|| metric.replace('_', " "), |m| m.1.to_owned())
+    card(metric).map_or_else(|| metric.replace('_', " "), |card| card.label.to_owned())
 }
 
 /// A metric's name, followed by `what` and its unit.
 pub fn labelled(metric: &str, what: &str) -> String {
-    match METRICS.get(rank(metric)).filter(|m| !m.2.is_empty()) {
-        Some((_, name, unit)) => format!("{name}{what} ({unit})"),
-        None => name(metric) + what,
-    }
+    let unit = card(metric).map(|card| card.unit).filter(|unit| !unit.is_empty());
+    let unit = unit.map(|unit| format!(" ({unit})")).unwrap_or_default();
+    name(metric) + what + &unit
 }
 
 /// A metric's name with its unit.
@@ -36,5 +25,6 @@ pub fn label(metric: &str) -> String {
 
 /// The metric that leads the report: the first one known, or the first there is.
 pub fn main(metrics: &[String]) -> Option<&str> {
+    let rank = |metric: &str| MetricName::all().position(|m| m.card().name == metric).unwrap_or(usize::MAX);
     metrics.iter().map(String::as_str).min_by_key(|m| (rank(m), *m))
 }

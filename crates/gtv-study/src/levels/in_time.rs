@@ -54,7 +54,8 @@ fn correlated(
     streams: Streams,
     progress: dynamics::Progress<'_>,
 ) -> Result<Samples> {
-    let law = InTime::new(theory.base()?, correlation)?;
+    let base = theory.base()?;
+    let law = InTime::new(base.as_ref(), correlation)?;
     let sampler = PathWise::new(&law, &theory.study.sampling.integration)?;
     Ok(sampler.sample(paths, streams, 0, progress))
 }

@@ -3,8 +3,7 @@
 use super::{GridTable, Mode, WINDOW, at_least_one, count_line, gaussian, paper_trainer, pull_back};
 
 use gtv_models::linear::Progress;
-use crate::error::Result;
-use gtv_models::Error;
+use gtv_models::{Error, Result};
 use gtv_models::LinearTrainer;
 use gtv_theory::compare::{Axis, between_model_bands};
 use gtv_theory::dynamics::{Lookup, LookupGrid, unobserved};
@@ -158,7 +157,7 @@ impl Condition {
 
     /// The curve that every model would give if it had learned the exact score.
     fn pf_ode(&self, spec: &Fig2Spec, streams: Streams, member: u64) -> Result<Density> {
-        let sampler = self.trainer.sampler();
+        let sampler = self.trainer.problem();
         let (cloud, schedule) = (sampler.cloud(), sampler.schedule());
         match spec.mode {
             Mode::Published => {

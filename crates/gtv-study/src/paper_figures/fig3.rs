@@ -3,8 +3,7 @@
 use super::{GridTable, Mode, WINDOW, at_least_one, count_plane, gaussian, paper_trainer};
 
 use gtv_models::linear::Progress;
-use crate::error::Result;
-use gtv_models::Error;
+use gtv_models::{Error, Result};
 use gtv_models::LinearTrainer;
 use gtv_theory::compare::{Axis, between_model_bands};
 use gtv_theory::data::BuiltIn;
@@ -246,7 +245,7 @@ impl Fig3 {
             Ok(Fig3Panel {
                 basis: name.0,
                 angle: name.1,
-                points: condition.trainer.sampler().cloud().points().to_vec(),
+                points: condition.trainer.problem().cloud().points().to_vec(),
                 density: bands.mean,
                 std: bands.std,
                 inside: inside as f64 / (members * spec.paths) as f64,

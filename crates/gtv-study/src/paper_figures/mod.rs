@@ -13,7 +13,7 @@ pub use fig3::{Basis, Fig3, Fig3Panel, Fig3Spec};
 pub use pull_back::pull_back;
 pub use table::GridTable;
 
-use crate::error::Result;
+use gtv_models::Result;
 use gtv_theory::compare::Axis;
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::features::{AxisBasis, Separable};

@@ -7,7 +7,7 @@ use crate::io::{Compression, Named, WriteError, check_writable, write_npz};
 use crate::plot::{ColorScale, Curve, Densities, DensityPanel, Figure, HeatPanel, Heatmaps};
 use crate::report::levels::{ENSEMBLE, TRUE_SCORE, key};
 use anyhow::Result;
-use gtv_models::figures::{Fig2, Fig2Spec, Fig3, Fig3Spec, Mode};
+use gtv_study::paper_figures::{Fig2, Fig2Spec, Fig3, Fig3Spec, Mode};
 use gtv_theory::data::BuiltIn;
 use gtv_theory::rng::Streams;
 use gtv_theory::score::{CovKind, ExactScore};

@@ -292,7 +292,7 @@ fn finished(folder: &Path) -> Option<Record> {
         return None;
     }
     let path = folder.join("summary.json");
-    Record::from_json(&std::fs::read_to_string(&path).ok()?, &path).ok()
+    crate::record::from_json(&std::fs::read_to_string(&path).ok()?, &path).ok()
 }
 
 /// Rounds the points of a range where the key takes whole numbers only; points that become one are one.

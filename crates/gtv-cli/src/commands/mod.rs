@@ -3,26 +3,16 @@
 mod compare;
 mod completions;
 mod devices;
-mod ensemble;
 mod explain;
 mod figure;
 mod init;
-mod kernel;
-mod lazy;
-mod levels;
-mod linearised;
-mod maps;
 mod members;
 mod merge;
-mod network;
 mod ntk;
 mod report;
 mod sample;
 mod score;
-mod small_noise;
-mod sources;
 mod sweep;
-mod theory;
 mod train;
 
 use crate::args::{Cli, Command};
