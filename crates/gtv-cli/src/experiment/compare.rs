@@ -140,6 +140,7 @@ fn describe(problem: &Problem) -> Result<Record> {
         fingerprint: problem.fingerprint.hex(),
         config: serde_json::to_value(&problem.config)?,
         dimension: problem.cloud.dim(),
+        data_points: problem.cloud.len(),
         device: problem.family.network().map_or("cpu", |n| n.device.name()).to_owned(),
         confidence: problem.config.compare.confidence,
         image_shape: problem.config.compare.image,
