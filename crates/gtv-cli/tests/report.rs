@@ -65,7 +65,8 @@ fn identities_the_report_holds_every_headline_number() {
 fn identities_the_report_stands_alone() {
     for saved in [synthetic::one_dimension(), synthetic::two_dimensions(), synthetic::images()] {
         let (_dir, html) = rendered(&saved);
-        let outside = ["src=\"http", "href=\"http", "url(", "<script", "<link", "@import"];
+        let outside =
+            ["src=", "href=\"http", "url(", "<link", "@import", "fetch(", "XMLHttpRequest", "import("];
         outside.iter().for_each(|o| assert!(!html.contains(o), "{o}"));
         assert!(
             html.contains("<svg") && html.contains("diverged &amp; were left out"),
@@ -98,7 +99,7 @@ fn identities_each_kind_of_record_gives_its_figures() {
         (synthetic::one_dimension(), &one[..]),
         (
             synthetic::two_dimensions(),
-            &["attribution", "density", "distances", "gaussianity_maps", "variance_maps"],
+            &["attribution", "closures", "density", "distances", "gaussianity_maps", "variance_maps"],
         ),
         (synthetic::images(), &["attribution", "distances", "images"]),
     ] {
@@ -109,6 +110,31 @@ fn identities_each_kind_of_record_gives_its_figures() {
             html.split("<figure id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
         shown.sort_unstable();
         assert_eq!(shown, names);
+    }
+}
+
+#[test]
+fn identities_the_head_says_what_was_compared_and_contents_lead_to_every_section() {
+    let mut saved = synthetic::one_dimension();
+    saved.record.data_points = 3;
+    saved.record.config["title"] = "Three <points>".into();
+    let (_dir, html) = rendered(&saved);
+    assert!(html.contains("<title>Three &lt;points&gt; · gtv</title>") && html.contains("Points M <b>3</b>"));
+    let targets: Vec<&str> =
+        html.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(targets.len() >= 7, "{targets:?}");
+    for target in &targets {
+        assert_eq!(html.matches(&format!("id=\"{target}\"")).count(), 1, "{target}");
+    }
+    assert_eq!(html.matches("<h2 ").count(), targets.len());
+    for level in synthetic::LEVELS {
+        let text = html.split("<dl class=\"terms\">").nth(1).unwrap();
+        assert!(
+            text.contains(
+                &gtv_cli::report::levels::card(level).meaning.replace('\'', "&#x27;").replace('/', "&#x2f;")
+            ),
+            "{level}"
+        );
     }
 }
 
@@ -251,7 +277,7 @@ fn identities_the_answer_is_against_the_best_baseline() {
 
     // Three points with few models: the true score is as near as the theory, however far the mean score is.
     let points = [
-        ("pf_ode", 0.026, 0.020, 0.032),
+        ("pf_ode", 0.026, 0.020, 0.032), // as near: its estimate lies in the theory's interval
         ("mean_score", 0.09, 0.08, 0.10),
         ("theory_finite-p", 0.025, 0.019, 0.031),
     ];
@@ -259,6 +285,10 @@ fn identities_the_answer_is_against_the_best_baseline() {
     assert!(text.contains("is not shown to explain what the models learn"), "{text}");
     assert!(text.contains("the true score, without any theory, is as near"), "{text}");
     assert!(!text.contains("explains") && !text.contains('%'), "{text}");
+
+    let apart = [("mean_score", 0.0361, 0.0272, 0.0491), ("theory_finite-p", 0.0177, 0.0076, 0.0319)];
+    let text = headline(&apart, 0.021);
+    assert!(text.contains("is not shown to be further from") && !text.contains("as near"), "{text}");
 
     // Further than a baseline.
     let worse = [("mean_score", 0.01, 0.009, 0.012), ("theory_finite-p", 0.04, 0.03, 0.05)];

@@ -164,6 +164,7 @@ impl Study {
         Record {
             seed: self.problem().streams().seed(),
             dimension: self.problem().dim(),
+            data_points: self.problem().cloud().len(),
             device: self.family.device().to_owned(),
             confidence: self.compare.confidence,
             image_shape: self.compare.image,

@@ -4,7 +4,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::canvas::{Color, Page, Point, Rect, Stroke, TextStyle};
 use super::render::text_width;
-use super::style::{GRID, INK, Key, Palette, SOFT, colored, faded};
+use super::style::{ColorScale, GRID, INK, Key, SOFT, colored, faded};
 
 /// Em of tick labels, in points.
 pub const SMALL: f64 = 10.5;
@@ -329,19 +329,26 @@ pub fn legend_height(width: f64, entries: &[Entry]) -> f64 {
 }
 
 /// A vertical colour bar with its scale and label, right of the panels.
-pub fn color_bar(page: &Page, rect: Rect, (lo, hi): (f64, f64), label: &str, palette: Palette) {
+pub fn color_bar(page: &Page, rect: Rect, (lo, hi): (f64, f64), scale: &ColorScale) {
     let steps = 128;
     let values = (0..steps).rev().map(|i| (f64::from(i) + 0.5) / f64::from(steps));
-    page.image(rect, colored(values, 1, steps as usize, (0.0, 1.0), palette));
+    page.image(rect, colored(values, 1, steps as usize, (0.0, 1.0), scale.palette, 1.0));
     page.frame(rect, SOFT, 0.6);
     let axis = Axis { ticks: 6, ..Axis::linear(lo, hi, "") };
+    // A power scale is read by its decades.
+    let marks = if scale.power < 1.0 {
+        let decades = log_marks(hi * 10f64.powf(-1.3 / scale.power), hi, 6);
+        std::iter::once((0.0, "0".to_owned())).chain(decades).collect()
+    } else {
+        axis.marks()
+    };
     let mut widest: f64 = 0.0;
-    for (v, text) in axis.marks() {
-        let y = rect.y1 - axis.unit(v) * rect.height();
+    for (v, text) in marks {
+        let y = rect.y1 - axis.unit(v).powf(scale.power) * rect.height();
         page.line(&[(rect.x1, y), (rect.x1 + 4.0, y)], AXIS);
         page.text((rect.x1 + 7.0, y), &text, TextStyle { size: SMALL, ..LEFT });
         widest = widest.max(text_width(&text, SMALL, false));
     }
     let at = (rect.x1 + 7.0 + widest + 13.0, rect.middle().1);
-    page.text(at, label, TextStyle { upright: true, ..CENTER });
+    page.text(at, &scale.label, TextStyle { upright: true, ..CENTER });
 }

@@ -169,6 +169,13 @@ impl Page {
         self.add(Shape::Disc { center, radius, color });
     }
 
+    /// The outline of a disc.
+    pub fn ring(&self, (x, y): Point, radius: f64, stroke: Stroke) {
+        let corner = |i: u32| (f64::from(i) * std::f64::consts::TAU / 24.0).sin_cos();
+        let points = (0..=24).map(corner).map(|(sin, cos)| (x + radius * cos, y + radius * sin));
+        self.line(&points.collect::<Vec<_>>(), stroke);
+    }
+
     /// A filled rectangle.
     pub fn block(&self, r: Rect, color: Color) {
         self.fill(&r.corners(), color);

@@ -84,10 +84,10 @@ impl DensityPanel {
         for curve in &self.curves {
             if let Some((lo, hi)) = &curve.band {
                 let color = curve.key.role.color();
-                panel.band(&self.x, lo, hi, faded(color, 0.28));
+                panel.band(&self.x, lo, hi, faded(color, 0.18));
                 // Edges tell two bands apart where they lie over each other.
                 for edge in [lo, hi] {
-                    panel.curve(&self.x, edge, Stroke::full(faded(color, 0.75), 0.7));
+                    panel.curve(&self.x, edge, Stroke::full(faded(color, 0.45), 0.6));
                 }
             }
         }
@@ -117,13 +117,14 @@ impl Densities {
         // Few panels have room for two bands each.
         let cell = match (panels, columns) {
             (1, _) => (688.0, 376.0),
+            (2, 2) => (352.0, 270.0),
             (_, 1 | 2) => (319.0, 202.0),
             (_, _) => (169.0, 132.0),
         };
         let titled = self.panels.iter().any(|p| !p.title.is_empty());
         let title = if titled { 28.0 } else { 16.0 };
         let used = legend_height(columns as f64 * cell.0, &self.entries());
-        Layout { panels, columns, cell, margins: [62.0, 12.0 + used + title, 16.0, 50.0], gap: (56.0, 54.0) }
+        Layout { panels, columns, cell, margins: [62.0, 12.0 + used + title, 16.0, 50.0], gap: (24.0, 54.0) }
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -134,10 +135,8 @@ impl Densities {
                 None => entries.push(Entry { key: curve.key.clone(), band: curve.band.is_some() }),
             }
         }
-        if self.panels.len() == 1 {
-            for entry in entries.iter_mut().filter(|e| e.band) {
-                entry.key.label += " (band: quartiles of models)";
-            }
+        if let [only] = &mut entries.iter_mut().filter(|e| e.band).collect::<Vec<_>>()[..] {
+            only.key.label += " (band: quartiles of models)";
         }
         entries.sort_by(|a, b| (a.key.role, &a.key.label).cmp(&(b.key.role, &b.key.label)));
         entries
@@ -158,10 +157,10 @@ impl Figure for Densities {
             let rect = layout.rect(i);
             let (x_ticks, y_ticks) =
                 (if layout.columns > 1 { 4 } else { 9 }, if rect.height() < 150.0 { 4 } else { 6 });
-            let y = Axis { ticks: y_ticks, ..Axis::linear(0.0, part.top(), "density (1/units of x)") };
-            let (x, labelled) = layout.shared(i, part.axis(x_ticks), y.clone());
-            // Panels have scales of their own.
-            let y = Axis { label: labelled.label, ..y };
+            let row = self.panels.chunks(layout.columns).nth(i / layout.columns).unwrap_or_default();
+            let top = row.iter().map(DensityPanel::top).fold(0.0, f64::max);
+            let y = Axis { ticks: y_ticks, ..Axis::linear(0.0, top, "density (1/units of x)") };
+            let (x, y) = layout.shared(i, part.axis(x_ticks), y);
             part.paint(page, &Panel::new(page, rect, x, y));
         }
         if self.panels.is_empty() {

@@ -1,9 +1,9 @@
 //! Grids of heatmaps with data points over them: maps over the plane or over (x, t), on one colour scale or several.
 
 use super::axes::{Axis, CENTER, Panel, color_bar};
-use super::canvas::{Figure, Page, Rect};
+use super::canvas::{Figure, Page, Rect, Stroke};
 use super::layout::Layout;
-use super::style::{Palette, SOFT, colored, rgb};
+use super::style::{ColorScale, EXPERIMENT, SOFT, colored, rgb};
 
 /// One map.
 #[derive(Debug, Clone, Default)]
@@ -24,29 +24,6 @@ pub struct HeatPanel {
     pub points: Vec<[f64; 2]>,
     /// Its colour scale: 0 the first, i the i-th of the further ones.
     pub scale: usize,
-}
-
-/// What colours stand for.
-#[derive(Debug, Clone, Default)]
-pub struct ColorScale {
-    /// The quantity, with its unit.
-    pub label: String,
-    /// Values of the first and the last colour; from the maps where it is not given.
-    pub range: Option<(f64, f64)>,
-    /// The colours.
-    pub palette: Palette,
-}
-
-impl ColorScale {
-    /// Viridis over a range, or over what the maps hold.
-    pub fn new(label: &str, range: Option<(f64, f64)>) -> Self {
-        Self { label: label.to_owned(), range, palette: Palette::Viridis }
-    }
-
-    /// A scale with white at 0 and equal reach to both sides.
-    pub fn diverging(label: &str, reach: f64) -> Self {
-        Self { label: label.to_owned(), range: Some((-reach, reach)), palette: Palette::Diverging }
-    }
 }
 
 /// A grid of maps, row by row.
@@ -77,22 +54,23 @@ impl HeatPanel {
         self.nx > 0 && self.ny > 0 && self.values.len() == self.nx * self.ny
     }
 
-    fn paint(&self, page: &Page, panel: &Panel, range: (f64, f64), palette: Palette) {
+    fn paint(&self, page: &Page, panel: &Panel, range: (f64, f64), scale: &ColorScale) {
         let rect = panel.rect;
         if self.is_drawable() {
             let rows =
                 (0..self.ny).rev().flat_map(|j| (0..self.nx).map(move |i| self.values[i * self.ny + j]));
-            page.image(rect, colored(rows, self.nx, self.ny, range, palette));
+            page.image(rect, colored(rows, self.nx, self.ny, range, scale.palette, scale.power));
         } else {
             page.text(rect.middle(), "no values", CENTER);
         }
         page.frame(rect, SOFT, 0.6);
         let inside =
             |p: &&[f64; 2]| (self.x.0..=self.x.1).contains(&p[0]) && (self.y.0..=self.y.1).contains(&p[1]);
+        let radius = if self.points.len() > 40 { 1.6 } else { 3.2 };
         for p in self.points.iter().filter(inside) {
             let at = panel.at(p[0], p[1]);
-            page.disc(at, 4.2, rgb(255, 255, 255));
-            page.disc(at, 3.0, rgb(213, 94, 0));
+            page.ring(at, radius, Stroke::full(rgb(255, 255, 255), 2.0));
+            page.ring(at, radius, Stroke::full(EXPERIMENT, 0.9));
         }
         panel.title(&self.title, 12.0);
     }
@@ -145,20 +123,20 @@ impl Figure for Heatmaps {
         if self.panels.is_empty() {
             return page.text((0.5 * width, 0.5 * height), "no maps were saved", CENTER);
         }
-        let palette = |scale: usize| self.scales.get(scale).map_or(Palette::default(), |s| s.palette);
+        let plain = ColorScale::new("", None);
         for (i, map) in self.panels.iter().enumerate() {
             let ticks = if layout.columns > 1 { 4 } else { 6 };
             let axis = |(lo, hi), label: &str| Axis { ticks, ..Axis::linear(lo, hi, label) };
             let (x, y) = layout.shared(i, axis(map.x, &self.x_label), axis(map.y, &self.y_label));
             let panel = Panel::new(page, layout.rect(i), x, y);
-            map.paint(page, &panel, self.range(map.scale), palette(map.scale));
+            map.paint(page, &panel, self.range(map.scale), self.scales.get(map.scale).unwrap_or(&plain));
             panel.axes();
         }
         let tall = (height - TITLE - BOTTOM_SPACE).min(340.0);
         for (i, scale) in self.scales.iter().enumerate() {
             let x0 = width - RIGHT_SPACE * (self.scales.len() - i) as f64 + 16.0;
             let bar = Rect { x0, y0: TITLE, x1: x0 + 14.0, y1: TITLE + tall };
-            color_bar(page, bar, self.range(i), &scale.label, scale.palette);
+            color_bar(page, bar, self.range(i), scale);
         }
     }
 }

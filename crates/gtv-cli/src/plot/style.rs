@@ -152,6 +152,45 @@ pub fn viridis(u: f64) -> [u8; 3] {
     })
 }
 
+/// What the colours of a map stand for.
+#[derive(Debug, Clone)]
+pub struct ColorScale {
+    /// The quantity, with its unit.
+    pub label: String,
+    /// Values of the first and the last colour; from the maps where it is not given.
+    pub range: Option<(f64, f64)>,
+    /// The colours.
+    pub palette: Palette,
+    /// Colours go with this power of the value's share of the range; 1 is linear, less shows small values.
+    pub power: f64,
+}
+
+impl ColorScale {
+    /// Viridis over a range, or over what the maps hold.
+    pub fn new(label: &str, range: Option<(f64, f64)>) -> Self {
+        Self { label: label.to_owned(), range, palette: Palette::Viridis, power: 1.0 }
+    }
+
+    /// A scale with white at 0 and equal reach to both sides.
+    pub fn diverging(label: &str, reach: f64) -> Self {
+        Self { palette: Palette::Diverging, ..Self::new(label, Some((-reach, reach))) }
+    }
+
+    /// From 0 to the largest value, as a power that shows ridge and gap: the [`SHOWN`] quantile of the positive values is at
+    /// half of the scale.
+    pub fn power(label: &str, values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.filter(|v| v.is_finite() && *v > 0.0).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let Some(top) = values.last().copied() else { return Self::new(label, Some((0.0, 1.0))) };
+        let shown = values[(SHOWN * (values.len() - 1) as f64) as usize];
+        let power = 0.5f64.ln() / (shown / top).min(0.9).ln();
+        Self { power: power.clamp(0.25, 1.0), ..Self::new(label, Some((0.0, top))) }
+    }
+}
+
+/// See [`ColorScale::power`].
+const SHOWN: f64 = 0.9;
+
 /// The colours of a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Palette {
@@ -182,15 +221,18 @@ fn diverging(u: f64) -> [u8; 3] {
     [end.0, end.1, end.2].map(|c| (250.0 + (f64::from(c) - 250.0) * side.abs()).round() as u8)
 }
 
-/// Values in `range` as colours, rows from the top of the picture.
+/// Values in a range as colours, rows from the top of the picture; `power` as in [`ColorScale`].
 pub fn colored(
     values: impl Iterator<Item = f64>,
     width: usize,
     height: usize,
     (lo, hi): (f64, f64),
     palette: Palette,
+    power: f64,
 ) -> Pixels {
     let span = if hi > lo { hi - lo } else { 1.0 };
-    let rgb = values.flat_map(|v| palette.at((v - lo) / span)).collect();
+    let share = |v: f64| (v - lo) / span;
+    let shown = |v: f64| if power == 1.0 { share(v) } else { share(v).clamp(0.0, 1.0).powf(power) };
+    let rgb = values.flat_map(|v| palette.at(shown(v))).collect();
     Pixels { width, height, rgb }
 }

@@ -40,6 +40,9 @@ pub struct Record {
     /// D, the dimension of x.
     #[serde(default)]
     pub dimension: usize,
+    /// M, the number of data points; 0 where that was not saved.
+    #[serde(default)]
+    pub data_points: usize,
     /// F/P, features for each training sample, where the model has features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<f64>,
@@ -100,6 +103,7 @@ impl Default for Record {
             fingerprint: String::new(),
             config: serde_json::Value::Null,
             dimension: 0,
+            data_points: 0,
             load: None,
             confidence: default_confidence(),
             image_shape: None,

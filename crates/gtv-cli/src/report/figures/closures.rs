@@ -1,6 +1,6 @@
 //! Each closure's density against the trained ensemble's, in one dimension.
 
-use super::density::{centres, curve, data_on_axis};
+use super::density::{Bins, data_on_axis};
 use super::{Picture, Place, ReportFigure, levels_with};
 use crate::plot::{Curve, Densities, DensityPanel};
 use crate::record::Saved;
@@ -13,20 +13,25 @@ pub struct Closures;
 impl ReportFigure for Closures {
     fn picture(&self, saved: &Saved) -> Option<Picture> {
         let arrays = &saved.arrays;
-        let x = centres(arrays)?;
-        let ensemble = curve(arrays, ENSEMBLE, x.len(), true)?;
+        let bins = Bins::of(saved)?;
+        let ensemble = bins.curve(arrays, ENSEMBLE, true)?;
         let data = data_on_axis(arrays);
         let (mut panels, mut widths) = (Vec::new(), Vec::new());
         for level in levels_with(arrays, "_density") {
             if closure(level).is_none() && level != OWN_MOMENTS {
                 continue;
             }
-            let Some(predicted) = curve(arrays, level, x.len(), true) else { continue };
+            let Some(predicted) = bins.curve(arrays, level, true) else { continue };
             if let Some(ratio) = band_ratio(&ensemble, &predicted) {
                 widths.push(format!("{} {}", closure(level).unwrap_or(&card(level).short), plain(ratio)));
             }
             let curves = vec![ensemble.clone(), predicted];
-            panels.push(DensityPanel { title: card(level).label, x: x.clone(), curves, data: data.clone() });
+            panels.push(DensityPanel {
+                title: card(level).label,
+                x: bins.x.clone(),
+                curves,
+                data: data.clone(),
+            });
         }
         if panels.is_empty() {
             return None;
@@ -40,8 +45,9 @@ impl ReportFigure for Closures {
             )
         };
         let caption = format!(
-            "Each closure against the trained ensemble. Bands: quartiles between models, predicted and measured. The Gaussian \
-             with the ensemble's own moments shows what a Gaussian closure gives when mean and covariance are right.{widths}"
+            "Each closure against the trained ensemble{}. Bands: quartiles between models, predicted and measured. The Gaussian \
+             with the ensemble's own moments shows what a Gaussian closure gives when mean and covariance are right.{widths}",
+            bins.said()
         );
         let columns = panels.len().min(2);
         let figure = Densities { panels, columns };

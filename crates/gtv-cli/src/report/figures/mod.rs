@@ -3,6 +3,7 @@
 
 mod attribution;
 mod boundary;
+mod closure_planes;
 mod closures;
 mod correlation;
 mod density;
@@ -27,6 +28,7 @@ pub const FIGURES: &[&dyn ReportFigure] = &[
     &density::Density,
     &density_planes::DensityPlanes,
     &closures::Closures,
+    &closure_planes::ClosurePlanes,
     &distances::Distances,
     &attribution::Attribution,
     &variances::Variances,
