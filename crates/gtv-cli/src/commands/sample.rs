@@ -29,7 +29,7 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
     }
     let mut changes = args.changes.changes()?;
     if let Some(closure) = args.theory {
-        let name = closure.card().name;
+        let name = closure.name();
         let list = toml::Value::Array(vec![name.into()]);
         changes.push(Change::argument("theory.closures", list, format!("--theory {name}")));
     }
@@ -56,16 +56,16 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         "ask for fewer samples at a time",
     )?;
     let (x, diverged) = match args.theory {
-        Some(closure) => {
+        Some(name) => {
             if study.family.learner_needs_members() {
                 let advice = "sample from the trained networks, without --theory";
                 return Err(UsageError::Missing { what: "--theory for networks".to_owned(), advice }.into());
             }
             let (theory, _) = study.solve(None, Session { watch: ctx, store: &Unwatched })?;
-            let law = theory.law(closure)?;
-            draw(study, args.count, study.theory.models, usize::MAX, ctx, |_, rng| {
-                law.draw(rng).ok_or_else(|| anyhow::anyhow!("{} draws no fields", closure.card().name))
-            })?
+            let none = || anyhow::anyhow!("{} draws no fields", name.name());
+            let law = theory.law(name.closure().ok_or_else(none)?)?;
+            let models = study.theory.models;
+            draw(study, args.count, models, usize::MAX, ctx, |_, rng| law.draw(rng).ok_or_else(none))?
         }
         None => trained(study, &args, ctx)?,
     };

@@ -70,7 +70,7 @@ pub fn card(level: &str) -> LevelCard {
         adds,
         role,
     };
-    let Ok(known) = level.parse::<Level>() else {
+    let Some(known) = Level::named(level) else {
         let name = level.replace('_', " ");
         return make(&name, &name, "a level of another version of this program", "", OTHER);
     };
