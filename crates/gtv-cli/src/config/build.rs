@@ -34,7 +34,7 @@ impl Loaded {
                 if file.limit == Some(0) {
                     return Err(self.value("data.limit", "is 0, expected at least 1").into());
                 }
-                file.read(ctx)?
+                file.read(config.compare.image, ctx)?
             }
             DataConfig::BuiltIn(set) => {
                 let cloud = set.build(&streams).map_err(|e| self.refused("data", e))?;
@@ -96,6 +96,18 @@ impl Loaded {
             quadrature,
             fingerprint,
         })
+    }
+
+    /// Refuses a quadrature of more nodes than a comparison can use.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check_quadrature(&self, problem: &Problem) -> Result<(), ConfigError> {
+        let networks = problem.family.task().is_some();
+        if !networks && self.config.theory.laws().is_empty() {
+            return Ok(());
+        }
+        problem.quadrature.count(&problem.cloud).map(drop).map_err(|e| self.refused("theory", e))
     }
 
     pub(super) fn value(&self, key: &str, reason: &str) -> ConfigError {
@@ -226,6 +238,19 @@ impl Loaded {
         // Above this size the theory keeps the covariance of the weights on quadrature nodes.
         let joint = if dim * features <= 6000.0 { dim * dim } else { 0.0 };
         let theory_models = c.theory.models as f64 * (c.theory.closures.len() + 1) as f64;
+        let quadrature = c.theory.quadrature();
+        quadrature.validate().map_err(|e| self.refused("theory", e))?;
+        // Too many nodes are refused where they are used: a training does without them.
+        let nodes = quadrature.count(cloud).unwrap_or(0) as f64;
+        let bins = c.compare.bins.unwrap_or(if shown > 1.0 { 60 } else { 200 }) as f64;
+        let groups = members.max(c.theory.models as f64);
+        let levels = c.theory.closures.len() as f64 + 6.0;
+        let table = match c.sampling.lookup {
+            Lookup::Exact => 0.0,
+            Lookup::Grid => {
+                dim * (c.sampling.grid_points.unwrap_or(0) as f64).powf(dim) * c.sampling.steps as f64
+            }
+        };
         let all_paths = members * c.sampling.paths as f64 + theory_models * c.theory.paths as f64;
         let linear = [
             (
@@ -256,9 +281,9 @@ impl Loaded {
             ),
             (
                 "the comparison",
-                8.0 * (c.compare.bins.unwrap_or(if shown > 1.0 { 60 } else { 200 }) as f64).powf(shown)
-                    * members.max(c.theory.models as f64),
-                "8 bytes x B^min(D, 2) x max(members, models)",
+                // Every model's histogram, twice, and for each level its mean, its band and a few to work with.
+                8.0 * bins.powf(shown) * (2.0 * groups + 8.0 * levels),
+                "8 bytes x B^min(D, 2) x (2 max(members, models) + 8 levels)",
                 "lower compare.bins",
             ),
             (
@@ -276,9 +301,15 @@ impl Loaded {
             ("the time grid", 8.0 * c.sampling.steps as f64, "8 bytes x steps", "lower sampling.steps"),
             (
                 "the quadrature",
-                8.0 * (dim + 3.0) * c.theory.quasi_nodes.max(c.theory.times) as f64,
-                "8 bytes x (D + 3) x nodes",
-                "lower theory.quasi_nodes or theory.times",
+                8.0 * (dim + 4.0) * nodes,
+                "8 bytes x (D + 4) x nodes",
+                "raise theory.noise_spacing, or lower theory.quasi_nodes or theory.times",
+            ),
+            (
+                "the tables of learned fields",
+                8.0 * threads as f64 * table,
+                "8 bytes x threads x D x n^D x steps",
+                "lower sampling.grid_points or sampling.steps",
             ),
         ];
         let linear = linear.iter().filter(|_| c.model.kind == ModelKind::Linear);

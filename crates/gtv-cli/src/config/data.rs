@@ -50,6 +50,9 @@ pub struct FileData {
     /// Use the first so many points only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Reads an array of three and more dimensions as one point for each entry of its first axis.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flatten: bool,
     /// What to do with identical points.
     #[serde(default)]
     pub duplicates: Duplicates,
@@ -97,17 +100,27 @@ impl<'de> Deserialize<'de> for DataConfig {
 }
 
 impl FileData {
-    /// Reads the points; `path` and `weights` are absolute by now.
+    /// Reads the points; `path` and `weights` are absolute by now. Points that are images of `image` (height, width) are
+    /// flattened.
     ///
     /// # Errors
     /// [`ReadError`], with the file at fault.
-    pub fn read(&self, ctx: &Context) -> Result<PointCloud, ReadError> {
-        let mut points = read_array(&self.path, self.key.as_deref())?;
+    pub fn read(&self, image: Option<[usize; 2]>, ctx: &Context) -> Result<PointCloud, ReadError> {
+        let mut points = read_array(&self.path, self.key.as_deref(), &ctx.memory)?;
+        points.tell_of_header(ctx);
+        let images = image.is_some_and(|image| {
+            // One channel may have an axis of its own.
+            let axes = points.shape.iter().skip(1).filter(|n| **n != 1);
+            axes.eq(image.iter().filter(|n| **n != 1))
+        });
+        if self.flatten || images {
+            points = points.flattened();
+        }
         for value in &mut points.values {
             *value = self.scale * *value + self.offset;
         }
-        let weights = self.weights.as_deref().map(|path| read_array(path, None)).transpose()?;
-        file_cloud(&points, weights.as_ref(), self.limit, self.duplicates, ctx)
+        let weights = self.weights.as_deref().map(|path| read_array(path, None, &ctx.memory)).transpose()?;
+        file_cloud(points, weights.as_ref(), self.limit, self.duplicates, ctx)
     }
 }
 
@@ -116,7 +129,7 @@ impl FileData {
 /// # Errors
 /// [`ReadError`]: a wrong shape, weights that are no probability vector, duplicates unless merged.
 pub fn file_cloud(
-    points: &Array,
+    points: Array,
     weights: Option<&Array>,
     limit: Option<usize>,
     duplicates: Duplicates,
@@ -135,13 +148,18 @@ pub fn file_cloud(
                 &format!("one weight for each of the {total} points in {}", points.path().display()),
                 total,
             )?;
-            PointCloud::with_weights(points.values.clone(), dim, list.to_vec())
-                .map_err(at_fault(array.path()))?;
+            // Their check does not look at the points.
+            PointCloud::with_weights(vec![0.0; total], 1, list.to_vec()).map_err(at_fault(array.path()))?;
             Some(list)
         }
     };
     let count = limit.unwrap_or(total).min(total);
-    let rows = points.values[..count * dim].to_vec();
+    let path = points.path().to_owned();
+    let mut rows = points.values;
+    rows.truncate(count * dim);
+    if count < total {
+        rows.shrink_to_fit();
+    }
     let cloud = match weights {
         None => PointCloud::new(rows, dim),
         Some(all) => {
@@ -150,15 +168,15 @@ pub fn file_cloud(
             PointCloud::with_weights(rows, dim, all[..count].iter().map(|w| w / share).collect())
         }
     }
-    .map_err(at_fault(points.path()))?;
+    .map_err(at_fault(&path))?;
     match (cloud.check_distinct(), duplicates) {
         (Ok(()), _) => Ok(cloud),
         (Err(_), Duplicates::Merge) => {
-            let merged = merge(&cloud).map_err(at_fault(points.path()))?;
+            let merged = merge(&cloud).map_err(at_fault(&path))?;
             ctx.warn(Warning::DuplicatesMerged { merged: count - merged.len(), total: count });
             Ok(merged)
         }
-        (Err(pair), Duplicates::Refuse) => Err(at_fault(points.path())(pair)),
+        (Err(pair), Duplicates::Refuse) => Err(at_fault(&path)(pair)),
     }
 }
 

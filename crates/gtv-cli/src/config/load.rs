@@ -3,12 +3,15 @@
 use super::error::{Choices, ConfigError, Place};
 use super::{Config, DataConfig};
 use crate::context::Context;
-use crate::io::ReadError;
+use crate::io::{ReadError, STDIN, read_small};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
+
+/// Longest config, in bytes.
+const LONGEST: u64 = 1 << 24;
 
 /// One change to the config, from the command line.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +46,23 @@ impl Change {
     /// The change that an argument of its own makes, e.g. `--members 10`.
     pub fn argument(key: &str, value: impl Into<Value>, argument: String) -> Self {
         Self { key: key.to_owned(), value: value.into(), argument }
+    }
+
+    /// The change that an argument with a whole number makes.
+    ///
+    /// # Errors
+    /// [`ConfigError::WrongType`] above 2⁶³ − 1, the largest integer of TOML.
+    pub fn whole(key: &str, argument: &str, value: usize) -> Result<Self, ConfigError> {
+        let argument = format!("{argument} {value}");
+        match i64::try_from(value) {
+            Ok(value) => Ok(Self::argument(key, value, argument)),
+            Err(_) => Err(ConfigError::WrongType {
+                place: Place::Argument(argument),
+                key: key.to_owned(),
+                found: value.to_string(),
+                expected: format!("a whole number of at most {}", i64::MAX),
+            }),
+        }
     }
 
     /// `--target`, in either command that takes it.
@@ -115,8 +135,7 @@ impl Loaded {
         let text = match path {
             None => String::new(),
             Some(path) => {
-                let bytes =
-                    std::fs::read(path).map_err(|cause| ReadError::Io { path: path.to_owned(), cause })?;
+                let bytes = read_small(path, LONGEST, "a config in TOML")?;
                 String::from_utf8(bytes).map_err(|_| ReadError::Format {
                     path: path.to_owned(),
                     reason: "not a text file in UTF-8; expected a config in TOML".to_owned(),
@@ -198,7 +217,9 @@ impl Loaded {
         };
         let (points, weights) = (folder_of("data.path"), folder_of("data.weights"));
         if let DataConfig::File(file) = &mut self.config.data {
-            file.path = points.join(&file.path);
+            if file.path != Path::new(STDIN) {
+                file.path = points.join(&file.path);
+            }
             if let Some(path) = &mut file.weights {
                 *path = weights.join(&*path);
             }

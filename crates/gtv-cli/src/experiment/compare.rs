@@ -4,6 +4,7 @@ use super::ensemble::{self, Trained};
 use super::kernel::Probes;
 use super::levels::{Sampled, Sampler};
 use super::linearised::Linearised;
+use super::opening::{self, Work};
 use super::theory::{Learner, Theory};
 use super::{lazy, maps, network, sources};
 use crate::args::CompareArgs;
@@ -24,7 +25,6 @@ use gtv_theory::compare::{
 use gtv_theory::estimator::{Closure, Estimator, LinearLaw};
 use gtv_theory::score::ExactScore;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Instant;
 
 /// Share of samples outside the histogram's range from which on the user is told.
@@ -43,8 +43,11 @@ pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
     changes.extend(args.target.as_deref().map(Change::target));
     let loaded = Loaded::read(Some(&args.config), &changes, ctx)?;
     let problem = loaded.build(ctx)?;
+    loaded.check_quadrature(&problem)?;
     let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
-    let record = into_folder(&problem, &out, this_command(), ctx)?;
+    opening::announce(&problem, Work::Compare, ctx);
+    let run = RunDir::create(&out, &problem.resolved, ctx)?;
+    let record = into_folder(&problem, &run, this_command(), ctx)?;
     ctx.say(&report::terminal_table(&record))?;
     ctx.say(&format!("report: {}", out.join("report.html").display()))
 }
@@ -59,15 +62,14 @@ fn this_command() -> Vec<String> {
 ///
 /// # Errors
 /// An interrupt or a failed write, after which the same call resumes.
-pub fn into_folder(problem: &Problem, out: &Path, command: Vec<String>, ctx: &Context) -> Result<Record> {
-    let run = RunDir::create(out, &problem.resolved)?;
-    let mut saved = compute(problem, &run, ctx)?;
+pub fn into_folder(problem: &Problem, run: &RunDir, command: Vec<String>, ctx: &Context) -> Result<Record> {
+    let mut saved = compute(problem, run, ctx)?;
     saved.record.command = command;
     saved.record.warnings = ctx.take_warnings().iter().map(ToString::to_string).collect();
     saved.write(run.path())?;
     report::render(&saved, run.path())?;
     // Last of all: a folder without parts is a finished one.
-    PartStore::open(&run, problem.fingerprint, ctx)?.finish()?;
+    PartStore::open(run, problem.fingerprint, ctx)?.finish()?;
     Ok(saved.record)
 }
 

@@ -11,6 +11,7 @@ use crate::warnings::Warning;
 use anyhow::Result;
 use gtv_models::mlp::NetworkForm;
 use gtv_theory::ScoreField;
+use gtv_theory::dynamics::Tally;
 use gtv_theory::estimator::FieldLaw;
 use gtv_theory::rng::{ChaCha8Rng, Purpose};
 use rayon::prelude::*;
@@ -57,7 +58,7 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         "16 bytes x N x D",
         "ask for fewer samples at a time",
     )?;
-    let (x, diverged) = match args.theory {
+    let (x, failed) = match args.theory {
         Some(_) => {
             let laws = match &problem.family {
                 Family::Linear => Theory::of_linear(&problem, ctx)?,
@@ -78,15 +79,26 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         }
         None => trained(&problem, &args, ctx)?,
     };
-    if diverged > 0 {
-        let total = (diverged + x.len() / dim) as u64;
-        ctx.warn(Warning::PathsDiverged { level: "sample".to_owned(), diverged: diverged as u64, total });
+    let total = (failed.diverged + failed.exhausted + x.len() / dim) as u64;
+    let level = || "sample".to_owned();
+    let failures = [
+        (failed.diverged, Warning::PathsDiverged { level: level(), diverged: failed.diverged as u64, total }),
+        (
+            failed.exhausted,
+            Warning::PathsExhausted { level: level(), exhausted: failed.exhausted as u64, total },
+        ),
+    ];
+    let failures: Vec<Warning> = failures.into_iter().filter(|(n, _)| *n > 0).map(|(_, w)| w).collect();
+    if x.is_empty() {
+        let reasons: Vec<String> = failures.iter().map(ToString::to_string).collect();
+        return Err(anyhow::anyhow!("no path arrived, nothing was written: {}", reasons.join("; ")));
     }
+    failures.into_iter().for_each(|warning| ctx.warn(warning));
     write_npy(&args.out, &[x.len() / dim, dim], &x)?;
     ctx.say(&format!("{}: {} samples in {dim} dimensions", args.out.display(), x.len() / dim))
 }
 
-fn trained(problem: &Problem, args: &SampleArgs, ctx: &Context) -> Result<(Vec<f64>, usize)> {
+fn trained(problem: &Problem, args: &SampleArgs, ctx: &Context) -> Result<(Vec<f64>, Tally)> {
     let count = problem.config.ensemble.members;
     if let Some(member) = args.member
         && member >= count
@@ -152,10 +164,10 @@ fn draw(
     order: Order,
     ctx: &Context,
     field: impl Fn(usize, &mut ChaCha8Rng) -> Result<Box<dyn ScoreField>> + Sync,
-) -> Result<(Vec<f64>, usize)> {
+) -> Result<(Vec<f64>, Tally)> {
     let models = models.min(count);
     let bar = ctx.progress("sampling", models as u64);
-    let one = |model: usize| -> Result<(Vec<f64>, usize)> {
+    let one = |model: usize| -> Result<(Vec<f64>, Tally)> {
         ctx.interrupt.check()?;
         let id = LANE + model as u64;
         let field = field(model, &mut problem.streams.stream(Purpose::TheoryModel, id, 0))?;
@@ -163,12 +175,13 @@ fn draw(
         let samples = levels::integrate(problem, field.as_ref(), paths, id, &|_| !ctx.interrupt.raised())?;
         ctx.interrupt.check()?;
         bar.advance(1);
-        Ok((samples.x, samples.failed.diverged + samples.failed.exhausted))
+        Ok((samples.x, samples.failed))
     };
-    let parts: Vec<(Vec<f64>, usize)> = match order {
+    let parts: Vec<(Vec<f64>, Tally)> = match order {
         Order::Together => (0..models).into_par_iter().map(one).collect::<Result<_>>()?,
         Order::OneByOne => (0..models).map(one).collect::<Result<_>>()?,
     };
-    let diverged = parts.iter().map(|p| p.1).sum();
-    Ok((parts.into_iter().flat_map(|p| p.0).collect(), diverged))
+    let mut failed = Tally::default();
+    parts.iter().for_each(|(_, part)| failed += *part);
+    Ok((parts.into_iter().flat_map(|p| p.0).collect(), failed))
 }

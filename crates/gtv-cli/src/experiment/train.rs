@@ -1,6 +1,7 @@
 //! `gtv-cli train`: an ensemble of models, saved one file a member.
 
 use super::network::Trained;
+use super::opening::{self, Work};
 use super::{ensemble, lazy, members, network};
 use crate::args::{ModelArg, TrainArgs};
 use crate::config::{Change, Family, Lazy, Loaded, Network, Problem};
@@ -25,7 +26,8 @@ pub fn run(args: TrainArgs, ctx: &Context) -> Result<()> {
     if let Some(network) = problem.family.network() {
         network::check_device(network)?;
     }
-    let run = RunDir::create(&out, &problem.resolved)?;
+    opening::announce(&problem, Work::Train, ctx);
+    let run = RunDir::create(&out, &problem.resolved, ctx)?;
     let store = PartStore::open(&run, problem.fingerprint, ctx)?;
     if args.resume && is_finished(&run, &problem) {
         store.finish()?;
@@ -197,7 +199,7 @@ fn changes(args: &TrainArgs) -> Result<Vec<Change>> {
     ];
     for (key, argument, value) in numbers {
         if let Some(value) = value {
-            changes.push(Change::argument(key, value as i64, format!("{argument} {value}")));
+            changes.push(Change::whole(key, argument, value)?);
         }
     }
     if let Some(device) = args.device {

@@ -1,15 +1,13 @@
 //! The arrays of a comparison, `arrays.npz`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::Context;
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
-use ndarray_npy::NpzReader;
 
-use crate::io::{Compression, Named, ReadError, WriteError, write_npz};
+use crate::io::{Compression, Named, ReadError, WriteError, read_archive, write_npz};
+use crate::memory::Budget;
 
 /// Named arrays of a comparison: the contents of `arrays.npz`, float64 throughout.
 ///
@@ -91,17 +89,11 @@ impl Arrays {
     /// # Errors
     /// If the file is missing, damaged, or holds another element type.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let damaged = |reason: String| ReadError::Format { path: path.to_owned(), reason };
-        let file = File::open(path).map_err(|cause| ReadError::Io { path: path.to_owned(), cause })?;
-        let open = |e| damaged(format!("not a readable npz file ({e}); make the run again"));
-        let mut npz = NpzReader::new(BufReader::new(file)).map_err(open)?;
-        let mut arrays = BTreeMap::new();
-        for name in npz.names().map_err(open)? {
-            let array: ArrayD<f64> = npz.by_name(&name).map_err(|e| {
-                damaged(format!("array {name} is not readable as float64 ({e}); make the run again"))
-            })?;
-            arrays.insert(name.trim_end_matches(".npy").to_owned(), array);
-        }
-        Ok(Self(arrays))
+        let arrays = read_archive(path, &Budget::new(None))?;
+        let shaped = |(name, shape, values): (String, Vec<usize>, Vec<f64>)| {
+            Some((name, ArrayD::from_shape_vec(shape, values).ok()?))
+        };
+        // The reader has checked that shapes fit.
+        Ok(Self(arrays.into_iter().filter_map(shaped).collect()))
     }
 }

@@ -31,7 +31,8 @@ impl RidgeSystem {
         for i in 0..size {
             inverse[i * size + i] = 1.0;
         }
-        let advice = "features that no training point reaches have no second moment: use a ridge above 0";
+        let advice = "features that no training point reaches, or that are the same where it does, leave it singular: raise model.ridge \
+             above 0, or lower model.features.x and model.features.t";
         linalg::solve_spd("the features' second moment", advice, &second_moment, size, &mut inverse)?;
         Ok(Self { inverse, size })
     }
