@@ -24,4 +24,12 @@ pub enum Warning {
         /// Points read.
         total: usize,
     },
+    /// Kernels of infinite width by a series instead of a closed form.
+    #[error(
+        "the kernels of {activation} networks have no closed form, and take ten to twenty times as long as those of relu or erf"
+    )]
+    SlowActivation {
+        /// Its name.
+        activation: &'static str,
+    },
 }

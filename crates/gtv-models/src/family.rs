@@ -9,6 +9,7 @@ use gtv_theory::ScoreField;
 use gtv_theory::law::{EmpiricalFields, Law};
 use gtv_theory::learner::Learner;
 use gtv_theory::memo::MemoField;
+use gtv_theory::ntk::Activation;
 use gtv_theory::problem::TrainingProblem;
 use gtv_theory::quadrature::QuadratureSpec;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,17 @@ pub trait Family: Send + Sync {
     /// [`Error::Device`](crate::Error::Device).
     fn prepare(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// What is trained, in a few words.
+    fn describe(&self) -> String;
+
+    /// Multiplications of training so many members, and of a pass of one point through one of them.
+    fn work(&self, members: usize) -> (f64, f64);
+
+    /// The activation of a kernel of infinite width that is computed for members, where one is.
+    fn kernel_activation(&self) -> Option<Activation> {
+        None
     }
 
     /// Estimated memory of `members` members and of what is computed about them, each a lower bound.

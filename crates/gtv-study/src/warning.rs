@@ -16,6 +16,19 @@ pub enum Warning {
         /// Paths in all.
         total: u64,
     },
+    /// Paths of an adaptive integrator that were given up.
+    #[error(
+        "{level}: {exhausted} of {total} paths needed more than sampling.max_steps and are left out; raise \
+         sampling.max_steps, or sampling.rtol and sampling.atol where they ask for more than 64-bit floats hold"
+    )]
+    PathsExhausted {
+        /// The level.
+        level: String,
+        /// Paths that were given up.
+        exhausted: u64,
+        /// Paths in all.
+        total: u64,
+    },
     /// Samples outside the stated histogram range.
     #[error(
         "{level}: {share:.1} % of the samples lie outside compare.range, and densities are normalised over the rest; widen the range to see them"

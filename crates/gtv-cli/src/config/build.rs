@@ -46,7 +46,7 @@ impl Loaded {
                 if file.scale == 0.0 {
                     return Err(self.value("data.scale", "is 0, which would make all points one").into());
                 }
-                Ok(data::read_cloud(file, ctx)?)
+                Ok(data::read_cloud(file, self.config.compare.image, ctx)?)
             }
             DataConfig::BuiltIn(set) => {
                 let cloud = set.build(streams).map_err(|e| self.refused(&["data"], e))?;
@@ -63,6 +63,16 @@ impl Loaded {
                 Ok(cloud)
             }
         }
+    }
+
+    /// Refuses a quadrature of more nodes than a comparison can use.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check_quadrature(&self, problem: &Problem) -> Result<(), ConfigError> {
+        let study = &problem.study;
+        let counted = study.theory.quadrature.count(study.problem().cloud());
+        counted.map(drop).map_err(|e| self.refused(&["theory"], e))
     }
 
     pub(super) fn value(&self, key: &str, reason: &str) -> ConfigError {

@@ -4,9 +4,9 @@
 //! written to a temporary name and renamed, so a part is whole or absent even after `kill -9`; what a failing disk
 //! does to it the checksum finds.
 
-use super::{Fingerprint, RunDir, is_temporary};
+use super::{Fingerprint, RunDir};
 use crate::context::Context;
-use crate::io::{Sink, WriteError, write_atomic};
+use crate::io::{Sink, WriteError, is_temporary, write_atomic};
 use crate::warnings::Warning;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -175,7 +175,7 @@ mod tests {
 
     fn store(folder: &Path, config: &str) -> (PartStore, Context) {
         let ctx = Context::silent();
-        let run = RunDir::create(folder, config).unwrap();
+        let run = RunDir::create(folder, config, &ctx).unwrap();
         (PartStore::open(&run, Fingerprint::new(config, &[&[1.0]]), &ctx).unwrap(), ctx)
     }
 

@@ -11,7 +11,7 @@ use crate::watch::Session;
 use crate::weights_file::{numbers, tensors};
 use gtv_theory::features::{FeatureMap, Features};
 use gtv_theory::learner::{Flow, Learner};
-use gtv_theory::ntk::{NetworkFeatures, NetworkKernel, NystromSpec};
+use gtv_theory::ntk::{Activation, NetworkFeatures, NetworkKernel, NystromSpec};
 use gtv_theory::problem::TrainingProblem;
 use gtv_theory::{Error as TheoryError, ScoreField};
 use safetensors::tensor::Dtype;
@@ -62,6 +62,21 @@ impl Family for LazyFamily {
 
     fn problem(&self) -> &TrainingProblem {
         self.trainer.problem()
+    }
+
+    fn describe(&self) -> String {
+        let arch = self.trainer.model().network().spec();
+        format!("lazy, {} layers of {}", arch.depth, arch.activation.name())
+    }
+
+    fn work(&self, members: usize) -> (f64, f64) {
+        let samples = self.problem().samples() as f64;
+        let kernel = samples * 40.0 * self.trainer.model().network().spec().depth.max(1) as f64;
+        (members as f64 * samples * (samples * samples + kernel), kernel)
+    }
+
+    fn kernel_activation(&self) -> Option<Activation> {
+        Some(self.trainer.model().network().spec().activation)
     }
 
     fn needs(&self, members: usize) -> Vec<Need> {

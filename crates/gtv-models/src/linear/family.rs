@@ -83,6 +83,16 @@ impl Family for LinearFamily {
         self.trainer.problem()
     }
 
+    fn describe(&self) -> String {
+        format!("linear, F = {}", self.trainer.features().len())
+    }
+
+    fn work(&self, members: usize) -> (f64, f64) {
+        let (features, samples) = (self.trainer.features().len() as f64, self.problem().samples() as f64);
+        let training = members as f64 * features * features * (samples + features);
+        (training, features * self.problem().dim() as f64)
+    }
+
     fn needs(&self, members: usize) -> Vec<Need> {
         let (features, problem) = (self.trainer.features().len() as f64, self.problem());
         Self::estimates(features, problem.dim() as f64, problem.samples() as f64, members as f64)

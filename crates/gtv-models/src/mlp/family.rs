@@ -147,6 +147,16 @@ impl Family for MlpFamily {
         self.device.open().map(drop)
     }
 
+    fn describe(&self) -> String {
+        let (arch, steps) = (self.task.arch(), self.task.training().steps);
+        format!("mlp, {} layers of {} {}, {steps} steps", arch.depth, arch.width, arch.activation.name())
+    }
+
+    fn work(&self, members: usize) -> (f64, f64) {
+        let (steps, parameters) = (self.task.training().steps as f64, self.parameters() as f64);
+        (3.0 * members as f64 * steps * self.task.batch_size() as f64 * parameters, parameters)
+    }
+
     fn needs(&self, members: usize) -> Vec<Need> {
         let networks = if self.task.training().centred { 2.0 } else { 1.0 };
         let trained = 4.0 * networks * members as f64 * self.parameters() as f64;

@@ -24,6 +24,21 @@ pub enum Activation {
     Erf,
 }
 
+impl Activation {
+    /// Every activation.
+    pub const ALL: [Self; 4] = [Self::Relu, Self::Erf, Self::Silu, Self::Tanh];
+
+    /// The name used in configs and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Silu => "silu",
+            Self::Tanh => "tanh",
+            Self::Erf => "erf",
+        }
+    }
+}
+
 /// How weights, multipliers and learning rates scale with width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -111,7 +126,22 @@ impl MlpSpec {
         check(self.base_width > 0, "base_width", self.base_width as f64, "at least 1")?;
         let (w, b) = (self.weight_var, self.bias_var);
         check(w.is_finite() && w > 0.0, "weight_var", w, "a finite number above 0")?;
-        check(b.is_finite() && b >= 0.0, "bias_var", b, "a finite number, 0 or above")
+        check(b.is_finite() && b >= 0.0, "bias_var", b, "a finite number, 0 or above")?;
+        // The variance of a layer's output is of the order of w^(layers) or b w^(layers).
+        let scale = (self.depth as f64 + 1.0) * w.log10();
+        let within = |power: f64| (-100.0..=100.0).contains(&power);
+        check(
+            within(scale),
+            "weight_var",
+            w,
+            "a number whose power depth + 1 lies between 1e-100 and 1e100",
+        )?;
+        check(
+            b <= 1e100 && scale + b.max(1.0).log10() <= 100.0,
+            "bias_var",
+            b,
+            "at most 1e100, over all layers",
+        )
     }
 
     /// The layers from the inputs to the outputs, `depth` + 1 of them.

@@ -57,6 +57,9 @@ pub struct FileData {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub limit: Option<usize>,
+    /// Reads an array of three and more dimensions as one point for each entry of its first axis.
+    #[serde(default)]
+    pub flatten: bool,
     /// What to do with identical points.
     #[serde(default)]
     pub duplicates: Duplicates,
