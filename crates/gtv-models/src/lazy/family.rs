@@ -65,18 +65,18 @@ impl Family for LazyFamily {
     }
 
     fn describe(&self) -> String {
-        let arch = self.trainer.model().network().spec();
+        let arch = self.trainer.model().arch();
         format!("lazy, {} layers of {}", arch.depth, arch.activation.name())
     }
 
     fn work(&self, members: usize) -> (f64, f64) {
         let samples = self.problem().samples() as f64;
-        let kernel = samples * 40.0 * self.trainer.model().network().spec().depth.max(1) as f64;
+        let kernel = samples * 40.0 * self.trainer.model().arch().depth.max(1) as f64;
         (members as f64 * samples * (samples * samples + kernel), kernel)
     }
 
     fn kernel_activation(&self) -> Option<Activation> {
-        Some(self.trainer.model().network().spec().activation)
+        Some(self.trainer.model().arch().activation)
     }
 
     fn needs(&self, members: usize) -> Vec<Need> {

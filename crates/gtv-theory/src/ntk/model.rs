@@ -19,6 +19,7 @@ pub enum NetworkKernel {
 /// An infinitely wide network in its frame.
 #[derive(Debug, Clone)]
 pub struct NetworkModel {
+    arch: MlpSpec,
     network: InfiniteNetwork,
     frame: Frame,
 }
@@ -30,7 +31,12 @@ impl NetworkModel {
     /// Those of [`InfiniteNetwork::new`].
     pub fn new(spec: &MlpSpec, embedding: Embedding, objective: &Objective) -> Result<Self> {
         let network = InfiniteNetwork::new(spec, embedding.inputs())?;
-        Ok(Self { network, frame: Frame::new(embedding, objective) })
+        Ok(Self { arch: spec.clone(), network, frame: Frame::new(embedding, objective) })
+    }
+
+    /// The architecture.
+    pub fn arch(&self) -> &MlpSpec {
+        &self.arch
     }
 
     /// The network.
