@@ -4,8 +4,8 @@
 use burn::optim::{AdamConfig, Optimizer as _};
 use burn::tensor::{Device, Tensor, TensorData};
 use gtv_models::mlp::{
-    Batch, BatchSource, Engine, FusedEngine, Initial, Optimizer, Parameters, Scratch, StepReport, StepRule,
-    Task, TensorEngine, TrainingSpec, Weights, forward,
+    Batch, BatchSource, Engine, FusedEngine, Initial, Optimizer, Parameters, RateSchedule, Scratch,
+    StepReport, StepRule, Task, TensorEngine, TrainingSpec, Weights, forward,
 };
 use gtv_theory::ntk::{Activation, Embedding, LayerScaling, MlpSpec, Parameterisation, TimeEmbedding};
 use gtv_theory::rng::Streams;
@@ -239,7 +239,10 @@ fn oracle_gradient_against_central_differences() {
 #[test]
 fn oracle_adam_against_burns_own() {
     // A linear map, whose gradient is (1/B) Σ x u (u F − v).
-    let task = task(small(0, 1), TrainingSpec { rate: 0.01, ..fast() });
+    let task = task(
+        small(0, 1),
+        TrainingSpec { rate: 0.01, rate_schedule: RateSchedule::Constant, warmup: 0, ..fast() },
+    );
     let start = initial(&task, &[0]);
     let device = Device::flex();
     let adam = AdamConfig::new().with_epsilon(1e-8).build();

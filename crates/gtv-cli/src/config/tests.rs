@@ -57,6 +57,82 @@ fn identities_the_resolved_config_reads_back_as_itself() {
     );
 }
 
+/// A value that a key takes: its default, or the simplest of its type.
+fn sample(key: &Key) -> toml::Value {
+    fn of(kind: &Type, range: &Range) -> toml::Value {
+        let number = range.least.or(range.above.map(|v| v + 0.5)).unwrap_or(0.5);
+        match kind {
+            Type::Flag => true.into(),
+            Type::Whole => (number.ceil() as i64).into(),
+            Type::Number => number.into(),
+            Type::Text | Type::Path => "x".into(),
+            Type::Name(choices) => choices[0].name.clone().into(),
+            Type::List(inner, len) => {
+                (0..len.unwrap_or(1)).map(|_| of(inner, range)).collect::<Vec<_>>().into()
+            }
+            Type::Table(keys) => {
+                let mut table: toml::Table = keys
+                    .iter()
+                    .filter(|k| k.default == KeyDefault::Required)
+                    .map(|k| (k.path.clone(), sample(k)))
+                    .collect();
+                if table.is_empty() {
+                    table.insert(keys[0].path.clone(), sample(&keys[0]));
+                }
+                table.into()
+            }
+            Type::Either(kinds) => of(&kinds[0], range),
+        }
+    }
+    match &key.default {
+        KeyDefault::Value(value) => value.clone(),
+        KeyDefault::Unset | KeyDefault::Derived(_) | KeyDefault::Required => of(&key.kind, &key.range),
+    }
+}
+
+/// Settings under which a key is used, those of its kinds first.
+fn used_with(key: &Key, changes: &mut Vec<Change>) {
+    for condition in &key.when {
+        // Of several settings that will do, one that itself needs no others.
+        let within = |tag: &String| keys().of(tag).find(|k| k.when.iter().all(|c| key.when.contains(c)));
+        let found = condition.0.iter().find_map(|(tag, values)| Some((within(tag)?, tag, values)));
+        let (own, tag, values) = found.unwrap();
+        used_with(own, changes);
+        let name = toml::Value::from(values[0].clone());
+        let list = matches!(own.kind, Type::List(..));
+        let value = if list { toml::Value::Array(vec![name]) } else { name };
+        changes.push(Change::argument(tag, value, String::new()));
+    }
+}
+
+#[test]
+fn identities_every_key_of_every_kind_is_read_into_its_spec_and_back() {
+    for key in &keys().all {
+        let mut changes = Vec::new();
+        used_with(key, &mut changes);
+        let same_kind = |k: &&Key| k.default == KeyDefault::Required && k.when == key.when;
+        let needed = keys().all.iter().filter(same_kind).chain([key]);
+        changes.extend(needed.map(|k| Change::argument(&k.path, sample(k), String::new())));
+        let once = Loaded::parse("", None, &changes).unwrap_or_else(|e| panic!("{}: {e}", key.path));
+        let text = once.to_toml();
+        let twice = parse(&text, &[]).unwrap();
+        assert_eq!(once.config, twice.config, "{text}");
+        assert_eq!(text, twice.to_toml());
+        let said = once.settings().get(&key.path).is_some();
+        assert!(said, "{} is not in {text}", key.path);
+        // What the types write is what the file says: no key is lost on the way into them.
+        let mut written = toml::Table::try_from(&once.config).unwrap();
+        if let Some(training) = written["model"].as_table_mut().and_then(|m| m.remove("training")) {
+            written.insert("training".to_owned(), training);
+        }
+        let mut place = &toml::Value::Table(written);
+        for part in key.path.split('.') {
+            place = place.get(part).unwrap_or_else(|| panic!("{} is not in the types", key.path));
+        }
+        assert_eq!(Some(place), once.settings().get(&key.path), "{}", key.path);
+    }
+}
+
 #[test]
 fn unknown_keys_are_named_with_line_and_suggestion() {
     let message = refusal("[model]\nsamples = 3\n\n[model.features]\nrnage = [0, 1]\n", &[]);

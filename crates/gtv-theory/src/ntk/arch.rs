@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// ρ.
+/// ρ, the activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
@@ -62,14 +62,14 @@ pub struct MlpSpec {
     /// Units of each hidden layer.
     #[schemars(range(min = 1, max = 1048576))]
     pub width: usize,
-    /// ρ.
+    /// ρ, the activation.
     pub activation: Activation,
-    /// Scaling with width.
+    /// How weights and learning rates scale with width.
     pub parameterisation: Parameterisation,
-    /// σ_w² of hidden layers; the readout has 1.
+    /// σ_w², the variance of hidden layers' weights; the readout has 1.
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub weight_var: f64,
-    /// σ_b² of hidden layers; the readout has no bias.
+    /// σ_b², the variance of hidden layers' biases; the readout has none.
     #[schemars(range(min = 0.0))]
     pub bias_var: f64,
     /// Width at which `mup` is the standard parameterisation.

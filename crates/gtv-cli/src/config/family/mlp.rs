@@ -46,7 +46,7 @@ pub struct MlpTraining {
     /// Steps over which η rises from 0.
     #[schemars(extend("derived" = "a twentieth of steps"))]
     pub warmup: u64,
-    /// Steps.
+    /// Steps in all.
     #[schemars(range(min = 1))]
     pub steps: u64,
     /// Where a step's triples come from.
