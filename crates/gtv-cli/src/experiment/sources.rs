@@ -171,5 +171,5 @@ fn mean(terms: &[f64], confidence: f64) -> Interval {
     let value = terms.iter().sum::<f64>() / n;
     let variance = terms.iter().map(|t| (t - value) * (t - value)).sum::<f64>() / (n - 1.0);
     let half = normal_quantile(0.5 + 0.5 * confidence) * (variance / n).sqrt();
-    Interval { value, lo: value - half, hi: value + half }
+    Interval::normal(value, half, terms.len())
 }

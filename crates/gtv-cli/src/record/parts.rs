@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::number;
+use super::{Interval, number};
 
 /// Theory against ensemble for the model's prediction y(x, t), under the training distribution ρ of (x, t).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

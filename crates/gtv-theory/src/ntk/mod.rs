@@ -15,4 +15,4 @@ pub use features::{NetworkFeatures, NystromSpec, NystromTruncation};
 pub use kernel::{InfiniteNetwork, Kernels};
 pub use krylov::{KrylovFlow, KrylovSolution, KrylovSpec};
 pub use model::{NetworkKernel, NetworkModel};
-pub use predict::{GradientFlow, InitialLaw, Moments};
+pub use predict::{GradientFlow, InitialLaw, Moments, Unfitted};
