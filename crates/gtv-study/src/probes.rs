@@ -68,7 +68,9 @@ impl Probes {
             variance_ratio: found.variance_ratio.value,
             correlation: found.correlation.value,
             mean_error_floor: Some(found.mean_error_floor),
-            variance_ratio_se: Some((found.variance_ratio.hi - found.variance_ratio.lo) / widths),
+            // Too few members have no interval, and so no standard error.
+            variance_ratio_se: Some((found.variance_ratio.hi - found.variance_ratio.lo) / widths)
+                .filter(|se| se.is_finite()),
         })
     }
 

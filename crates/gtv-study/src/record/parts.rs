@@ -51,13 +51,15 @@ impl From<f64> for Estimate {
 
 impl From<compare::Interval> for Estimate {
     fn from(i: compare::Interval) -> Self {
-        Self { value: i.value, lo: Some(i.lo), hi: Some(i.hi), floor: None }
+        let end = |v: f64| Some(v).filter(|v| v.is_finite());
+        Self { value: i.value, lo: end(i.lo), hi: end(i.hi), floor: None }
     }
 }
 
 impl From<compare::Estimate> for Estimate {
     fn from(e: compare::Estimate) -> Self {
-        Self { value: e.value, lo: Some(e.lo), hi: Some(e.hi), floor: Some(e.floor) }
+        let end = |v: f64| Some(v).filter(|v| v.is_finite());
+        Self { value: e.value, lo: end(e.lo), hi: end(e.hi), floor: Some(e.floor) }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Gradient flow of a lazy network in closed form (THEORY §6): on (1/P) Σ_k (w_k/2) |f(z_k) − y_k|², for a time τ,
 //! f_τ(z) = f_0(z) + K(z, Z) a, a = A_τ (Y − f_0(Z)), A_τ = √w U g(Λ) Uᵀ √w, g(λ) = (1 − e^{−λτ/P})/λ, √w K √w = U Λ Uᵀ.
 //!
-//! Modes with λ ≤ P ε λ_max (ε = 2.2e-16), which rounding does not tell from 0, count as 0 and are not learned at any τ:
-//! A_∞ is then the pseudo-inverse, the limit of A_τ. (The exact 1 − e^{−λτ/P} of such a mode is below P ε λ_max τ/P.) Where
-//! inputs are identical and labels are not, their differences are such modes.
+//! Modes with λ ≤ P ε λ_max (ε = 2.2e-16, unless another cut-off is chosen), which rounding does not tell from 0, count as 0
+//! and are not learned at any τ: A_∞ is then the pseudo-inverse, the limit of A_τ. (The exact 1 − e^{−λτ/P} of such a mode is
+//! below P ε λ_max τ/P.) Where inputs are identical and labels are not, their differences are such modes. What part of the
+//! labels is in such modes depends on the kernel: next to none for ReLU, much for smooth activations, whose eigenvalues fall
+//! exponentially. [`GradientFlow::unfitted`] is that part.
 
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::linalg::{gemm_nn, gemm_tn, symmetric_eigen, symmetric_eigen_parallel};
@@ -58,6 +60,22 @@ pub struct Moments {
     pub cov: Vec<f64>,
 }
 
+/// Labels less what was learned at the training points, in units of the labels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Unfitted {
+    /// Root mean square.
+    pub rms: f64,
+    /// Largest absolute value.
+    pub most: f64,
+    /// Share of labels that are off by more than [`Unfitted::NOTABLE`].
+    pub off: f64,
+}
+
+impl Unfitted {
+    /// A label counts as off by more than this.
+    pub const NOTABLE: f64 = 0.1;
+}
+
 impl GradientFlow {
     /// Most training points that are decomposed; [`KrylovFlow`](super::KrylovFlow) has no limit.
     pub const MOST_SAMPLES: usize = MOST;
@@ -71,7 +89,20 @@ impl GradientFlow {
     /// [`Error::NotSemidefinite`] for an eigenvalue of √w K √w below −100 ε tr, which rounding of the kernel's entries does not
     /// explain; [`Error::TooLarge`] above 8,192 points; [`Error::Empty`] for none; [`Error::Shape`]; [`Error::NotFinite`];
     /// [`Error::OutOfRange`] for a weight that is negative or not finite.
-    pub fn new(mut kernel: Vec<f64>, weights: Option<&[f64]>) -> Result<Self> {
+    pub fn new(kernel: Vec<f64>, weights: Option<&[f64]>) -> Result<Self> {
+        let samples = weights.map_or(kernel.len().isqrt(), <[f64]>::len);
+        Self::with_cutoff(kernel, weights, samples as f64 * f64::EPSILON)
+    }
+
+    /// The same where modes with λ ≤ `cutoff` λ_max count as 0. Below P ε what is fitted is mostly rounding.
+    ///
+    /// # Errors
+    /// As [`GradientFlow::new`]; [`Error::OutOfRange`] for a cut-off outside [0, 1).
+    pub fn with_cutoff(mut kernel: Vec<f64>, weights: Option<&[f64]>, cutoff: f64) -> Result<Self> {
+        if !(0.0..1.0).contains(&cutoff) {
+            let expected = "0 or above, and below 1";
+            return Err(Error::OutOfRange { name: "the cut-off of modes", value: cutoff, expected });
+        }
         let samples = weights.map_or(kernel.len().isqrt(), <[f64]>::len);
         if samples == 0 {
             return Err(Error::Empty { name: "the training set" });
@@ -96,8 +127,8 @@ impl GradientFlow {
                 advice: "check that the kernel is symmetric, computed in double precision and of one set of points",
             });
         }
-        let cutoff = samples as f64 * f64::EPSILON * values[samples - 1];
-        values.iter_mut().filter(|v| **v <= cutoff).for_each(|v| *v = 0.0);
+        let least = cutoff * values[samples - 1];
+        values.iter_mut().filter(|v| **v <= least).for_each(|v| *v = 0.0);
         Ok(Self { roots, values, vectors })
     }
 
@@ -139,6 +170,34 @@ impl GradientFlow {
         let shares = self.responses(time)?;
         let outputs = self.outputs(labels)?;
         Ok(self.apply(&shares, labels, outputs))
+    }
+
+    /// What training for a time leaves of the labels: r = Y − f_0(Z) − K(Z, Z) a at the training points.
+    ///
+    /// # Shapes
+    /// `labels`: Y − f_0(Z), P × D.
+    ///
+    /// # Errors
+    /// As [`GradientFlow::coefficients`].
+    pub fn unfitted(&self, labels: &[f64], time: f64) -> Result<Unfitted> {
+        let outputs = self.outputs(labels)?;
+        let left: Vec<f64> =
+            self.responses(time)?.iter().zip(&self.values).map(|(g, v)| 1.0 - g * v).collect();
+        // √w U h Uᵀ √w Y = w r. Labels without weight are not trained on.
+        let weighted = self.apply(&left, labels, outputs);
+        let mut unfitted = Unfitted { rms: 0.0, most: 0.0, off: 0.0 };
+        let trained = self.roots.iter().filter(|r| **r > 0.0).count() * outputs;
+        for (rows, root) in weighted.chunks_exact(outputs.max(1)).zip(&self.roots).filter(|(_, r)| **r > 0.0)
+        {
+            for r in rows.iter().map(|v| (v / (root * root)).abs()) {
+                unfitted.rms += r * r / trained as f64;
+                unfitted.most = unfitted.most.max(r);
+                unfitted.off += f64::from(u8::from(r > Unfitted::NOTABLE)) / trained as f64;
+            }
+        }
+        unfitted.rms = unfitted.rms.sqrt();
+        unfitted.off = unfitted.off.min(1.0);
+        Ok(unfitted)
     }
 
     /// Σ_i (1 − e^{−λ_i τ/P}), the number of modes learned.
