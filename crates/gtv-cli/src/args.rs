@@ -416,9 +416,8 @@ pub struct NtkArgs {
 
 /// The names of activations, as configs spell them.
 fn activations() -> impl TypedValueParser<Value = Activation> {
-    PossibleValuesParser::new(Activation::ALL.map(Activation::name)).try_map(|name| {
-        Activation::ALL.into_iter().find(|a| a.name() == name).ok_or("no such activation")
-    })
+    PossibleValuesParser::new(Activation::ALL.map(Activation::name))
+        .try_map(|name| Activation::ALL.into_iter().find(|a| a.name() == name).ok_or("no such activation"))
 }
 
 /// The figures of the paper.

@@ -227,7 +227,9 @@ impl Study {
         for pair in found {
             let (a, b) = (name(&levels[pair.a]), name(&levels[pair.b]));
             let metrics = distances.entry(a).or_default().entry(b).or_default();
-            metrics.extend(pair.distances.into_iter().map(|(metric, e)| (metric.card().name.to_owned(), e.into())));
+            metrics.extend(
+                pair.distances.into_iter().map(|(metric, e)| (metric.card().name.to_owned(), e.into())),
+            );
         }
         Ok(distances)
     }
@@ -235,8 +237,7 @@ impl Study {
     /// One level on its own.
     fn summary(&self, level: &Sampled) -> Result<LevelRecord> {
         let problem = self.problem();
-        let found =
-            summarize_level(&level.samples, Some(problem.cloud()), &self.compare, problem.streams())?;
+        let found = summarize_level(&level.samples, Some(problem.cloud()), &self.compare, problem.streams())?;
         let values = |list: &[Interval]| list.iter().map(|i| i.value).collect();
         let mut summary = LevelRecord {
             samples: found.samples,

@@ -70,7 +70,8 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         }
         None => trained(study, &args, ctx)?,
     };
-    let (total, level) = ((failed.diverged + failed.exhausted + x.len() / dim) as u64, || "sample".to_owned());
+    let (total, level) =
+        ((failed.diverged + failed.exhausted + x.len() / dim) as u64, || "sample".to_owned());
     let (diverged, exhausted) = (failed.diverged as u64, failed.exhausted as u64);
     let failures = [
         (diverged, Warning::PathsDiverged { level: level(), diverged, total }),

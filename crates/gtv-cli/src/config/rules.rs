@@ -92,11 +92,7 @@ impl Loaded {
 
     /// Estimates in bytes (8 a number), each a lower bound of what the run must hold at once; F features, D dimensions,
     /// M points, P samples, N members, B bins.
-    pub(super) fn check_memory(
-        &self,
-        cloud: &PointCloud,
-        budget: &Budget,
-    ) -> anyhow::Result<()> {
+    pub(super) fn check_memory(&self, cloud: &PointCloud, budget: &Budget) -> anyhow::Result<()> {
         let c = &self.config;
         let dim = cloud.dim() as f64;
         let features = match &c.model.family {
@@ -144,12 +140,7 @@ impl Loaded {
                 "8 bytes x directions x D",
                 "lower compare.projections",
             ),
-            (
-                "the time grid",
-                8.0 * steps,
-                "8 bytes x steps",
-                "lower sampling.steps",
-            ),
+            ("the time grid", 8.0 * steps, "8 bytes x steps", "lower sampling.steps"),
             (
                 "the quadrature",
                 8.0 * (dim + 4.0) * nodes,

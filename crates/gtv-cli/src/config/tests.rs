@@ -1,5 +1,6 @@
 //! Configs: what is refused, and how it is said.
 
+use super::build::Ground;
 use super::*;
 use crate::context::Context;
 use std::path::Path;
@@ -28,10 +29,15 @@ fn assert_says(message: &str, parts: &[&str]) {
 #[test]
 fn the_empty_config_is_the_papers_figure_two() {
     let problem = parse("", &[]).unwrap().build(&Context::silent()).unwrap();
-    assert_eq!(problem.cloud.points(), [-1.0, 0.0, 1.0]);
-    assert_eq!((problem.spec.features.len(), problem.spec.samples, problem.spec.ridge), (256, 1024, 0.1));
-    assert_eq!((problem.times.len(), problem.times[0], problem.times[30]), (31, 1.0, 0.01));
-    assert_eq!(problem.spec.target_mix, 0.0);
+    let (study, learned) = (&problem.study, problem.study.problem());
+    assert_eq!(learned.cloud().points(), [-1.0, 0.0, 1.0]);
+    assert_eq!((study.family.describe().as_str(), learned.samples()), ("linear, F = 256", 1024));
+    let FamilyConfig::Linear(LinearConfig { ridge, .. }) = problem.config.model.family else {
+        panic!("another family")
+    };
+    assert_eq!((ridge, learned.objective().target_mix), (0.1, 0.0));
+    let times = study.sampling.integration.times(learned.schedule()).unwrap();
+    assert_eq!((times.len(), times[0], times[30]), (31, 1.0, 0.01));
 }
 
 #[test]
@@ -234,31 +240,39 @@ const MLP: &str = "[model]\nkind = \"mlp\"\n";
 
 #[test]
 fn identities_a_network_is_what_the_config_says() {
-    use gtv_models::mlp::{Member, Optimizer};
+    use gtv_models::mlp::Optimizer;
+    use gtv_models::{Family, Member};
     use gtv_theory::Preconditioning;
     use gtv_theory::ntk::{Activation, Parameterisation};
-    let build = |text: &str| parse(&format!("{MLP}{text}"), &[]).unwrap().build(&Context::silent()).unwrap();
-    let plain = build("").family.network().unwrap().clone();
+    let build = |text: &str| {
+        let loaded = parse(&format!("{MLP}{text}"), &[]).unwrap();
+        let problem = loaded.build(&Context::silent()).unwrap();
+        let learned = problem.study.problem();
+        let (cloud, schedule, streams) = (learned.cloud().clone(), *learned.schedule(), learned.streams());
+        let FamilyConfig::Mlp(mlp) = &loaded.config.model.family else { panic!("another family") };
+        (mlp.build(&loaded, Ground { cloud, schedule, streams }).unwrap(), problem.study.members)
+    };
+    let (plain, members) = build("");
     let (arch, training) = (plain.task.arch(), plain.task.training());
     assert_eq!((arch.width, arch.depth, arch.parameterisation), (256, 2, Parameterisation::Mup));
-    assert_eq!((plain.task.inputs(), plain.task.dim(), plain.members.len()), (1 + 8, 1, 100));
-    assert_eq!((training.optimizer, training.samples), (Optimizer::Adam, 1024));
-    assert_eq!(training.preconditioning, Preconditioning::Edm { data_std: (2.0f64 / 3.0).sqrt() });
-    let other = build(
+    assert_eq!((plain.task.inputs(), plain.task.dim(), members.len()), (1 + 8, 1, 100));
+    assert_eq!((training.optimizer, plain.problem().samples()), (Optimizer::Adam, 1024));
+    let edm = Preconditioning::Edm { data_std: (2.0f64 / 3.0).sqrt() };
+    assert_eq!(plain.problem().objective().preconditioning, edm);
+    let (network, members) = build(
         "samples = 64\ndraws = 4\ntarget = 0.25\n[model.mlp]\nwidth = 32\ndepth = 1\nactivation = \"tanh\"\n\
          parameterisation = \"ntk\"\ntime = \"raw\"\nprecondition = \"none\"\ncentred = true\n[training]\noptimizer = \"sgd\"\n\
          momentum = 0.5\nnoise = \"fresh\"\npenalty = 0.01\nclip = 2\naverage = 0.99\n\
          [ensemble]\nmembers = 6\ninitialisations = 3\n",
     );
-    let network = other.family.network().unwrap().clone();
     let (arch, training) = (network.task.arch(), network.task.training());
     assert_eq!((arch.activation, arch.parameterisation), (Activation::Tanh, Parameterisation::Ntk));
     assert_eq!((network.task.inputs(), training.centred, training.momentum), (2, true, 0.5));
     assert_eq!((training.ridge, training.clip, training.average), (0.01, Some(2.0), Some(0.99)));
-    assert_eq!((training.draws, training.target_mix, other.spec.draws), (4, 0.25, 4));
-    assert_eq!(network.members[4], Member { index: 4, data: 1, init: 1 });
-    assert_eq!(network.group_size(), 6);
-    assert_eq!(build("[model.mlp]\nwidth = 1024\n").family.network().unwrap().clone().group_size(), 1);
+    assert_eq!((network.problem().draws(), network.problem().objective().target_mix), (4, 0.25));
+    assert_eq!(members[4], Member { index: 4, data: 1, init: 1 });
+    assert_eq!(network.group_size(6), 6);
+    assert_eq!(build("[model.mlp]\nwidth = 1024\n").0.group_size(100), 1);
 }
 
 #[test]

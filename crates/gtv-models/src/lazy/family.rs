@@ -115,7 +115,8 @@ impl Family for LazyFamily {
     fn decode(&self, file: &[u8]) -> Result<Box<dyn ScoreField>> {
         let (tensors, shapes) = (tensors(file)?, self.trainer.file_shapes());
         let arrays = NAMES.into_iter().zip(&shapes);
-        let arrays = arrays.map(|(name, shape)| numbers(&tensors, name, (Dtype::F64, shape), f64::from_le_bytes));
+        let arrays =
+            arrays.map(|(name, shape)| numbers(&tensors, name, (Dtype::F64, shape), f64::from_le_bytes));
         let values = arrays.collect::<Result<Vec<Vec<f64>>>>()?.concat();
         Ok(Box::new(self.trainer.field(&self.unpack(&values)?)?))
     }

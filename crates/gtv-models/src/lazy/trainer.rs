@@ -45,12 +45,7 @@ pub struct IterativeSpec {
 
 impl Default for IterativeSpec {
     fn default() -> Self {
-        Self {
-            from: 1024,
-            beyond: GradientFlow::MOST_SAMPLES,
-            krylov: KrylovSpec::default(),
-            held: 4 << 30,
-        }
+        Self { from: 1024, beyond: GradientFlow::MOST_SAMPLES, krylov: KrylovSpec::default(), held: 4 << 30 }
     }
 }
 

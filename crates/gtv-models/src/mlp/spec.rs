@@ -102,8 +102,7 @@ impl TrainingSpec {
             let fits = single(self.epsilon) && square >= f64::from(f32::MIN_POSITIVE);
             check(fits, "epsilon", self.epsilon, roots)?;
         }
-        for (name, value) in [("weight_decay", self.weight_decay), ("penalty", self.ridge)]
-        {
+        for (name, value) in [("weight_decay", self.weight_decay), ("penalty", self.ridge)] {
             check(value == 0.0 || single(value), name, value, not_negative)?;
         }
         if let Some(clip) = self.clip {

@@ -76,7 +76,8 @@ pub(super) fn cov_of_kept(
     cov.par_chunks_mut(values).enumerate().for_each(|(q, cov)| {
         let mean = &mean[q * dim..(q + 1) * dim];
         let kept = partials.iter().filter_map(|p| p.kept.as_ref()).flat_map(|kept| &kept[q]);
-        let kept = kept.map(|(m, logit)| (*m as usize, logit - log_sum[q])).filter(|(_, l)| *l >= -NEGLIGIBLE);
+        let kept =
+            kept.map(|(m, logit)| (*m as usize, logit - log_sum[q])).filter(|(_, l)| *l >= -NEGLIGIBLE);
         let mut rows = vec![];
         for (m, log_weight) in kept {
             add_spread(source, kind, m, log_weight, mean, cov, &mut rows);

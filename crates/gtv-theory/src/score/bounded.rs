@@ -99,7 +99,20 @@ impl<T: Real> pulp::NullaryFnOnce for Row<'_, T> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { dense, source, index, queries, seeds, coefficients, q, start, products, bias, threshold, .. } = self;
+        let Self {
+            dense,
+            source,
+            index,
+            queries,
+            seeds,
+            coefficients,
+            q,
+            start,
+            products,
+            bias,
+            threshold,
+            ..
+        } = self;
         let Seeds { level, probes, .. } = seeds;
         let (dim, len) = (dense.dim, products.len());
         // At most as many groups as levels, and the whole norm.
@@ -108,7 +121,13 @@ impl<T: Real> pulp::NullaryFnOnce for Row<'_, T> {
         for (i, (slot, c)) in norms.iter_mut().zip(coefficients).enumerate() {
             *slot = (*c, index.norms(level + i, start, len));
         }
-        let scan = Scan { products: &mut *products, bias, norms: &norms[..groups], threshold, reached: self.reached };
+        let scan = Scan {
+            products: &mut *products,
+            bias,
+            norms: &norms[..groups],
+            threshold,
+            reached: self.reached,
+        };
         let mut largest = pulp::NullaryFnOnce::call(scan);
         let mut left = len - self.reached.len();
         let axes = index.levels[*level];

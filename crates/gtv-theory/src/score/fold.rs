@@ -218,8 +218,8 @@ impl<T: Real> pulp::NullaryFnOnce for Sharp<'_, T> {
                     continue;
                 }
                 let m = start + j;
-                let logit =
-                    dense.log_weights[m] - queries.noise.half_precision * source.distance2(m, x, queries.noise.signal);
+                let logit = dense.log_weights[m]
+                    - queries.noise.half_precision * source.distance2(m, x, queries.noise.signal);
                 out.add(q, m, logit, source, &dense.shift);
             }
         }

@@ -73,7 +73,8 @@ macro_rules! impl_real {
             fn sum_below(row: &[Self], limit: Self) -> f64 {
                 let mut lanes = [0.0; $width];
                 let chunks = row.chunks_exact($width);
-                let rest: f64 = chunks.remainder().iter().filter(|v| **v < limit).map(|v| f64::from(*v)).sum();
+                let rest: f64 =
+                    chunks.remainder().iter().filter(|v| **v < limit).map(|v| f64::from(*v)).sum();
                 for chunk in chunks {
                     for j in 0..$width {
                         lanes[j] += if chunk[j] < limit { chunk[j] } else { 0.0 };

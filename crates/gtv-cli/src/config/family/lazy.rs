@@ -68,7 +68,8 @@ impl LazyConfig {
     pub(super) fn build(&self, loaded: &Loaded, ground: Ground) -> anyhow::Result<LazyFamily> {
         let LazyNet { depth, activation, weight_var, bias_var, ref inputs, centred } = self.lazy;
         let parameterisation = Parameterisation::Ntk;
-        let arch = MlpSpec { depth, activation, parameterisation, weight_var, bias_var, ..MlpSpec::default() };
+        let arch =
+            MlpSpec { depth, activation, parameterisation, weight_var, bias_var, ..MlpSpec::default() };
         let embedding = inputs.embedding("model.lazy", loaded, &ground)?;
         loaded.check_initial_function(centred)?;
         let initial = match centred {

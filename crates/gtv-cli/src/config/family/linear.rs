@@ -1,7 +1,7 @@
 //! Linear models: `model.ridge` and `[model.features]`.
 
-use crate::config::build::Ground;
 use crate::config::Loaded;
+use crate::config::build::Ground;
 use gtv_models::{LinearFamily, LinearTrainer};
 use gtv_theory::features::{AxisBasis, RandomFourier, Separable};
 use gtv_theory::rng::Streams;

@@ -197,7 +197,7 @@ impl OptimizerConfig {
 
 impl MlpConfig {
     /// The family.
-    pub(super) fn build(&self, loaded: &Loaded, ground: Ground) -> anyhow::Result<MlpFamily> {
+    pub(in crate::config) fn build(&self, loaded: &Loaded, ground: Ground) -> anyhow::Result<MlpFamily> {
         let (net, training, kernel) = (&self.mlp, &self.training, loaded.config.theory.kernel);
         if loaded.trains {
             check_device(training.device, loaded)?;

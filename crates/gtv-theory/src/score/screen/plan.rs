@@ -64,8 +64,7 @@ impl Index {
         let dim = self.dim;
         let n = x.len() / dim;
         let count = n.min(QUERIES);
-        let trial: Vec<f64> =
-            (0..count).flat_map(|q| &x[q * n / count * dim..][..dim]).copied().collect();
+        let trial: Vec<f64> = (0..count).flat_map(|q| &x[q * n / count * dim..][..dim]).copied().collect();
         let Some(probes) = Probes::new(self, frame, &trial) else { return Plan::Products };
         let guesses = probes.guess(self, source, log_weights, self.guess_level(), &trial);
         let points = self.len.min(POINTS);

@@ -67,7 +67,8 @@ impl Probes {
         if !whole.clone().all(|n| n < LARGEST) {
             return None;
         }
-        let half = y.chunks_exact(dim).map(|y| y.iter().map(|v| v * v).sum::<f64>() / (2.0 * signal)).collect();
+        let half =
+            y.chunks_exact(dim).map(|y| y.iter().map(|v| v * v).sum::<f64>() / (2.0 * signal)).collect();
         let coordinates = found.iter().map(|v| *v as f32).collect();
         Some(Self { frame, len, coordinates, norms, half })
     }
@@ -178,9 +179,10 @@ impl Probes {
             .collect();
         (0..self.len)
             .map(|q| {
-                let best = found.iter().map(|f| f[q]).fold((f32::NEG_INFINITY, usize::MAX), |a, b| {
-                    if b.0 > a.0 { b } else { a }
-                });
+                let best = found
+                    .iter()
+                    .map(|f| f[q])
+                    .fold((f32::NEG_INFINITY, usize::MAX), |a, b| if b.0 > a.0 { b } else { a });
                 match best.1 {
                     usize::MAX => f64::NEG_INFINITY,
                     m => {
