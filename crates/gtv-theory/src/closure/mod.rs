@@ -50,7 +50,7 @@ pub static CLOSURES: [&dyn Closure; 4] = [&Paper, &Leading, &FiniteP, &ShotNoise
 ///
 /// ```
 /// use gtv_theory::closure::named;
-/// assert_eq!(named("finite-p").map(|closure| closure.card().label), Some("finite P"));
+/// assert!(named("shot-noise").is_some_and(|closure| closure.card().covariance_of == Some("finite-p")));
 /// assert!(named("no-such-closure").is_none());
 /// ```
 pub fn named(name: &str) -> Option<&'static dyn Closure> {
