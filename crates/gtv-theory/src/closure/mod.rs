@@ -1,6 +1,7 @@
 //! Closures: from a [`Learner`] to the [`Law`] of its score over training sets.
 //!
-//! A closure is its own file and one line in [`CLOSURES`]; one from outside the crate is any [`Closure`] of a user's own.
+//! A closure of this crate is a file of its own and one line in [`CLOSURES`]. One from outside is any type that implements
+//! [`Closure`]: see the example `own_closure`.
 
 mod card;
 mod finite_p;

@@ -88,7 +88,7 @@ impl LinearLaw {
         Self { objective, schedule, features, mean, covariance, base: None }
     }
 
-    /// The weights are deviations from a field.
+    /// The same law, whose weights are deviations from a field.
     #[must_use]
     pub fn around(mut self, base: Arc<dyn ScoreField>) -> Self {
         self.base = Some(base);

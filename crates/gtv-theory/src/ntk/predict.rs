@@ -31,7 +31,7 @@ const PARALLEL: usize = 1_024;
 pub struct GradientFlow {
     /// √w.
     roots: Vec<f64>,
-    /// Λ ascending; what counts as 0 is 0.
+    /// Λ, ascending; eigenvalues that count as 0 are 0.
     values: Vec<f64>,
     /// U, P × P.
     vectors: Vec<f64>,
