@@ -70,7 +70,7 @@ impl LazyTrainer {
     /// (1/P) Σ w/2 |y − label|² for a time τ; infinity is the end of training.
     ///
     /// # Errors
-    /// A number outside its domain, or dimensions that differ.
+    /// A number outside its domain, dimensions that differ, or two preconditionings.
     pub fn new(
         arch: &MlpSpec,
         embedding: Embedding,
@@ -82,6 +82,13 @@ impl LazyTrainer {
         if embedding.dim() != problem.dim() {
             let (value, expected) = (embedding.dim() as f64, "the dimension of the data");
             return Err(TheoryError::OutOfRange { name: "the embedding's dimension", value, expected }.into());
+        }
+        if embedding.preconditioning() != problem.objective().preconditioning {
+            return Err(TheoryError::Unsupported {
+                what: "an embedding with another preconditioning than the problem's",
+                reason: "inputs and outputs of one network are scaled together: build both from one setting",
+            }
+            .into());
         }
         let model = NetworkModel::new(arch, embedding, problem.objective())?;
         let initial = match initial {
