@@ -1,12 +1,13 @@
 //! The first line of a run: the data, the model, how many, and about how long it takes.
 //!
-//! Times are counts of multiplications over a rate that was measured once on two cores of 2023; they are right within
-//! a factor of about three, which tells seconds from minutes and hours.
+//! Times are counts of operations times what one of each took when it was measured, on a core of 2023; they are right
+//! within a factor of about three, which tells seconds from minutes and hours.
 
-use crate::config::{DataConfig, Family, Problem};
+use crate::config::{DataConfig, Family, KernelName, Lookup, Problem};
 use crate::context::Context;
 use crate::progress::Spell;
 use crate::warnings::Warning;
+use gtv_theory::Features;
 use gtv_theory::ntk::{Activation, MlpSpec};
 use std::time::Duration;
 
@@ -22,8 +23,14 @@ pub enum Work {
 /// Prints the line, and warns of a network whose kernels take long.
 pub fn announce(problem: &Problem, work: Work, ctx: &Context) {
     ctx.note(&line(problem, work, ctx.threads));
-    if let Family::Lazy(lazy) = &problem.family {
-        warn_of_slow(lazy.task.arch(), ctx);
+    match &problem.family {
+        Family::Linear => {}
+        Family::Lazy(lazy) => warn_of_slow(lazy.task.arch(), ctx),
+        Family::Mlp(network) => {
+            if work == Work::Compare && problem.config.theory.kernel == Some(KernelName::Infinite) {
+                warn_of_slow(network.task.arch(), ctx);
+            }
+        }
     }
 }
 
@@ -97,32 +104,80 @@ fn what(problem: &Problem) -> String {
 
 /// Estimate in seconds; see the module's head.
 fn seconds(problem: &Problem, work: Work, threads: usize) -> f64 {
-    /// Multiplications of one thread in a second.
-    const RATE: f64 = 2e9;
-    let (config, spec) = (&problem.config, &problem.spec);
-    let (members, samples) = (config.ensemble.members as f64, spec.samples as f64);
-    let dim = problem.cloud.dim() as f64;
-    let evaluations = problem.times.len() as f64;
-    let all_paths = members * config.sampling.paths as f64;
-    // One pass through a model for one point.
-    let (training, pass) = match &problem.family {
+    let all = match work {
+        Work::Train => training(problem),
+        Work::Compare => training(problem) + theory(problem) + sampling(problem),
+    };
+    all / threads as f64
+}
+
+/// Seconds of one core for the members.
+fn training(problem: &Problem) -> f64 {
+    /// Seconds of a multiplication in a matrix product, in 64 and in 32 bits.
+    const DOUBLE: f64 = 5e-11;
+    const SINGLE: f64 = 2.5e-11;
+    let members = problem.config.ensemble.members as f64;
+    let samples = problem.spec.samples as f64;
+    let each = match &problem.family {
         Family::Linear => {
-            let features = spec.features.len() as f64;
-            (members * features * features * (samples + features), features * dim)
+            let features = problem.spec.features.len() as f64;
+            DOUBLE * features * features * (samples + features)
         }
-        Family::Lazy(lazy) => {
-            let kernel = samples * 40.0 * lazy.task.arch().depth.max(1) as f64;
-            (members * samples * (samples * samples + kernel), kernel)
-        }
+        Family::Lazy(_) => samples * (DOUBLE * samples * samples + pass(problem)),
         Family::Mlp(network) => {
-            let (training, parameters) = (network.task.training(), network.parameters() as f64);
-            (3.0 * members * training.steps as f64 * training.batch_size() as f64 * parameters, parameters)
+            let training = network.task.training();
+            let triples = training.steps as f64 * training.batch_size() as f64;
+            3.0 * SINGLE * triples * network.parameters() as f64
         }
     };
-    let sampling = all_paths * evaluations * pass;
-    let total = match work {
-        Work::Train => training,
-        Work::Compare => training + sampling,
-    };
-    total / (RATE * threads as f64)
+    members * each
+}
+
+/// Seconds of one core for the closures.
+fn theory(problem: &Problem) -> f64 {
+    let nodes = problem.quadrature.count(&problem.cloud).unwrap_or(0) as f64;
+    let features = problem.spec.features.len() as f64;
+    nodes * if problem.family.task().is_some() { 5e-4 } else { 3e-10 * features * features }
+}
+
+/// Seconds of one core for the paths of all levels.
+fn sampling(problem: &Problem) -> f64 {
+    let config = &problem.config;
+    let steps = problem.times.len() as f64;
+    let models = config.theory.models as f64 * (config.theory.closures.len() + 1) as f64;
+    let members = config.ensemble.members as f64;
+    let paths = members * config.sampling.paths as f64 + models * config.theory.paths as f64;
+    match config.sampling.lookup {
+        Lookup::Exact => paths * steps * pass(problem),
+        Lookup::Grid => {
+            let dim = i32::try_from(problem.cloud.dim()).unwrap_or(i32::MAX);
+            let nodes = (config.sampling.grid_points.unwrap_or(0) as f64).powi(dim);
+            steps * ((models + members) * nodes * pass(problem) + paths * 1e-8)
+        }
+    }
+}
+
+/// Seconds of one core for one evaluation of a learned field.
+fn pass(problem: &Problem) -> f64 {
+    let dim = problem.cloud.dim() as f64;
+    match &problem.family {
+        Family::Linear => match &problem.spec.features {
+            // Functions on each coordinate, and the product of all at the time in hand.
+            Features::Separable(_) => {
+                let each = problem.config.model.features.x.unwrap_or(0) as f64;
+                8e-9 * dim * each + 1e-9 * dim * each.powf(dim)
+            }
+            Features::RandomFourier(_) | Features::Mapped(_) => {
+                problem.spec.features.len() as f64 * (1e-8 + 1e-9 * dim)
+            }
+        },
+        Family::Lazy(lazy) => {
+            let slow = match lazy.task.arch().activation {
+                Activation::Relu | Activation::Erf => 1.0,
+                Activation::Silu | Activation::Tanh => 15.0,
+            };
+            1e-8 * slow * lazy.task.arch().depth.max(1) as f64 * problem.spec.samples as f64
+        }
+        Family::Mlp(network) => 5e-11 * network.parameters() as f64,
+    }
 }

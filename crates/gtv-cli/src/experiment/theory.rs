@@ -202,6 +202,8 @@ impl Theory {
         let mut laws = Vec::with_capacity(closures.len());
         for closure in closures {
             ctx.interrupt.check()?;
+            // A closure is one piece of work; at least it is said which one takes the time.
+            bar.message(|| closure.name().to_owned());
             laws.push(learner.law(closure)?);
             bar.advance(1);
         }

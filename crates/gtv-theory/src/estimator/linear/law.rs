@@ -31,8 +31,9 @@ impl RidgeSystem {
         for i in 0..size {
             inverse[i * size + i] = 1.0;
         }
-        let advice = "features that no training point reaches, or that are the same where it does, leave it singular: raise model.ridge \
-             above 0, or lower model.features.x and model.features.t";
+        let advice = "features that are the same, or zero, at the training points leave it singular, and polynomials outside \
+                      their range leave it so beside any ridge: raise model.ridge, lower model.features.x and \
+                      model.features.t, or widen model.features.range";
         linalg::solve_spd("the features' second moment", advice, &second_moment, size, &mut inverse)?;
         Ok(Self { inverse, size })
     }
