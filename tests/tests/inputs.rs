@@ -2,7 +2,7 @@
 
 use gtv_tests::{Bench, Outcome};
 use ndarray::Array2;
-use ndarray_npy::NpzReader;
+use ndarray_npy::{NpzReader, NpzWriter};
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -103,6 +103,41 @@ fn numbers_are_checked_in_the_type_in_which_they_are_used() {
     }
     let largest = usize::MAX.to_string();
     bench.line(&format!("train --width {largest} --model mlp --out run")).refused(2, &["--width", &largest]);
+}
+
+#[test]
+fn numbers_that_overflow_on_the_way_are_refused_by_their_key() {
+    let bench = bench();
+    for (arguments, key) in [
+        ("--model lazy --set model.lazy.bias_var=1e308", "model.lazy.bias_var"),
+        ("--model lazy --set model.lazy.weight_var=1e-200", "model.lazy.weight_var"),
+        ("--model mlp --set model.mlp.weight_var=1e200", "model.mlp.weight_var"),
+        ("--model mlp --set training.epsilon=1e-50", "= 1e-50 is out of range"),
+    ] {
+        bench.line(&format!("train --out run {arguments}")).refused(2, &[key]);
+    }
+    bench.npy("far.npy", &[2], &[1e200, 1.0]);
+    bench
+        .line("ntk --a far.npy --activation relu --depth 1 --weight-var 1 --bias-var 0 --out k.npz")
+        .refused(2, &["--a far.npy", "rescale"]);
+    bench.file(
+        "p.toml",
+        "[model]\nridge = 0\n[model.features]\nkind = \"polynomial\"\nx = 60\nt = 6\n[ensemble]\nmembers = 2\n[theory]\nclosures = [\"leading\"]\ntimes = 32\n",
+    );
+    bench
+        .line("compare p.toml --out run")
+        .refused(1, &["not positive definite", "model.ridge", "model.features.x", "model.features.range"]);
+}
+
+#[test]
+fn an_archive_that_unpacks_to_more_than_the_memory_is_refused_unread() {
+    let bench = bench();
+    let mut npz = NpzWriter::new_compressed(File::create(bench.path("p.npz")).unwrap());
+    npz.add_array("x", &ndarray::Array1::<u8>::zeros(64 << 20)).unwrap();
+    npz.finish().unwrap();
+    assert!(std::fs::metadata(bench.path("p.npz")).unwrap().len() < 1 << 20);
+    let command = format!("{} --memory-limit 100MiB", score("p.npz"));
+    bench.line(&command).refused(2, &["p.npz", "1.0 GiB of memory", "--memory-limit is 100.0 MiB"]);
 }
 
 /// Runs a line of a shell in the bench's folder, `G` being the program.

@@ -27,6 +27,21 @@ pub struct Member {
     pub init: u64,
 }
 
+/// About how long a family's work takes, in seconds of one core: counts of operations times what one of each took when
+/// it was measured on a core of 2023. A factor of three off is as good as it gets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effort {
+    /// Training one member.
+    pub member: f64,
+    /// One evaluation of a learned field.
+    pub evaluation: f64,
+    /// One node of the quadrature in a closure.
+    pub node: f64,
+}
+
+/// Seconds of a multiplication in a matrix product in 64 bits; in 32 bits it is half of that.
+pub(crate) const MULTIPLICATION: f64 = 5e-11;
+
 /// A family of models that are trained on one problem.
 pub trait Family: Send + Sync {
     /// The name in configs and files.
@@ -51,8 +66,8 @@ pub trait Family: Send + Sync {
     /// What is trained, in a few words.
     fn describe(&self) -> String;
 
-    /// Multiplications of training so many members, and of a pass of one point through one of them.
-    fn work(&self, members: usize) -> (f64, f64);
+    /// About how long things take.
+    fn effort(&self) -> Effort;
 
     /// The activation of a kernel of infinite width that is computed for members, where one is.
     fn kernel_activation(&self) -> Option<Activation> {

@@ -7,7 +7,7 @@ use gtv_models::linearize::{
 use gtv_models::mlp::{Initial, Task, TrainingSpec, Weights};
 use gtv_theory::closure::{Closure, FiniteP, Leading};
 use gtv_theory::features::{FeatureMap, Features};
-use gtv_theory::learner::{Learner, Ridge};
+use gtv_theory::learner::Ridge;
 use gtv_theory::ntk::{Activation, Embedding, MlpSpec, Parameterisation, TimeEmbedding};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::problem::{Objective, Preconditioning, Prediction, TrainingProblem};

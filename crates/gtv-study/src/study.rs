@@ -51,6 +51,17 @@ pub struct Study {
     pub compare: CompareSettings,
 }
 
+/// About how long the stages of a study take, in seconds of one core.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StudyEffort {
+    /// Training all members.
+    pub training: f64,
+    /// Solving the closures.
+    pub theory: f64,
+    /// The paths of all levels.
+    pub sampling: f64,
+}
+
 /// What a comparison has found.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
@@ -79,6 +90,27 @@ impl Study {
     /// What is learned.
     pub fn problem(&self) -> &TrainingProblem {
         self.family.problem()
+    }
+
+    /// About how long it takes; the family's numbers times how many of each there are.
+    pub fn effort(&self) -> StudyEffort {
+        let effort = self.family.effort();
+        let cloud = self.problem().cloud();
+        let nodes = self.theory.quadrature.count(cloud).unwrap_or(0) as f64;
+        let members = self.members.len() as f64;
+        let models = (self.theory.models * (self.theory.closures.len() + 1)) as f64;
+        let (steps, dim) = (self.sampling.integration.steps as f64, cloud.dim() as f64);
+        let paths = members * self.sampling.paths as f64 + models * self.theory.paths as f64;
+        let sampling = match self.sampling.lookup.grid() {
+            None => paths * steps * effort.evaluation,
+            Some(grid) => {
+                /// Seconds of a step from a table.
+                const STEP: f64 = 1e-8;
+                let nodes = (grid.len as f64).powf(dim);
+                steps * ((models + members) * nodes * effort.evaluation + paths * STEP)
+            }
+        };
+        StudyEffort { training: members * effort.member, theory: nodes * effort.node, sampling }
     }
 
     /// Trains the ensemble.
@@ -193,7 +225,7 @@ impl Study {
             let level = Level::GaussianEmpirical;
             let paths = self.own_paths(own.fields_asked, theory.times.len() * models);
             levels.push(sampler.models(level, models, paths, |_, rng| {
-                own.law.draw(rng).ok_or(crate::Error::NoLaw { name: "gaussian_empirical" })
+                own.law.draw(rng).ok_or(crate::Error::NoDraw { name: "gaussian_empirical" })
             })?);
         }
         let field = |member: usize, _: &mut _| Ok(members.field(member));

@@ -1,7 +1,7 @@
 //! The first line of a run: the data, the model, how many, and about how long it takes.
 //!
-//! Times are counts of multiplications over a rate that was measured once on two cores of 2023; they are right within
-//! a factor of about three, which tells seconds from minutes and hours.
+//! Times are counts of operations times what one of each took when it was measured, on a core of 2023; they are right
+//! within a factor of about three, which tells seconds from minutes and hours.
 
 use crate::config::{DataConfig, Problem};
 use crate::context::Context;
@@ -78,15 +78,10 @@ fn what(problem: &Problem) -> String {
 
 /// Estimate in seconds; see the module's head.
 fn seconds(problem: &Problem, work: Work, threads: usize) -> f64 {
-    /// Multiplications of one thread in a second.
-    const RATE: f64 = 2e9;
-    let (study, members) = (&problem.study, problem.study.members.len());
-    let (training, pass) = study.family.work(members);
-    let evaluations = study.sampling.integration.steps as f64;
-    let sampling = members as f64 * study.sampling.paths as f64 * evaluations * pass;
-    let total = match work {
-        Work::Train => training,
-        Work::Compare => training + sampling,
+    let effort = problem.study.effort();
+    let all = match work {
+        Work::Train => effort.training,
+        Work::Compare => effort.training + effort.theory + effort.sampling,
     };
-    total / (RATE * threads as f64)
+    all / threads as f64
 }

@@ -107,7 +107,7 @@ fn overflowed(
     }
     UsageError::Argument {
         argument: "--time",
-        value: args.time.to_string(),
+        value: format!("{:?}", args.time),
         reason: "the score is too large for a 64-bit float so close to t = 0; use a larger time".to_owned(),
     }
 }
@@ -176,7 +176,7 @@ fn schedule(args: &ScoreArgs) -> anyhow::Result<Schedule> {
         };
         return Err(UsageError::Argument {
             argument: "--time",
-            value: args.time.to_string(),
+            value: format!("{:?}", args.time),
             reason: format!("expected a time above 0{upper}; the score of discrete data is singular at 0"),
         }
         .into());

@@ -10,6 +10,7 @@ use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 use zip::ZipArchive;
+use zip::result::ZipError;
 
 /// Bytes that are converted at a time; a multiple of every value's size.
 const BUFFER: usize = 1 << 16;
@@ -56,6 +57,9 @@ pub(super) fn archived(
     let mut present: Vec<String> =
         archive.file_names().map(|name| name.strip_suffix(".npy").unwrap_or(name).to_owned()).collect();
     present.sort();
+    if present.is_empty() {
+        return Err(ReadError::format(path, "the archive holds no array; save it again with numpy.savez"));
+    }
     let name = match key {
         Some(key) if present.iter().any(|p| p == key) => key,
         None if present.len() == 1 => &present[0],
@@ -71,7 +75,13 @@ pub(super) fn archived(
     };
     let stored = format!("{name}.npy");
     let stored = if archive.index_for_name(&stored).is_some() { stored } else { name.to_owned() };
-    let mut entry = archive.by_name(&stored).map_err(|e| broken(&e))?;
+    let mut entry = archive.by_name(&stored).map_err(|e| match e {
+        ZipError::UnsupportedArchive(_) => ReadError::format(
+            path,
+            format!("array {name:?} is packed in another way than numpy.savez does; save it again with that"),
+        ),
+        _ => broken(&e),
+    })?;
     let stated = entry.size();
     let content = decode(path, Some(name), &mut entry, Some(stated), Numbers::Finite, memory)?;
     // The archive's checksum is compared at the end of the entry.
@@ -96,9 +106,8 @@ pub fn read_archive(path: &Path, memory: &Budget) -> Result<Vec<(String, Vec<usi
     let Source::File(file, _) = Source::open(path)? else {
         return Err(ReadError::not_a_file(path, "this is a pipe"));
     };
-    let damaged = |e: zip::result::ZipError| {
-        ReadError::format(path, format!("not a readable npz file ({e}); make the run again"))
-    };
+    let damaged =
+        |e: ZipError| ReadError::format(path, format!("not a readable npz file ({e}); make the run again"));
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let count = archive.len();
     let one = |index| {

@@ -6,7 +6,7 @@
 
 use super::{IterativeSpec, LazyEnsemble, LazyMember, LazyTrainer};
 use crate::error::Result;
-use crate::family::{Facts, Family, LazyRecord, LearnerRecord, Member, Members, Need, Resolution};
+use crate::family::{Effort, MULTIPLICATION, Facts, Family, LazyRecord, LearnerRecord, Member, Members, Need, Resolution};
 use crate::watch::Session;
 use crate::weights_file::{numbers, tensors};
 use gtv_theory::features::{FeatureMap, Features};
@@ -69,10 +69,14 @@ impl Family for LazyFamily {
         format!("lazy, {} layers of {}", arch.depth, arch.activation.name())
     }
 
-    fn work(&self, members: usize) -> (f64, f64) {
-        let samples = self.problem().samples() as f64;
-        let kernel = samples * 40.0 * self.trainer.model().arch().depth.max(1) as f64;
-        (members as f64 * samples * (samples * samples + kernel), kernel)
+    fn effort(&self) -> Effort {
+        let (arch, samples) = (self.trainer.model().arch(), self.problem().samples() as f64);
+        let kernel = match arch.activation {
+            Activation::Relu | Activation::Erf => 1e-8,
+            Activation::Silu | Activation::Tanh => 1.5e-7,
+        };
+        let evaluation = kernel * arch.depth.max(1) as f64 * samples;
+        Effort { member: samples * (MULTIPLICATION * samples * samples + evaluation), evaluation, node: 5e-4 }
     }
 
     fn kernel_activation(&self) -> Option<Activation> {
