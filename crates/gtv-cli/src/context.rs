@@ -4,7 +4,7 @@ use crate::failure::{UsageError, complain};
 use crate::interrupt::Interrupt;
 use crate::memory::Budget;
 use crate::progress::{Bars, Progress};
-use crate::warnings::Warning;
+use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::sync::Mutex;
 
@@ -24,7 +24,7 @@ pub struct Context {
     bars: Bars,
     /// Whether warnings are printed, not only kept.
     loud: bool,
-    warnings: Mutex<Vec<Warning>>,
+    warnings: Mutex<Vec<String>>,
     /// What the work in hand is part of, for printed warnings.
     scope: Mutex<String>,
 }
@@ -97,12 +97,12 @@ impl Context {
     }
 
     /// Prints a warning on stderr, `--quiet` or not, and keeps it for the record.
-    pub fn warn(&self, warning: Warning) {
+    pub fn warn(&self, warning: &dyn Display) {
         if self.loud {
             let scope = self.scope.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             self.bars.suspend(|| complain(&format!("warning: {scope}{warning}")));
         }
-        self.kept().push(warning);
+        self.kept().push(warning.to_string());
     }
 
     /// Prints a line about the work in hand on stderr, unless `--quiet`.
@@ -118,16 +118,16 @@ impl Context {
     }
 
     /// The warnings so far, in order.
-    pub fn warnings(&self) -> Vec<Warning> {
+    pub fn warnings(&self) -> Vec<String> {
         self.kept().clone()
     }
 
     /// The warnings since the last call, in order.
-    pub fn take_warnings(&self) -> Vec<Warning> {
+    pub fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut *self.kept())
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Warning>> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
         self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 

@@ -70,6 +70,11 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<TooLarge>()
             || cause.downcast_ref::<Theory>().is_some_and(is_input)
             || matches!(cause.downcast_ref(), Some(gtv_models::Error::Theory(e)) if is_input(e))
+            || matches!(
+                cause.downcast_ref(),
+                Some(gtv_study::Error::Theory(e) | gtv_study::Error::Models(gtv_models::Error::Theory(e)))
+                    if is_input(e)
+            )
     };
     if let Some(shown) = error.downcast_ref::<Shown>() {
         return shown.code;

@@ -48,7 +48,7 @@ impl Progress {
     }
 
     /// Shows live numbers beside the bar, made only where it is drawn.
-    pub fn message(&self, text: impl FnOnce() -> String) {
+    pub fn message(&self, text: &dyn Fn() -> String) {
         if !self.bar.is_hidden() {
             self.bar.set_message(text());
         }

@@ -59,6 +59,29 @@ pub enum Error {
         /// The loss.
         loss: f64,
     },
+    /// A file of a member that is damaged, or that does not fit the model.
+    #[error("{reason}")]
+    Member {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What is kept along the way could not be read or written.
+    #[error("{reason}")]
+    Store {
+        /// What failed, and where.
+        reason: String,
+    },
+    /// Training stopped, with what is left of the run.
+    #[error("training stopped, the last good checkpoint is {checkpoint}: {cause}")]
+    Stopped {
+        /// Where the checkpoint is.
+        checkpoint: String,
+        /// Why it stopped.
+        cause: Box<Error>,
+    },
+    /// Somebody asked to stop.
+    #[error("interrupted; the same command again goes on from what its run folder holds")]
+    Interrupted,
     /// The progress callback asked to stop.
     #[error("stopped after {done} of {total} members")]
     Cancelled {

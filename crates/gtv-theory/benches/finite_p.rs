@@ -1,31 +1,25 @@
 //! The finite-p fixed points: 256 features on about 40,000 nodes in one dimension, 1,000 features in two dimensions.
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use gtv_theory::closure::FiniteP;
 use gtv_theory::data::BuiltIn;
-use gtv_theory::estimator::{Closure, LinearSpec, LinearStatistics};
 use gtv_theory::features::{AxisBasis, Features, Separable};
+use gtv_theory::learner::Ridge;
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::Streams;
-use gtv_theory::{LossWeight, PointCloud, Preconditioning, Prediction, Schedule};
+use gtv_theory::{Objective, PointCloud, Schedule, TrainingProblem};
 use std::hint::black_box;
 
 fn solve(cloud: &PointCloud, (x, t, samples): (usize, usize, usize), quadrature: &QuadratureSpec) -> usize {
     let schedule = Schedule::paper(0.01).unwrap();
     let space = AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: x };
     let time = AxisBasis::Gaussian { lo: 0.01, hi: 1.0, len: t };
-    let spec = LinearSpec {
-        features: Features::Separable(Separable::uniform(cloud.dim(), space, time).unwrap()),
-        prediction: Prediction::Denoiser,
-        weight: LossWeight::NoiseVar,
-        ridge: 0.1,
-        samples,
-        draws: 1,
-        target_mix: 0.0,
-        preconditioning: Preconditioning::None,
-    };
-    let statistics = LinearStatistics::new(&spec, &schedule, cloud, quadrature, Streams::new(0)).unwrap();
-    black_box(statistics.law(Closure::FiniteP).unwrap());
-    statistics.nodes()
+    let features = Features::Separable(Separable::uniform(cloud.dim(), space, time).unwrap());
+    let (cloud, objective) = (cloud.clone(), Objective::default());
+    let problem = TrainingProblem::new(cloud, schedule, objective, samples, Streams::new(0)).unwrap();
+    let ridge = Ridge::new(&problem, features, 0.1, quadrature).unwrap();
+    black_box(FiniteP::of_ridge(&ridge).unwrap());
+    ridge.nodes()
 }
 
 fn finite_p(c: &mut Criterion) {

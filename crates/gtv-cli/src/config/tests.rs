@@ -45,12 +45,12 @@ fn identities_the_resolved_config_reads_back_as_itself() {
         "[[data.components]]\nmean = [0.0]\ncov = { isotropic = 0.1 }\n[data]\nkind = \"gaussian-mixture\"\n",
     ] {
         let Ok(once) = parse(text, &[]) else { continue };
-        let resolved = once.to_toml().unwrap();
+        let resolved = once.to_toml();
         let twice = parse(&resolved, &[]).unwrap();
         assert_eq!(once.config, twice.config);
-        assert_eq!(resolved, twice.to_toml().unwrap());
+        assert_eq!(resolved, twice.to_toml());
     }
-    let explicit = parse("", &[]).unwrap().to_toml().unwrap();
+    let explicit = parse("", &[]).unwrap().to_toml();
     assert_says(
         &explicit,
         &["beta_min = 0.1", "t_min = 0.01", "x = 16", "closures = [", "kind = \"three-points\""],

@@ -40,7 +40,7 @@ impl PartStore {
             }
         }
         if foreign > 0 {
-            ctx.warn(Warning::PartsOfAnotherConfig { path: store.folder.clone(), count: foreign });
+            ctx.warn(&Warning::PartsOfAnotherConfig { path: store.folder.clone(), count: foreign });
         }
         Ok(store)
     }
@@ -62,19 +62,6 @@ impl PartStore {
         read.is_ok() && head.starts_with(MAGIC) && head[8..] != self.fingerprint.0
     }
 
-    /// The values saved under a key (letters, digits, `-` and `_`), or `None` when they have to be computed.
-    ///
-    /// A damaged part is named in a warning and counts as absent.
-    pub fn load(&self, key: &str, ctx: &Context) -> Option<Vec<f64>> {
-        match self.load_bytes(key) {
-            Ok(bytes) => Some(bytes?.as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)).collect()),
-            Err(reason) => {
-                ctx.warn(Warning::PartSkipped { path: self.path(key), reason });
-                None
-            }
-        }
-    }
-
     /// The bytes saved under a key, or `None` where there are none.
     ///
     /// # Errors
@@ -90,15 +77,6 @@ impl PartStore {
         bytes.truncate(end);
         bytes.drain(..start);
         Ok(Some(bytes))
-    }
-
-    /// Saves values under a key, all of them or nothing.
-    ///
-    /// # Errors
-    /// [`WriteError`].
-    pub fn save(&self, key: &str, values: &[f64]) -> Result<(), WriteError> {
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.save_with(key, bytes.len(), |sink| sink.write_all(&bytes))
     }
 
     /// Saves the `len` bytes that `encode` writes under a key, all of them or nothing.

@@ -1,14 +1,13 @@
-//! How a network is trained: everything but the data and the architecture.
+//! How a network is trained: everything but what is learned and the architecture.
 
 use super::optimizer::{Optimizer, RateSchedule, StepRule};
 use crate::error::Result;
 use gtv_theory::error::Error as TheoryError;
-use gtv_theory::training::check_training_set;
-use gtv_theory::{LossWeight, Preconditioning, Prediction};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where a step's triples come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoiseDraws {
     /// P triples (n points × m draws), drawn once for each member: what the theory describes.
@@ -21,18 +20,6 @@ pub enum NoiseDraws {
 /// The training of one member.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingSpec {
-    /// What y is.
-    pub prediction: Prediction,
-    /// λ_t.
-    pub weight: LossWeight,
-    /// skip, out and c_in.
-    pub preconditioning: Preconditioning,
-    /// η: 0 is DSM (J1), 1 trains on the true score (J0).
-    pub target_mix: f64,
-    /// P.
-    pub samples: usize,
-    /// m, triples that share a data point.
-    pub draws: usize,
     /// Fixed triples, or fresh noise at each step.
     pub noise: NoiseDraws,
     /// Whether the function at initialisation is subtracted, F = f − f₀.
@@ -68,20 +55,14 @@ pub struct TrainingSpec {
 impl Default for TrainingSpec {
     fn default() -> Self {
         Self {
-            prediction: Prediction::default(),
-            weight: LossWeight::default(),
-            preconditioning: Preconditioning::default(),
-            target_mix: 0.0,
-            samples: 1024,
-            draws: 1,
             noise: NoiseDraws::default(),
             centred: false,
             optimizer: Optimizer::default(),
-            rate: 1e-3,
-            rate_schedule: RateSchedule::default(),
-            warmup: 0,
-            steps: 2000,
-            batch: 256,
+            rate: 5e-3,
+            rate_schedule: RateSchedule::Cosine,
+            warmup: 30,
+            steps: 600,
+            batch: 128,
             momentum: 0.9,
             betas: (0.9, 0.999),
             epsilon: 1e-8,
@@ -106,35 +87,31 @@ impl TrainingSpec {
         let below_one = "at least 0 and below 1";
         let not_negative = "a finite number, 0 or above";
         let positive = "a finite number above 0";
-        check_training_set(self.samples, self.draws, self.target_mix)?;
-        self.preconditioning.validate()?;
-        check(self.steps > 0, "training.steps", self.steps as f64, "at least 1")?;
-        check(self.batch > 0, "training.batch", self.batch as f64, "at least 1")?;
-        check(self.rate.is_finite() && self.rate > 0.0, "training.rate", self.rate, positive)?;
-        check(fraction(self.momentum), "training.momentum", self.momentum, below_one)?;
-        check(fraction(self.betas.0), "training.beta1", self.betas.0, below_one)?;
-        check(fraction(self.betas.1), "training.beta2", self.betas.1, below_one)?;
-        check(self.epsilon.is_finite() && self.epsilon > 0.0, "training.epsilon", self.epsilon, positive)?;
-        for (name, value) in [("training.weight_decay", self.weight_decay), ("training.penalty", self.ridge)]
-        {
+        check(self.steps > 0, "steps", self.steps as f64, "at least 1")?;
+        check(self.batch > 0, "batch", self.batch as f64, "at least 1")?;
+        check(self.rate.is_finite() && self.rate > 0.0, "rate", self.rate, positive)?;
+        check(fraction(self.momentum), "momentum", self.momentum, below_one)?;
+        check(fraction(self.betas.0), "beta1", self.betas.0, below_one)?;
+        check(fraction(self.betas.1), "beta2", self.betas.1, below_one)?;
+        check(self.epsilon.is_finite() && self.epsilon > 0.0, "epsilon", self.epsilon, positive)?;
+        for (name, value) in [("weight_decay", self.weight_decay), ("penalty", self.ridge)] {
             check(value.is_finite() && value >= 0.0, name, value, not_negative)?;
         }
         if let Some(clip) = self.clip {
-            check(clip.is_finite() && clip > 0.0, "training.clip", clip, positive)?;
+            check(clip.is_finite() && clip > 0.0, "clip", clip, positive)?;
         }
         if let Some(average) = self.average {
-            check(fraction(average), "training.average", average, below_one)?;
+            check(fraction(average), "average", average, below_one)?;
         }
         Ok(())
     }
 
-    /// B, the triples of one step.
-    pub fn batch_size(&self) -> usize {
+    /// B, the triples of one step on a set of P = `samples`.
+    pub fn batch_size(&self, samples: usize) -> usize {
         match (self.noise, self.optimizer) {
-            (NoiseDraws::Fresh, Optimizer::Gd) => self.samples,
+            (_, Optimizer::Gd) => samples,
             (NoiseDraws::Fresh, _) => self.batch,
-            (NoiseDraws::Fixed, Optimizer::Gd) => self.samples,
-            (NoiseDraws::Fixed, _) => self.batch.min(self.samples),
+            (NoiseDraws::Fixed, _) => self.batch.min(samples),
         }
     }
 

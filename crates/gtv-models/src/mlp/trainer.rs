@@ -8,22 +8,11 @@ use super::task::{Examples, Task};
 use super::weights::{Initial, Weights};
 use crate::device::Backend;
 use crate::error::{Error, Result};
+use crate::family::Member;
 use gtv_theory::compare::memorized_fraction;
 use gtv_theory::dynamics::{PfOde, Sampling};
 use gtv_theory::rng::{Purpose, Streams};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// Where one member's randomness comes from; members with equal numbers share what the numbers stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Its place in the ensemble.
-    pub index: u64,
-    /// The draw of its training set, and of everything else that training draws.
-    pub data: u64,
-    /// The draw of its initial parameters.
-    pub init: u64,
-}
 
 /// Losses of a group on probe points, each member's own.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,10 +33,16 @@ pub struct ProbeSet {
 
 impl ProbeSet {
     /// `count` points of the training distribution.
-    pub fn new(task: &Task, streams: Streams, count: usize) -> Self {
+    ///
+    /// # Errors
+    /// None for a valid task.
+    pub fn new(task: &Task, streams: Streams, count: usize) -> Result<Self> {
         let triples = task.sampler().draw_from(&mut streams.stream(Purpose::Probe, 2, 0), count);
-        let Examples { inputs, scale, labels } = task.examples(&triples, 0.0);
-        Self { inputs, scale, proxy: labels, true_score: task.examples(&triples, 1.0).labels }
+        let on = |mix: f64| -> Result<Examples> {
+            Ok(task.on(task.problem().with_target_mix(mix)?).examples(&triples))
+        };
+        let Examples { inputs, scale, labels } = on(0.0)?;
+        Ok(Self { inputs, scale, proxy: labels, true_score: on(1.0)?.labels })
     }
 }
 
@@ -87,7 +82,7 @@ impl<'a> Trainer<'a> {
         let mut source = BatchSource::new(task, streams, &data)?;
         if task.training().centred && task.training().noise == NoiseDraws::Fixed {
             let inputs = source.all_inputs();
-            let start = engine.forward(Parameters::Initial, &inputs, task.training().samples)?;
+            let start = engine.forward(Parameters::Initial, &inputs, task.problem().samples())?;
             source.add_to_labels(&start);
         }
         let members = members.to_vec();

@@ -32,6 +32,14 @@ pub struct PairComparison {
 /// # Errors
 /// [`Error::Empty`] without levels, [`Error::Shape`] for different dimensions, [`Error::OutOfRange`] for settings or an
 /// index out of range.
+///
+/// ```
+#[doc = include_str!("../../doc/levels.rs")]
+/// let (a, b) = (level(Level::PfOde, 1, 0.0)?, level(Level::Ensemble, 1, 0.2)?);
+/// let found = distance(&a, &b, &metrics::W1)?;
+/// assert!(found.lo < 0.2 && 0.2 < found.hi && found.floor < 0.05);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn compare_levels(
     levels: &[&LevelSamples],
     pairs: &[(usize, usize)],

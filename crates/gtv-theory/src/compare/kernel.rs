@@ -34,7 +34,7 @@ pub struct KernelComparison {
 pub struct KernelEstimate {
     /// Relative L²(ρ) error of the mean.
     pub mean_error: Interval,
-    /// What `mean_error` would be if the theory's mean were right: the standard error of the ensemble's,
+    /// The `mean_error` to expect if the theory's mean is right, from the standard error of the ensemble's mean:
     /// (E_ρ tr Var / N)^½ / ‖ȳ‖_ρ.
     pub mean_error_floor: f64,
     /// E_ρ tr Var_theory / E_ρ tr Var_ensemble.
@@ -48,7 +48,7 @@ pub struct KernelEstimate {
 pub struct Gaussianity {
     /// Root of the weighted mean square of the skewness (its sign differs between points).
     pub skewness: f64,
-    /// What a single skewness of N Gaussian members has as its standard error, √(6/N).
+    /// Standard error of a single skewness of N Gaussian members, √(6/N).
     pub skewness_error: f64,
     /// Weighted mean of the excess kurtosis.
     pub excess_kurtosis: f64,
@@ -61,6 +61,14 @@ pub struct Gaussianity {
 }
 
 /// Members' predictions at probe points, checked once.
+///
+/// ```
+/// use gtv_theory::compare::kernel::ProbePredictions;
+/// // Two members at two places.
+/// let found = ProbePredictions::new(&[1.0, 5.0, 3.0, 5.0], &[1.0, 1.0], 1)?.moments();
+/// assert_eq!((found.mean, found.variance), (vec![2.0, 5.0], vec![2.0, 0.0]));
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ProbePredictions<'a> {
     values: &'a [f64],
@@ -252,6 +260,16 @@ fn shape<'a>(column: impl Iterator<Item = &'a f64> + Clone, n: f64) -> [f64; 3] 
 /// # Errors
 /// [`Error::Shape`], [`Error::NotFinite`], [`Error::Weights`]; [`Error::OutOfRange`] when the ensemble's mean or its
 /// variance vanishes at every probe point, so that nothing can be relative to it.
+///
+/// ```
+/// use gtv_theory::compare::kernel::{ProbeMoments, compare_kernels};
+/// let ensemble = ProbeMoments { mean: vec![1.0, 1.0], variance: vec![0.1, 0.3] };
+/// let theory = ProbeMoments { mean: vec![1.0, 1.2], variance: vec![0.2, 0.6] };
+/// let found = compare_kernels(&theory, &ensemble, &[1.0, 1.0])?;
+/// assert!((found.mean_error - 0.02f64.sqrt()).abs() < 1e-12);
+/// assert!((found.variance_ratio - 2.0).abs() < 1e-12 && (found.correlation - 1.0).abs() < 1e-12);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn compare_kernels(
     theory: &ProbeMoments,
     ensemble: &ProbeMoments,

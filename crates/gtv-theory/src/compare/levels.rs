@@ -40,6 +40,15 @@ impl fmt::Display for Level {
 }
 
 impl Level {
+    /// The level of a name, if it is one.
+    pub fn named(name: &str) -> Option<Self> {
+        let theory = || name.strip_prefix("theory_").filter(|closure| !closure.is_empty());
+        [Self::Points, Self::Data, Self::PfOde, Self::MeanScore, Self::GaussianEmpirical, Self::Ensemble]
+            .into_iter()
+            .find(|level| level.to_string() == name)
+            .or_else(|| theory().map(|closure| Self::Theory(closure.to_owned())))
+    }
+
     /// Whether its law has a density; the data points have none.
     pub fn has_density(&self) -> bool {
         *self != Self::Points

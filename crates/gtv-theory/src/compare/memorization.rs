@@ -44,6 +44,13 @@ impl Neighbours {
 ///
 /// # Errors
 /// [`Error::Empty`], [`Error::Shape`], [`Error::NotFinite`].
+///
+/// ```
+/// use gtv_theory::{PointCloud, compare::nearest_two};
+/// let found = nearest_two(&[0.75], &PointCloud::new(vec![-1.0, 0.0, 1.0], 1)?)?;
+/// assert_eq!((found.index[0], found.distance[0], found.second[0]), (2, 0.25, 0.75));
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn nearest_two(samples: &[f64], data: &PointCloud) -> Result<Neighbours> {
     check_samples("samples", samples, data.dim())?;
     Ok(nearest_two_unchecked(samples, data))
@@ -78,6 +85,13 @@ pub(super) fn nearest_two_unchecked(samples: &[f64], data: &PointCloud) -> Neigh
 ///
 /// # Errors
 /// As [`nearest_two`].
+///
+/// ```
+/// use gtv_theory::{PointCloud, compare::memorized_fraction};
+/// // 0.9 is a copy of 1; 0.6 lies too far from it.
+/// assert_eq!(memorized_fraction(&[0.9, 0.6], &PointCloud::new(vec![-1.0, 0.0, 1.0], 1)?)?, 0.5);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn memorized_fraction(samples: &[f64], data: &PointCloud) -> Result<f64> {
     let near = nearest_two(samples, data)?;
     let copies = (0..near.index.len()).filter(|&i| near.is_copy(i)).count();
@@ -91,6 +105,12 @@ pub fn memorized_fraction(samples: &[f64], data: &PointCloud) -> Result<f64> {
 ///
 /// # Errors
 /// [`Error::Empty`], [`Error::Shape`], [`Error::NotFinite`]; [`Error::OutOfRange`] for a negative radius.
+///
+/// ```
+/// use gtv_theory::compare::mass_within;
+/// assert_eq!(mass_within(&[-0.4, 0.1, 0.6, 0.7], &[-0.5, 0.5], 1, 0.2)?, [0.25, 0.5]);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn mass_within(samples: &[f64], centres: &[f64], dim: usize, radius: f64) -> Result<Vec<f64>> {
     check_samples("samples", samples, dim)?;
     check_samples("centres", centres, dim)?;

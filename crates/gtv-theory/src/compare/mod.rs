@@ -1,9 +1,9 @@
-//! Distances between distributions, what they are compared on, and how sure one can be of them.
+//! Distances between distributions, and their uncertainty.
 //!
-//! The pieces: [`Histogram`]s on a stated grid, distances of samples ([`w1`], [`sliced_w2`], [`kl`], [`js`],
-//! [`energy_distance`], [`nearest_two`]), the [`metrics`] between levels that are made of them, a bootstrap whose sampling unit is a trained *model*
-//! ([`Resamples`]), and the two calls that put them together for whole levels of the attribution ladder:
-//! [`compare_levels`] and [`summarize_level`]. [`kernel`] compares means and variances of predictions at probe points.
+//! [`compare_levels`] and [`summarize_level`] compare and describe whole levels of the attribution ladder. They are made of
+//! [`Histogram`]s on a stated grid, distances of samples ([`w1`], [`sliced_w2`], [`kl`], [`js`], [`energy_distance`], [`nearest_two`]),
+//! the [`metrics`] between levels, and a bootstrap whose sampling unit is a trained *model* ([`Resamples`]). [`kernel`] compares
+//! means and variances of predictions at probe points.
 
 mod bands;
 mod bootstrap;

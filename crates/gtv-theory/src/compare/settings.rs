@@ -1,4 +1,4 @@
-//! What levels are compared by, and how finely.
+//! Settings of a comparison: which metrics, and how finely.
 
 use super::bootstrap::check_confidence;
 use super::histogram::Axis;
@@ -70,17 +70,17 @@ impl CompareSettings {
                 Ok(())
             }
         };
-        least("compare.bootstrap", self.bootstrap, 2, "at least 2 resamples")?;
-        least("compare.projections", self.projections, 1, "at least 1 direction")?;
-        least("compare.energy_samples", self.energy_samples, 2, "at least 2 samples")?;
+        least("bootstrap", self.bootstrap, 2, "at least 2 resamples")?;
+        least("projections", self.projections, 1, "at least 1 direction")?;
+        least("energy_samples", self.energy_samples, 2, "at least 2 samples")?;
         let positive = |name, value: f64| {
             if value > 0.0 && value.is_finite() {
                 return Ok(());
             }
             Err(Error::OutOfRange { name, value, expected: "a finite number above 0" })
         };
-        positive("compare.neighbour_work", self.neighbour_work)?;
-        positive("compare.near_radius", self.near_radius.unwrap_or(1.0))
+        positive("neighbour_work", self.neighbour_work)?;
+        positive("near_radius", self.near_radius.unwrap_or(1.0))
     }
 
     /// The grid for histograms of `dim`-dimensional samples, `None` above two dimensions.

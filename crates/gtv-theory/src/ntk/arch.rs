@@ -6,10 +6,11 @@
 //! the standard parameterisation at the base width.
 
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// ρ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// max(0, u).
@@ -24,7 +25,7 @@ pub enum Activation {
 }
 
 /// How weights, multipliers and learning rates scale with width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Parameterisation {
     /// Neural tangent: scale in the multiplier.
@@ -37,21 +38,27 @@ pub enum Parameterisation {
 }
 
 /// A fully connected network, but for the numbers of its inputs and outputs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct MlpSpec {
     /// Hidden layers; 0 is a linear map of the inputs.
+    #[schemars(range(max = 64))]
     pub depth: usize,
     /// Units of each hidden layer.
+    #[schemars(range(min = 1, max = 1048576))]
     pub width: usize,
     /// ρ.
     pub activation: Activation,
     /// Scaling with width.
     pub parameterisation: Parameterisation,
     /// σ_w² of hidden layers; the readout has 1.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub weight_var: f64,
     /// σ_b² of hidden layers; the readout has no bias.
+    #[schemars(range(min = 0.0))]
     pub bias_var: f64,
     /// Width at which `mup` is the standard parameterisation.
+    #[schemars(range(min = 1), extend("when" = {"parameterisation": ["mup"]}))]
     pub base_width: usize,
 }
 

@@ -4,15 +4,16 @@
 //! over [ε, T] (log-SNR beyond ±20 is held there).
 
 use crate::error::{Error, Result};
-use crate::prediction::Preconditioning;
+use crate::problem::Preconditioning;
 use crate::rng::{Purpose, Streams};
 use crate::schedule::Schedule;
 use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// How time enters a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeEmbedding {
     /// One input: t on [−1, 1].

@@ -14,26 +14,26 @@ pub use nodes::{Nodes, TensorBlock};
 pub use normal::normal_quantile;
 
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Resolution of the quadrature over the training distribution.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct QuadratureSpec {
     /// Gauss–Legendre nodes in time (tensor rule).
-    #[serde(alias = "times")]
+    #[schemars(range(min = 2))]
     pub times: usize,
     /// Spacing of the standardised noise (tensor rule).
-    #[serde(alias = "noise_spacing")]
+    #[schemars(range(max = 0.5), extend("exclusiveMinimum" = 0.0))]
     pub noise_spacing: f64,
     /// The noise covers [−range, range] standard deviations (tensor rule).
-    #[serde(alias = "noise_range")]
+    #[schemars(range(min = 3.0, max = 12.0))]
     pub noise_range: f64,
     /// Nodes of the quasi-random rule; a multiple of 2,048 is best.
-    #[serde(alias = "quasi_nodes")]
+    #[schemars(range(min = 64))]
     pub quasi_nodes: usize,
     /// Data sets with more points than this use the quasi-random rule also in one and two dimensions.
-    #[serde(alias = "tensor_points")]
     pub tensor_points: usize,
 }
 
@@ -52,20 +52,20 @@ impl QuadratureSpec {
         let check = |ok: bool, name, value, expected| {
             if ok { Ok(()) } else { Err(Error::OutOfRange { name, value, expected }) }
         };
-        check(self.times >= 2, "quadrature.times", self.times as f64, "at least 2")?;
+        check(self.times >= 2, "times", self.times as f64, "at least 2")?;
         check(
             self.noise_spacing > 0.0 && self.noise_spacing <= 0.5,
-            "quadrature.noise-spacing",
+            "noise_spacing",
             self.noise_spacing,
             "above 0, at most 0.5 (the trapezoidal rule is exact to rounding for a Gaussian there)",
         )?;
         check(
             self.noise_range >= 3.0 && self.noise_range <= 12.0,
-            "quadrature.noise-range",
+            "noise_range",
             self.noise_range,
             "between 3 and 12 standard deviations",
         )?;
-        check(self.quasi_nodes >= 64, "quadrature.quasi-nodes", self.quasi_nodes as f64, "at least 64")
+        check(self.quasi_nodes >= 64, "quasi_nodes", self.quasi_nodes as f64, "at least 64")
     }
 
     /// The same rule at about half the resolution in every direction: the second resolution that tells the error.

@@ -3,7 +3,7 @@
 
 use super::{ClosedForm, CovKind, ScoreField};
 use crate::error::{Error, Result, check_len};
-use crate::prediction::LossWeight;
+use crate::problem::LossWeight;
 use crate::rng::{Purpose, Streams};
 use rand::RngExt;
 use rand_distr::StandardNormal;

@@ -1,4 +1,4 @@
-//! Shares of samples on the stated grid and outside it, for each level and resample: what divergences compare.
+//! Shares of samples on the stated grid and outside it, for each level and resample; divergences compare them.
 
 use crate::compare::bootstrap::Resamples;
 use crate::compare::estimate::Resampled;

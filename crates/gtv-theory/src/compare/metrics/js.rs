@@ -7,6 +7,14 @@ use crate::compare::estimate::{Noise, Resampled};
 use crate::error::Result;
 
 /// JS on the stated grid.
+///
+/// ```
+#[doc = include_str!("../../../doc/levels.rs")]
+/// let (a, b) = (level(Level::PfOde, 1, -1.0)?, level(Level::Ensemble, 1, 0.2)?);
+/// // Nothing in common: ln 2.
+/// assert!((distance(&a, &b, &metrics::Js)?.value - 2.0f64.ln()).abs() < 1e-12);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub struct Js;
 
 static CARD: MetricCard = MetricCard {

@@ -7,6 +7,15 @@ use crate::compare::estimate::{Noise, Resampled};
 use crate::error::Result;
 
 /// KL(a ‖ b) on the stated grid.
+///
+/// ```
+#[doc = include_str!("../../../doc/levels.rs")]
+/// let (a, b) = (level(Level::PfOde, 1, 0.0)?, level(Level::Ensemble, 1, 0.2)?);
+/// let found = distance(&a, &b, &metrics::Kl)?;
+/// // A fifth of the mass is where the other has none, up to the half sample a cell: (1/5) ln of some 11, less what that costs.
+/// assert!(found.value > 10.0 * found.floor && found.lo > 0.2);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub struct Kl;
 
 static CARD: MetricCard = MetricCard {

@@ -1,5 +1,5 @@
-//! The distances between levels. A metric is one file here and one line in [`ALL`]: configs, legends, tables, help and
-//! records take all they say of it from its [`MetricCard`].
+//! The distances between levels. A metric is one file here and one line in [`ALL`]. Configs, legends, tables, help and records
+//! take its names and its meaning from its [`MetricCard`].
 
 mod energy;
 mod grid;

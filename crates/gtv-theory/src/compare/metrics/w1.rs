@@ -6,6 +6,13 @@ use crate::compare::estimate::{Noise, Resampled};
 use crate::error::Result;
 
 /// W₁ in one dimension.
+///
+/// ```
+#[doc = include_str!("../../../doc/levels.rs")]
+/// let (a, b) = (level(Level::PfOde, 1, 0.0)?, level(Level::Ensemble, 1, 0.2)?);
+/// assert!((distance(&a, &b, &metrics::W1)?.value - 0.2).abs() < 1e-3);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub struct W1;
 
 static CARD: MetricCard = MetricCard {

@@ -1,0 +1,34 @@
+//! Keys whose default follows from other keys: their fields say so in words (`derived`), this says how.
+
+use super::check::Settings;
+use toml::Value;
+
+/// Steps of a warm-up, as a share of all.
+const WARM_UP: i64 = 20;
+/// Lines of log.csv for each group of members.
+const LOG_LINES: i64 = 40;
+/// P where neither it nor the data points are given.
+const SAMPLES: i64 = 1024;
+/// Laws that others can start from, the most complete first.
+const BASES: [&str; 4] = ["finite-p", "leading", "paper", "naive"];
+
+/// The value of a key that is not given, once the others are filled in.
+pub(super) fn value(key: &str, all: &Settings) -> Option<Value> {
+    let whole = |key: &str| all.whole(key);
+    match key {
+        "model.samples" => {
+            let points = whole("model.points").zip(whole("model.draws"));
+            Some(points.map_or(SAMPLES, |(n, m)| n.saturating_mul(m)).into())
+        }
+        "training.warmup" => Some((whole("training.steps")? / WARM_UP).into()),
+        "training.log_every" => {
+            Some((whole("training.steps")?.max(1) as u64).div_ceil(LOG_LINES as u64) as i64).map(Value::from)
+        }
+        "theory.base" => {
+            let closures = all.get("theory.closures")?.as_array()?;
+            let named = |name: &&&str| closures.iter().any(|c| c.as_str() == Some(name));
+            Some(Value::from(*BASES.iter().find(named).unwrap_or(&BASES[0])))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,32 @@
+//! The errors of a comparison: those of the crates below, and what only a comparison can run into.
+
+/// Everything that can go wrong in a comparison.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Of the mathematics.
+    #[error(transparent)]
+    Theory(#[from] gtv_theory::Error),
+    /// Of the training, the store, or an interrupt.
+    #[error(transparent)]
+    Models(#[from] gtv_models::Error),
+    /// No path of a level arrived.
+    #[error("{level}: every path {how}; {advice}")]
+    NoPath {
+        /// The level.
+        level: String,
+        /// What became of the paths.
+        how: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A law that is needed and was not asked for.
+    #[error("closure {name} was not computed")]
+    NoLaw {
+        /// The closure.
+        name: &'static str,
+    },
+}
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
