@@ -169,7 +169,9 @@ impl Family for LazyFamily {
         };
         let left = unfitted.map(|u| serde_json::json!({ "rms": u.rms, "most": u.most, "off": u.off }));
         Facts {
-            entries: [("time".to_owned(), finite.into()), ("unfitted".to_owned(), left.into())].into_iter().collect(),
+            entries: [("time".to_owned(), finite.into()), ("unfitted".to_owned(), left.into())]
+                .into_iter()
+                .collect(),
             sentence: format!(
                 "{} infinitely wide networks, P = {samples}, trained {how_long} in {{seconds}}",
                 members.len()

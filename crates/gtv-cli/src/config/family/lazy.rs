@@ -81,12 +81,13 @@ impl LazyConfig {
             false => InitialFunctions::Drawn(NystromSpec::default(), ground.streams),
         };
         let problem = ground.problem(loaded, embedding.preconditioning())?;
-        let trainer = LazyTrainer::new(&arch, embedding, problem, self.training.time, initial).and_then(|trainer| {
-            match self.training.cutoff {
-                None => Ok(trainer),
-                Some(cutoff) => trainer.with_cutoff(cutoff),
-            }
-        });
+        let trainer =
+            LazyTrainer::new(&arch, embedding, problem, self.training.time, initial).and_then(|trainer| {
+                match self.training.cutoff {
+                    None => Ok(trainer),
+                    Some(cutoff) => trainer.with_cutoff(cutoff),
+                }
+            });
         let sections = ["model.lazy", "model", "training"];
         Ok(LazyFamily::new(trainer.map_err(|e| loaded.refused_model(&sections, e))?))
     }
