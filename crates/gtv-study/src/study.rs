@@ -11,11 +11,11 @@ use crate::theory::Theory;
 use crate::warning::Warning;
 use gtv_models::family::{Family, LearnerRecord, Member, Members, Resolution};
 use gtv_models::watch::Session;
-use gtv_theory::TrainingProblem;
 use gtv_theory::compare::{
-    Axis, CompareSettings, Compares, Histogram, Interval, Level, LevelSamples, MetricName, Normalisation,
-    between_model_bands, compare_levels, nearest_two, summarize_level,
+    Axis, CompareSettings, Histogram, Interval, Level, LevelSamples, Normalisation, between_model_bands,
+    compare_levels, nearest_two, summarize_level,
 };
+use gtv_theory::{PointCloud, TrainingProblem};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -182,7 +182,8 @@ impl Study {
         record.distances = clock.time("distances", || self.distances(&levels))?;
         session.check()?;
         record.levels = clock.time("summaries", || {
-            levels.iter().map(|level| Ok((name(level), self.summary(level)?))).collect()
+            let data = self.distinct_data(session)?;
+            levels.iter().map(|level| Ok((name(level), self.summary(level, &data)?))).collect()
         })?;
         session.check()?;
         self.densities(&levels, &mut arrays, session)?;
@@ -246,17 +247,11 @@ impl Study {
     /// Every metric between every two levels.
     fn distances(&self, levels: &[Sampled]) -> Result<Distances> {
         let samples: Vec<&LevelSamples> = levels.iter().map(|l| &l.samples).collect();
-        let pairs: Vec<(usize, usize)> =
-            (1..samples.len()).flat_map(|a| (a + 1..samples.len()).map(move |b| (a, b))).collect();
-        // The data themselves have no density: to them only distances that transport mass are finite.
-        let transport = |metric: &MetricName| metric.card().compares == Compares::Mass;
-        let metrics = self.compare.metrics.iter().copied().filter(transport).collect();
-        let smoothing = CompareSettings { metrics, ..self.compare.clone() };
-        let streams = self.problem().streams();
-        let mut found = compare_levels(&samples, &[(0, 1)], &smoothing, streams)?;
-        found.extend(compare_levels(&samples, &pairs, &self.compare, streams)?);
+        // Every level but the data points, which only the level made from them is compared with.
+        let above = (1..samples.len()).flat_map(|a| (a + 1..samples.len()).map(move |b| (a, b)));
+        let pairs: Vec<(usize, usize)> = std::iter::once((0, 1)).chain(above).collect();
         let mut distances = Distances::new();
-        for pair in found {
+        for pair in compare_levels(&samples, &pairs, &self.compare, self.problem().streams())? {
             let (a, b) = (name(&levels[pair.a]), name(&levels[pair.b]));
             let metrics = distances.entry(a).or_default().entry(b).or_default();
             metrics.extend(
@@ -266,15 +261,26 @@ impl Study {
         Ok(distances)
     }
 
+    /// The data that a sample can be a copy of: next to its twin no datum could be.
+    fn distinct_data(&self, session: Session<'_>) -> Result<PointCloud> {
+        let (cloud, schedule) = (self.problem().cloud(), self.problem().schedule());
+        let distinct = cloud.distinct_at(schedule)?;
+        if distinct.len() < cloud.len() {
+            let (near, total) = (cloud.len() - distinct.len(), cloud.len());
+            session.watch.warn(&Warning::NearDuplicates { near, total });
+        }
+        Ok(distinct)
+    }
+
     /// One level on its own.
-    fn summary(&self, level: &Sampled) -> Result<LevelRecord> {
-        let problem = self.problem();
-        let found = summarize_level(&level.samples, Some(problem.cloud()), &self.compare, problem.streams())?;
+    fn summary(&self, level: &Sampled, data: &PointCloud) -> Result<LevelRecord> {
+        let found = summarize_level(&level.samples, Some(data), &self.compare, self.problem().streams())?;
         let values = |list: &[Interval]| list.iter().map(|i| i.value).collect();
         let mut summary = LevelRecord {
             samples: found.samples,
             models: level.samples.groups().len(),
-            diverged: level.diverged,
+            diverged: level.failed.diverged,
+            exhausted: level.failed.exhausted,
             total_variance: Some(found.total_variance.into()),
             mean: values(&found.mean),
             covariance: values(&found.cov),

@@ -8,8 +8,8 @@ use crate::failure::UsageError;
 use crate::io::{check_writable, write_npy};
 use anyhow::Result;
 use gtv_models::{Session, Unwatched};
-use gtv_study::levels::integrate;
-use gtv_study::{Study, Warning};
+use gtv_study::Study;
+use gtv_study::levels::{integrate, tell_lost};
 use gtv_theory::ScoreField;
 use gtv_theory::dynamics::Tally;
 use gtv_theory::rng::{ChaCha8Rng, Purpose};
@@ -70,19 +70,7 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         }
         None => trained(study, &args, ctx)?,
     };
-    let (total, level) =
-        ((failed.diverged + failed.exhausted + x.len() / dim) as u64, || "sample".to_owned());
-    let (diverged, exhausted) = (failed.diverged as u64, failed.exhausted as u64);
-    let failures = [
-        (diverged, Warning::PathsDiverged { level: level(), diverged, total }),
-        (exhausted, Warning::PathsExhausted { level: level(), exhausted, total }),
-    ];
-    let failures: Vec<Warning> = failures.into_iter().filter(|(n, _)| *n > 0).map(|(_, w)| w).collect();
-    if x.is_empty() {
-        let reasons: Vec<String> = failures.iter().map(ToString::to_string).collect();
-        return Err(anyhow::anyhow!("no path arrived, nothing was written: {}", reasons.join("; ")));
-    }
-    failures.iter().for_each(|warning| ctx.warn(warning));
+    tell_lost("sample", x.len() / dim, failed, ctx)?;
     write_npy(&args.out, &[x.len() / dim, dim], &x)?;
     ctx.say(&format!("{}: {} samples in {dim} dimensions", args.out.display(), x.len() / dim))
 }
@@ -145,6 +133,6 @@ fn draw(
         _ => (0..models).into_par_iter().map(one).collect::<Result<_>>()?,
     };
     let mut failed = Tally::default();
-    parts.iter().for_each(|(_, part)| failed += *part);
+    parts.iter().for_each(|p| failed += p.1);
     Ok((parts.into_iter().flat_map(|p| p.0).collect(), failed))
 }

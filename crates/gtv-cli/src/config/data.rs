@@ -5,7 +5,6 @@ use crate::context::Context;
 use crate::io::{Array, ReadError, read_array};
 use crate::warnings::Warning;
 use gtv_theory::PointCloud;
-use std::collections::HashMap;
 use std::path::Path;
 
 /// Reads the points; the paths are absolute by now. Points that are images of `image` (height, width) are flattened.
@@ -82,27 +81,10 @@ pub fn file_cloud(
     match (cloud.check_distinct(), duplicates) {
         (Ok(()), _) => Ok(cloud),
         (Err(_), Duplicates::Merge) => {
-            let merged = merge(&cloud).map_err(at_fault(&path))?;
+            let merged = cloud.merge_near(0.0).map_err(at_fault(&path))?;
             ctx.warn(&Warning::DuplicatesMerged { merged: count - merged.len(), total: count });
             Ok(merged)
         }
         (Err(pair), Duplicates::Refuse) => Err(at_fault(&path)(pair)),
     }
-}
-
-/// One point for each set of equal points, in the order of the first, with the sum of their weights.
-fn merge(cloud: &PointCloud) -> gtv_theory::Result<PointCloud> {
-    let mut index: HashMap<Vec<u64>, usize> = HashMap::with_capacity(cloud.len());
-    let (mut points, mut weights) = (Vec::new(), Vec::<f64>::new());
-    for (m, w) in cloud.weights().iter().enumerate() {
-        let row = cloud.point(m);
-        let key = row.iter().map(|v| (v + 0.0).to_bits()).collect();
-        let at = *index.entry(key).or_insert_with(|| {
-            points.extend_from_slice(row);
-            weights.push(0.0);
-            weights.len() - 1
-        });
-        weights[at] += w;
-    }
-    PointCloud::with_weights(points, cloud.dim(), weights)
 }

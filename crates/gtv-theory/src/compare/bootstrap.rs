@@ -19,22 +19,18 @@ use crate::linalg::gemm_nn;
 use crate::rng::{Purpose, Streams};
 use rand::RngExt;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// Groups (members, or chunks of a single field) from which on resampling gives an interval.
 pub const FEWEST_GROUPS: usize = 5;
 
-/// A value with its interval; ends that are NaN (null in JSON) stand for no interval, where there are too few groups.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// A value with its interval; ends that are NaN stand for no interval, where there are too few groups.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// The statistic of the ensemble as it is.
-    #[serde(with = "crate::number")]
     pub value: f64,
     /// Lower end of the interval.
-    #[serde(with = "crate::number")]
     pub lo: f64,
     /// Upper end of the interval.
-    #[serde(with = "crate::number")]
     pub hi: f64,
 }
 

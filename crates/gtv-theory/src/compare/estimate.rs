@@ -9,22 +9,17 @@
 
 use super::bootstrap::{Interval, Resamples};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// A distance, its bootstrap interval over members ([`Interval`]), and its same-size resampling floor.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The distance between the levels as sampled.
-    #[serde(with = "crate::number")]
     pub value: f64,
     /// Lower end of the recentred percentile interval.
-    #[serde(with = "crate::number")]
     pub lo: f64,
     /// Upper end.
-    #[serde(with = "crate::number")]
     pub hi: f64,
     /// The distance that two ensembles of these sizes with the same law would be expected to have.
-    #[serde(with = "crate::number")]
     pub floor: f64,
 }
 

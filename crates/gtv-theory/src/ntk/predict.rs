@@ -60,7 +60,7 @@ pub struct Moments {
     pub cov: Vec<f64>,
 }
 
-/// Labels less what was learned at the training points, in units of the labels.
+/// Labels less what was learned of them at the training points, in units of the labels' root mean square.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Unfitted {
     /// Root mean square.
@@ -74,6 +74,18 @@ pub struct Unfitted {
 impl Unfitted {
     /// A label counts as off by more than this.
     pub const NOTABLE: f64 = 0.1;
+
+    /// Of residuals and labels, both of the same length.
+    pub fn of(residuals: &[f64], labels: &[f64]) -> Self {
+        let rms = |v: &[f64]| (v.iter().map(|v| v * v).sum::<f64>() / v.len().max(1) as f64).sqrt();
+        let scale = rms(labels).max(f64::MIN_POSITIVE);
+        let off = residuals.iter().filter(|r| r.abs() > Self::NOTABLE * scale).count();
+        Self {
+            rms: rms(residuals) / scale,
+            most: residuals.iter().fold(0.0f64, |most, r| most.max(r.abs())) / scale,
+            off: off as f64 / residuals.len().max(1) as f64,
+        }
+    }
 }
 
 impl GradientFlow {
@@ -185,19 +197,16 @@ impl GradientFlow {
             self.responses(time)?.iter().zip(&self.values).map(|(g, v)| 1.0 - g * v).collect();
         // √w U h Uᵀ √w Y = w r. Labels without weight are not trained on.
         let weighted = self.apply(&left, labels, outputs);
-        let mut unfitted = Unfitted { rms: 0.0, most: 0.0, off: 0.0 };
-        let trained = self.roots.iter().filter(|r| **r > 0.0).count() * outputs;
-        for (rows, root) in weighted.chunks_exact(outputs.max(1)).zip(&self.roots).filter(|(_, r)| **r > 0.0)
-        {
-            for r in rows.iter().map(|v| (v / (root * root)).abs()) {
-                unfitted.rms += r * r / trained as f64;
-                unfitted.most = unfitted.most.max(r);
-                unfitted.off += f64::from(u8::from(r > Unfitted::NOTABLE)) / trained as f64;
-            }
+        let rows = |x: &[f64]| -> Vec<f64> {
+            let rows = x.chunks_exact(outputs.max(1)).zip(&self.roots).filter(|(_, root)| **root > 0.0);
+            rows.flat_map(|(row, _)| row).copied().collect()
+        };
+        let mut residuals = rows(&weighted);
+        let trained = self.roots.iter().filter(|root| **root > 0.0);
+        for (row, root) in residuals.chunks_exact_mut(outputs.max(1)).zip(trained) {
+            row.iter_mut().for_each(|r| *r /= root * root);
         }
-        unfitted.rms = unfitted.rms.sqrt();
-        unfitted.off = unfitted.off.min(1.0);
-        Ok(unfitted)
+        Ok(Unfitted::of(&residuals, &rows(labels)))
     }
 
     /// Σ_i (1 − e^{−λ_i τ/P}), the number of modes learned.

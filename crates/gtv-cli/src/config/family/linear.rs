@@ -142,6 +142,14 @@ impl FeaturesConfig {
         }
     }
 
+    /// The range that each coordinate must keep to, where there is one.
+    pub(in crate::config) fn range(&self) -> Option<[f64; 2]> {
+        match self {
+            Self::Gaussian(grid) | Self::Fourier(grid) | Self::Polynomial(grid) => Some(grid.range),
+            Self::RandomFourier(_) => None,
+        }
+    }
+
     /// The features.
     ///
     /// # Errors
