@@ -5,7 +5,7 @@ mod families;
 
 use families::{all, members};
 use gtv_models::watch::Encode;
-use gtv_models::{Error, Family, Members, Result, Session, Store, Unwatched, Watch};
+use gtv_models::{Error, Family, Result, Session, Store, Unwatched, Watch};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Mutex;
