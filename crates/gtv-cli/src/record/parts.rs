@@ -51,15 +51,13 @@ impl From<f64> for Estimate {
 
 impl From<compare::Interval> for Estimate {
     fn from(i: compare::Interval) -> Self {
-        let [lo, hi] = [i.lo, i.hi].map(|end| Some(end).filter(|e| e.is_finite()));
-        Self { value: i.value, lo, hi, floor: None }
+        Self { value: i.value, lo: Some(i.lo), hi: Some(i.hi), floor: None }
     }
 }
 
 impl From<compare::Estimate> for Estimate {
     fn from(e: compare::Estimate) -> Self {
-        let [lo, hi, floor] = [e.lo, e.hi, e.floor].map(|end| Some(end).filter(|e| e.is_finite()));
-        Self { value: e.value, lo, hi, floor }
+        Self { value: e.value, lo: Some(e.lo), hi: Some(e.hi), floor: Some(e.floor) }
     }
 }
 
