@@ -46,7 +46,7 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
             in_batches(|x| field.evaluate(x, time, kind), &queries.values, dim, points, ctx)?
         }
         PrecisionArg::F32 => {
-            let field = ExactScore32::new(&cloud, schedule);
+            let field = ExactScore32::new(cloud, schedule);
             in_batches(|x| field.evaluate(x, time, kind), &queries.values, dim, points, ctx)?
         }
     };
