@@ -42,7 +42,7 @@ impl Loaded {
             }
             // A comparison puts those of the network's kernel in their place.
             FamilyConfig::Lazy(_) => (placeholder(cloud_dim, streams), 0.0),
-            FamilyConfig::Mlp(mlp) => (placeholder(cloud_dim, streams), mlp.training.penalty),
+            FamilyConfig::Mlp(mlp) => (placeholder(cloud_dim, streams), mlp.training.spec.ridge),
         };
         let spec = LinearSpec {
             features: features.map_err(|e| self.refused(&["model.features"], e))?,

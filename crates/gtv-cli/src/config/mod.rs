@@ -28,8 +28,7 @@ pub use data::file_cloud;
 pub use error::{Choices, ConfigError, Place};
 pub use family::{
     FamilyConfig, FeatureTime, FeaturesConfig, GridFeatures, InputsConfig, Lazy, LazyConfig, LazyNet,
-    LazyTraining, LinearConfig, MlpConfig, MlpNet, MlpTraining, Network, OptimizerConfig, Precondition,
-    RandomFeatures,
+    LazyTraining, LinearConfig, MlpConfig, MlpNet, MlpTraining, Network, Precondition, RandomFeatures,
 };
 pub use keys::{Choice, Condition, Default as KeyDefault, Key, Keys, Range, Type, keys};
 pub use load::{Change, Loaded};

@@ -1,6 +1,8 @@
 //! `[model]`: what is regressed on, from how many samples, by which family.
 
 use super::family::FamilyConfig;
+use gtv_models::mlp::TrainingSpec;
+use gtv_theory::ntk::Embedding;
 use gtv_theory::{LossWeight, Prediction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,21 @@ impl Default for ModelConfig {
             points: None,
             draws: 1,
             target: Target::Named(TargetName::Proxy),
+        }
+    }
+}
+
+impl ModelConfig {
+    /// A network's training, with what it is to regress on.
+    pub(super) fn objective(&self, embedding: &Embedding, training: &TrainingSpec) -> TrainingSpec {
+        TrainingSpec {
+            prediction: self.prediction,
+            weight: self.weight,
+            preconditioning: embedding.preconditioning(),
+            target_mix: self.target.mix(),
+            samples: self.samples,
+            draws: self.draws,
+            ..training.clone()
         }
     }
 }

@@ -106,16 +106,7 @@ impl LazyConfig {
         let embedding = inputs.embedding("model.lazy", loaded, cloud, schedule, streams)?;
         loaded.check_initial_function(centred)?;
         let Config { model, ensemble, .. } = &loaded.config;
-        let training = TrainingSpec {
-            prediction: model.prediction,
-            weight: model.weight,
-            preconditioning: embedding.preconditioning(),
-            target_mix: model.target.mix(),
-            samples: model.samples,
-            draws: model.draws,
-            centred,
-            ..TrainingSpec::default()
-        };
+        let training = TrainingSpec { centred, ..model.objective(&embedding, &TrainingSpec::default()) };
         let task = Task::new(arch, embedding, training, cloud.clone())
             .map_err(|e| loaded.refused_model(&["model.lazy", "model", "training"], e))?;
         let made = Lazy { task, members: ensemble.draws(), time: self.training.time };

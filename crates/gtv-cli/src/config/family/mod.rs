@@ -8,7 +8,7 @@ mod mlp;
 pub use inputs::{InputsConfig, Precondition};
 pub use lazy::{Lazy, LazyConfig, LazyNet, LazyTraining};
 pub use linear::{FeatureTime, FeaturesConfig, GridFeatures, LinearConfig, RandomFeatures};
-pub use mlp::{MlpConfig, MlpNet, MlpTraining, Network, OptimizerConfig};
+pub use mlp::{MlpConfig, MlpNet, MlpTraining, Network};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
