@@ -215,9 +215,8 @@ impl Reader<'_> {
                 let unfit = |e: &ConfigError| {
                     matches!(e, ConfigError::WrongType { .. } | ConfigError::UnknownName { .. })
                 };
-                let tried = kinds.iter().map(|kind| self.typed(path, kind, range, value));
+                let mut tried = kinds.iter().map(|kind| self.typed(path, kind, range, value));
                 tried
-                    .into_iter()
                     .find(|found| !found.as_ref().is_err_and(unfit))
                     .unwrap_or_else(|| Err(self.wrong_type(path, value, in_words(kind))))
             }

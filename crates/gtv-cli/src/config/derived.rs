@@ -28,9 +28,8 @@ pub(super) fn value(key: &str, all: &Settings) -> Option<Value> {
             _ => Some(Value::Float(DESCENT)),
         },
         "training.warmup" => Some((whole("training.steps")? / WARM_UP).into()),
-        "training.log_every" => {
-            Some((whole("training.steps")?.max(1) as u64).div_ceil(LOG_LINES as u64) as i64).map(Value::from)
-        }
+        // Rounded up, without running over.
+        "training.log_every" => Some(((whole("training.steps")? - 1).max(0) / LOG_LINES + 1).into()),
         "theory.base" => {
             let closures = all.get("theory.closures")?.as_array()?;
             let named = |name: &&&str| closures.iter().any(|c| c.as_str() == Some(name));
