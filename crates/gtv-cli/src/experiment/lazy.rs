@@ -51,14 +51,17 @@ impl Kernel {
         let bar = ctx.progress("kernel", 3);
         let Problem { schedule, cloud, quadrature, streams, .. } = problem;
         let (model, spec) = (trainer.model(), NystromSpec::default());
+        bar.message(|| "features".to_owned());
         let features = NetworkFeatures::new(model, NetworkKernel::Ntk, cloud, &spec, *streams)?;
         let truncation = features.truncation().missed;
         bar.advance(1);
         ctx.interrupt.check()?;
+        bar.message(|| format!("statistics of {} features", features.len()));
         let linear = trainer.linear_spec(Arc::new(features));
         let statistics = LazyStatistics::new(&linear, schedule, cloud, quadrature, *streams)?;
         bar.advance(1);
         ctx.interrupt.check()?;
+        bar.message(|| "modes".to_owned());
         let time = trainer.spec().time;
         let initial = trainer.initial().map(|f| f.clone() as Arc<dyn FeatureMap>);
         let flow = Flow::new(statistics, time, initial, problem, ctx)?;

@@ -52,18 +52,21 @@ impl Linearised {
         } else {
             Metric::GradientDescent
         };
+        bar.message(|| "features of the kernel".to_owned());
         let Chosen { features, truncation, initial } = match problem.config.theory.kernel {
             Some(KernelName::Infinite) => infinite(problem, task)?,
             _ => own(problem, network, metric, ctx)?,
         };
         bar.advance(1);
         ctx.interrupt.check()?;
+        bar.message(|| "statistics".to_owned());
         let spec = linear_spec(task, features, 0.0);
         let Problem { schedule, cloud, quadrature, streams, .. } = problem;
         let statistics = LazyStatistics::new(&spec, schedule, cloud, quadrature, *streams)?;
         let spectrum = statistics.spectrum();
         bar.advance(1);
         ctx.interrupt.check()?;
+        bar.message(|| "matching the time of training".to_owned());
 
         let sampler = DsmSampler::new(problem.cloud.clone(), problem.schedule);
         let probes = sampler.draw_from(&mut problem.streams.stream(Purpose::Probe, 3, 0), PROBES);

@@ -18,6 +18,10 @@ pub enum Work {
     Train,
     /// `compare`.
     Compare,
+    /// `sample`, so many paths of trained members.
+    Sample(usize),
+    /// `sample --theory`.
+    SampleTheory(usize),
 }
 
 /// Prints the line, and warns of a network whose kernels take long.
@@ -107,6 +111,8 @@ fn seconds(problem: &Problem, work: Work, threads: usize) -> f64 {
     let all = match work {
         Work::Train => training(problem),
         Work::Compare => training(problem) + theory(problem) + sampling(problem),
+        Work::Sample(count) => paths(problem, count),
+        Work::SampleTheory(count) => theory(problem) + paths(problem, count),
     };
     all / threads as f64
 }
@@ -131,6 +137,11 @@ fn training(problem: &Problem) -> f64 {
         }
     };
     members * each
+}
+
+/// Seconds of one core for so many paths.
+fn paths(problem: &Problem, count: usize) -> f64 {
+    count as f64 * problem.times.len() as f64 * pass(problem)
 }
 
 /// Seconds of one core for the closures.

@@ -1,5 +1,6 @@
 //! `gtv-cli sample`: states at ε, from trained models or from the theory's law of learned models.
 
+use super::opening::{self, Work};
 use super::theory::{Learner, Theory};
 use super::{ensemble, lazy, levels, members};
 use crate::args::SampleArgs;
@@ -58,6 +59,8 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         "16 bytes x N x D",
         "ask for fewer samples at a time",
     )?;
+    let work = if args.theory.is_some() { Work::SampleTheory(args.count) } else { Work::Sample(args.count) };
+    opening::announce(&problem, work, ctx);
     let (x, failed) = match args.theory {
         Some(_) => {
             let laws = match &problem.family {
