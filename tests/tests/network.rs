@@ -122,8 +122,11 @@ fn the_run_says_how_long_it_takes_and_what_came_of_it() {
     let bench = bench();
     let run = bench.line("train a.toml --out run --members 2 --samples 4096 --set training.checkpoint=1000");
     run.done();
-    assert!(run.stderr.starts_with("2 members, 300 steps each on flex: about "), "{}", run.stderr);
-    assert!(run.stderr.trim_end().ends_with("a step)") && run.stderr.lines().count() == 1, "{}", run.stderr);
+    // What is run, and, once the first steps are done, what they say about the time.
+    let said: Vec<&str> = run.stderr.lines().collect();
+    assert!(said.len() == 2 && said[0].starts_with("data: "), "{}", run.stderr);
+    assert!(said[1].starts_with("2 members, 300 steps each on flex: about "), "{}", run.stderr);
+    assert!(said[1].ends_with("a step)"), "{}", run.stderr);
     for part in ["2 networks of ", "J0 = 0.", "J1 = ", "memorized 0.", "run/members"] {
         assert!(run.stdout.contains(part), "{}", run.stdout);
     }

@@ -60,6 +60,15 @@ pub struct StudyEffort {
     pub theory: f64,
     /// The paths of all levels.
     pub sampling: f64,
+    /// One path at the state itself, without a table.
+    path: f64,
+}
+
+impl StudyEffort {
+    /// So many paths.
+    pub fn paths(&self, count: usize) -> f64 {
+        count as f64 * self.path
+    }
 }
 
 /// What a comparison has found.
@@ -101,8 +110,9 @@ impl Study {
         let models = (self.theory.models * (self.theory.closures.len() + 1)) as f64;
         let (steps, dim) = (self.sampling.integration.steps as f64, cloud.dim() as f64);
         let paths = members * self.sampling.paths as f64 + models * self.theory.paths as f64;
+        let path = steps * effort.evaluation;
         let sampling = match self.sampling.lookup.grid() {
-            None => paths * steps * effort.evaluation,
+            None => paths * path,
             Some(grid) => {
                 /// Seconds of a step from a table.
                 const STEP: f64 = 1e-8;
@@ -110,7 +120,7 @@ impl Study {
                 steps * ((models + members) * nodes * effort.evaluation + paths * STEP)
             }
         };
-        StudyEffort { training: members * effort.member, theory: nodes * effort.node, sampling }
+        StudyEffort { training: members * effort.member, theory: nodes * effort.node, sampling, path }
     }
 
     /// Trains the ensemble.

@@ -18,7 +18,7 @@ pub enum Warning {
     },
     /// Paths that took too many steps.
     #[error(
-        "{level}: {exhausted} of {total} paths were {} and are left out; {}",
+        "{level}: {exhausted} of {total} paths {} and are left out; {}",
         Self::GIVEN_UP,
         Self::MORE_STEPS
     )]
@@ -72,7 +72,7 @@ pub enum Warning {
 
 impl Warning {
     /// What becomes of a path whose steps are too many.
-    pub(crate) const GIVEN_UP: &str = "given up after sampling.max_steps steps";
+    pub(crate) const GIVEN_UP: &str = "were given up after sampling.max_steps steps";
     /// What helps it.
     pub(crate) const MORE_STEPS: &str = "raise sampling.max_steps, or loosen sampling.rtol and sampling.atol";
 }
