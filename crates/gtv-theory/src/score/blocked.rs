@@ -302,22 +302,18 @@ impl<T: Real> Dense<T> {
                 let points = || shards.iter().flat_map(|kept| &kept.points);
                 let max = points().fold(f64::NEG_INFINITY, |a, (_, l)| a.max(*l));
                 let sum: f64 = points().map(|(_, l)| (l - max).exp()).sum();
+                // Not from log Σ e^l, which rounds to 1e-16 of a logit, and logits may be large.
+                let weights: Vec<(u32, f64)> = points().map(|(m, l)| (*m, (l - max).exp() / sum)).collect();
                 *log_sum = max + sum.ln();
                 mean.fill(0.0);
-                pulp::Arch::new().dispatch(SumKept {
-                    source,
-                    points: &shards,
-                    log_sum: *log_sum,
-                    shift: &self.shift,
-                    mean,
-                });
+                pulp::Arch::new().dispatch(SumKept { source, weights: &weights, shift: &self.shift, mean });
                 *left_out = shards
                     .iter()
                     .filter(|kept| kept.left.0 > 0)
                     .map(|kept| kept.left.0 as f64 * (kept.left.1 - *log_sum).exp())
                     .sum();
                 if kind != CovKind::None {
-                    cov_of_kept(source, kind, points().copied(), mean, *log_sum, cov);
+                    cov_of_kept(source, kind, &weights, mean, cov);
                 }
             });
     }
@@ -361,8 +357,7 @@ impl<T: Real> Dense<T> {
 /// m = shift + Σ w (μ − shift) of one query; an operation for `pulp`.
 struct SumKept<'a> {
     source: Source<'a>,
-    points: &'a [&'a Kept],
-    log_sum: f64,
+    weights: &'a [(u32, f64)],
     shift: &'a [f64],
     mean: &'a mut [f64],
 }
@@ -372,9 +367,9 @@ impl pulp::NullaryFnOnce for SumKept<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { source, points, log_sum, shift, mean } = self;
-        for (m, logit) in points.iter().flat_map(|kept| &kept.points) {
-            source.add_to(*m as usize, (logit - log_sum).exp(), shift, mean);
+        let Self { source, weights, shift, mean } = self;
+        for (m, w) in weights {
+            source.add_to(*m as usize, *w, shift, mean);
         }
         mean.iter_mut().zip(shift).for_each(|(m, s)| *m += s);
     }

@@ -61,19 +61,18 @@ pub(super) fn covs<T: Real>(
         });
 }
 
-/// Γ of one query around its mean, from points with their logits.
+/// Γ of one query around its mean, from points with their weights.
 pub(super) fn cov_of_kept(
     source: Source,
     kind: CovKind,
-    points: impl Iterator<Item = (u32, f64)>,
+    weights: &[(u32, f64)],
     mean: &[f64],
-    log_sum: f64,
     cov: &mut [f64],
 ) {
     let dim = mean.len();
     let mut rows = vec![];
-    for (m, logit) in points {
-        add_spread(source, kind, m as usize, logit - log_sum, mean, cov, &mut rows);
+    for (m, w) in weights {
+        add_spread(source, kind, *m as usize, *w, mean, cov, &mut rows);
         if rows.len() >= TILE * dim {
             add_gram(dim, &rows, cov);
             rows.clear();
@@ -91,15 +90,15 @@ fn add_spread(
     source: Source,
     kind: CovKind,
     m: usize,
-    log_weight: f64,
+    weight: f64,
     mean: &[f64],
     cov: &mut [f64],
     rows: &mut Vec<f64>,
 ) {
     if kind == CovKind::Trace {
-        cov[0] += log_weight.exp() * source.distance2(m, mean, 1.0);
+        cov[0] += weight * source.distance2(m, mean, 1.0);
     } else {
-        let root = (0.5 * log_weight).exp();
+        let root = weight.sqrt();
         let row = rows.len();
         rows.resize(row + mean.len(), 0.0);
         source.each(m, mean.len(), |d, p| rows[row + d] = root * (p - mean[d]));
@@ -155,7 +154,7 @@ impl<T: Real> pulp::NullaryFnOnce for Spread<'_, T> {
         T::add_and_max(row, bias);
         for (j, product) in row.iter().enumerate() {
             if let Some(log_weight) = heavy.weigh(j, *product) {
-                add_spread(heavy.source, kind, heavy.start + j, log_weight, mean, cov, rows);
+                add_spread(heavy.source, kind, heavy.start + j, log_weight.exp(), mean, cov, rows);
             }
         }
     }
