@@ -3,8 +3,8 @@
 //! GPU backends are tested where the machine has a driver, a software one included; with `GTV_REQUIRE_GPU=1` a missing
 //! driver fails the test instead of leaving it out.
 
-use gtv_models::device::{Availability, Backend};
 use gtv_models::Member;
+use gtv_models::device::{Availability, Backend};
 use gtv_models::mlp::{Engine, Optimizer, RateSchedule, Task, TensorEngine, Trainer, TrainingSpec};
 use gtv_theory::ntk::{Activation, Embedding, MlpSpec, TimeEmbedding};
 use gtv_theory::rng::Streams;

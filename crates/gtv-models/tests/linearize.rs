@@ -9,8 +9,8 @@ use gtv_theory::closure::{Closure, FiniteP, Leading};
 use gtv_theory::features::{FeatureMap, Features};
 use gtv_theory::learner::Ridge;
 use gtv_theory::ntk::{Activation, Embedding, MlpSpec, Parameterisation, TimeEmbedding};
-use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::problem::{Objective, Preconditioning, Prediction, TrainingProblem};
+use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::Streams;
 use gtv_theory::{PointCloud, Schedule};
 use std::f64::consts::PI;
@@ -50,7 +50,8 @@ fn task(arch: MlpSpec, dim: usize, prediction: Prediction, samples: usize) -> Ta
         1 => vec![-1.0, 0.2, 1.0],
         _ => vec![-1.0, 0.5, 0.2, -0.8, 1.0, 0.3],
     };
-    let (schedule, preconditioning) = (Schedule::paper(0.05).unwrap(), Preconditioning::Edm { data_std: 0.8 });
+    let (schedule, preconditioning) =
+        (Schedule::paper(0.05).unwrap(), Preconditioning::Edm { data_std: 0.8 });
     let kind = TimeEmbedding::LogSnr;
     let embedding = Embedding::new(dim, schedule, preconditioning, kind, 2, 1.0, Streams::new(2)).unwrap();
     let objective = Objective { prediction, preconditioning, ..Objective::default() };
@@ -326,8 +327,9 @@ fn limits_kernel_features_with_all_landmarks_are_the_jacobians() {
             ..Default::default()
         };
         let (ridge, problem) = (0.1, task.problem());
-        let learner =
-            |map: Arc<dyn FeatureMap>| Ridge::new(problem, Features::Mapped(map), ridge, &quadrature).unwrap();
+        let learner = |map: Arc<dyn FeatureMap>| {
+            Ridge::new(problem, Features::Mapped(map), ridge, &quadrature).unwrap()
+        };
         let probes = problem.probes(0, 60);
         let mut phi = vec![0.0; 60 * exact.len()];
         exact.fill(&probes.x, &probes.t, &mut phi);

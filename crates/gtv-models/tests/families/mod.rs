@@ -47,7 +47,8 @@ pub fn lazy() -> LazyFamily {
 pub fn networks(cloud: PointCloud, width: usize, time: TimeEmbedding, centred: bool) -> MlpFamily {
     let problem = problem(cloud, EDM);
     let arch = MlpSpec { width, activation: Activation::Tanh, ..MlpSpec::default() };
-    let training = TrainingSpec { centred, steps: 40, batch: 16, average: Some(0.9), ..TrainingSpec::default() };
+    let training =
+        TrainingSpec { centred, steps: 40, batch: 16, average: Some(0.9), ..TrainingSpec::default() };
     let task = Task::new(arch, embedding(&problem, time), training, problem).unwrap();
     MlpFamily {
         task,
