@@ -157,7 +157,7 @@ fn labels_that_the_end_of_training_leaves_are_counted() {
     let bench = bench();
     bench.file(
         "lazy.toml",
-        "[model]\nkind = \"lazy\"\nsamples = 256\n[model.lazy]\ndepth = 1\n[training]\ntime = inf\n[ensemble]\nmembers = 1\n",
+        "[model]\nkind = \"lazy\"\nsamples = 512\n[model.lazy]\ndepth = 1\n[training]\ntime = inf\n[ensemble]\nmembers = 1\n",
     );
     let left = |run: &str| -> Value {
         let text = std::fs::read(bench.path(&format!("{run}/training.json"))).unwrap();

@@ -223,7 +223,7 @@ fn settings_that_cannot_be_trained_are_refused_before_work() {
     line("--width 1000000 --depth 2").refused(2, &["of memory", "model.mlp.width"]);
     line("--width 0").refused(2, &["--width 0", "model.mlp.width"]);
     line("--steps 0").refused(2, &["--steps 0", "training.steps"]);
-    line("--model linear").refused(2, &["a.toml:", "is not used with kind = \"linear\""]);
+    line("--model linear").refused(2, &["a.toml:", "belongs to model.kind = \"mlp\""]);
     bench.line("train --width 64 --out run").refused(2, &["--width 64", "model.mlp.width", "\"linear\""]);
     bench
         .line("train --device flex --out run")

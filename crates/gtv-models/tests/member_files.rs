@@ -121,9 +121,8 @@ fn limits_files_that_do_not_fit_are_named() {
     }
     let message = refused(&family, &file[..file.len() / 2]);
     assert!(message.contains("safetensors") && message.contains("train again"), "{message}");
-    let broken = drawn(&family, 3).1[0].weights().clone();
     let form = Arc::new(NetworkForm::of(&family.task));
-    let mut broken = broken;
+    let mut broken = drawn(&family, 3).1[0].weights().clone();
     broken.layers[1].weight[5] = f32::NAN;
     let field = MlpField::new(form, Arc::new(broken), None);
     let broken = MlpMembers::new(&family, members(1), vec![field]).unwrap();

@@ -11,7 +11,7 @@ pub enum Error {
     #[error(transparent)]
     Models(#[from] gtv_models::Error),
     /// No path of a level arrived.
-    #[error("{level}: every path {how}; {advice}")]
+    #[error("{level}: no path arrived, all were {how}; {advice}")]
     NoPath {
         /// The level.
         level: String,

@@ -24,16 +24,16 @@ struct Stretched {
 const CARD: Card = Card {
     name: "stretched",
     label: "theory: stretched",
-    meaning: "leading order, its deviations three times as large",
+    meaning: "leading order, its deviations five times as large",
     role: Role::Other,
     completeness: None,
     of_ridge: false,
     covariance_of: None,
 };
 
-static STRETCHED: Stretched = Stretched { card: &CARD, by: 3.0, drawn: true };
+static STRETCHED: Stretched = Stretched { card: &CARD, by: 5.0, drawn: true };
 /// The same law by another name, of which no field can be drawn.
-static MOMENTS: Stretched = Stretched { card: &Card { name: "moments", ..CARD }, by: 3.0, drawn: false };
+static MOMENTS: Stretched = Stretched { card: &Card { name: "moments", ..CARD }, by: 5.0, drawn: false };
 
 impl Closure for Stretched {
     fn card(&self) -> &'static Card {
@@ -105,14 +105,14 @@ fn study(closures: Vec<TheoryName>) -> Study {
     let axis = |lo, hi| AxisBasis::Gaussian { lo, hi, len: 6 };
     let features = Separable::uniform(1, axis(-1.5, 1.5), axis(0.02, 1.0)).unwrap();
     let trainer = LinearTrainer::new(problem, Features::Separable(features), 0.1).unwrap();
-    let ensemble = EnsembleSpec { members: 60, ..EnsembleSpec::default() };
+    let ensemble = EnsembleSpec { members: 100, ..EnsembleSpec::default() };
     let quadrature = QuadratureSpec { times: 32, noise_spacing: 0.2, ..QuadratureSpec::default() };
     Study {
         family: Box::new(LinearFamily::new(trainer)),
         members: ensemble.draws(),
         ensemble,
         sampling: SamplingSpec { paths: 200, ..SamplingSpec::default() },
-        theory: TheorySpec { closures, models: 60, paths: 200, quadrature, ..TheorySpec::default() },
+        theory: TheorySpec { closures, models: 100, paths: 200, quadrature, ..TheorySpec::default() },
         compare: CompareSettings {
             metrics: vec![MetricName::find("w1").unwrap()],
             bootstrap: 50,
@@ -128,9 +128,9 @@ fn run(closures: &[&'static dyn Closure]) -> Result<Outcome> {
 #[test]
 fn identities_a_closure_of_ones_own_is_compared_like_any_other() {
     let Outcome { record, arrays } = run(&[&Leading, &STRETCHED]).unwrap();
-    // The kernel: the same mean, nine times the variance.
+    // The kernel: the same mean, 25 times the variance.
     let [leading, stretched] = ["leading", "stretched"].map(|name| record.kernel[name]);
-    assert!((stretched.variance_ratio / leading.variance_ratio / 9.0 - 1.0).abs() < 1e-9);
+    assert!((stretched.variance_ratio / leading.variance_ratio / 25.0 - 1.0).abs() < 1e-9);
     assert!((stretched.mean_error - leading.mean_error).abs() < 1e-9);
     assert!((stretched.correlation - leading.correlation).abs() < 1e-9);
     // Leading order is off by about F/P = 0.07 and the ensemble's standard error.
@@ -139,10 +139,11 @@ fn identities_a_closure_of_ones_own_is_compared_like_any_other() {
     // The level: as many models, spread wider, farther from the trained ones.
     let levels = ["theory_leading", "theory_stretched"];
     let [narrow, wide] = levels.map(|level| record.levels[level].clone());
-    assert_eq!((narrow.models, wide.models), (60, 60));
+    assert_eq!((narrow.models, wide.models), (100, 100));
     let [near, far] = levels.map(|level| record.distance(level, "ensemble", "w1").copied().unwrap());
     assert_eq!(far.clearly(&near), Some(Ordering::Greater), "{far:?} {near:?}");
-    assert!(near.floor.unwrap() > 0.0 && far.value > 2.0 * far.floor.unwrap(), "{far:?} {near:?}");
+    // Leading order is within what equal distributions show, the stretched law is not.
+    assert!(near.lo.unwrap() < near.floor.unwrap() && far.value > far.floor.unwrap(), "{far:?} {near:?}");
     assert!(record.distance(levels[0], levels[1], "w1").is_some());
     for name in ["theory_stretched_density", "theory_stretched_var", "theory_stretched_var_map"] {
         assert!(arrays.get(name).is_some(), "{name} of {:?}", arrays.names().collect::<Vec<_>>());

@@ -34,11 +34,11 @@ fn monte_carlo_variance_fills_the_gaps_between_the_data() {
         let found = mass_within(&level.groups().concat(), &[-0.5, 0.5], 1, 0.2).unwrap();
         found.iter().sum::<f64>()
     };
-    let exact = in_gaps(&levels[0]);
-    for level in &levels[1..] {
-        // Shares of 5,000 samples, of 200 fields: standard errors are below 0.02.
-        assert!(in_gaps(level) > exact + 0.06, "{}: {} {exact}", level.level(), in_gaps(level));
-    }
+    let shares: Vec<f64> = levels.iter().map(in_gaps).collect();
+    let [exact, paper, leading, finite_p, shot_noise] = shares[..] else { panic!("{} levels", levels.len()) };
+    // Standard errors are below 0.01: 5,000 samples, of 200 fields for a closure.
+    assert!(paper > exact + 0.01 && leading > exact + 0.01, "{shares:?}");
+    assert!(finite_p > exact + 0.08 && shot_noise > exact + 0.08, "{shares:?}");
 }
 
 #[test]

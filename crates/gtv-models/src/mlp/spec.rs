@@ -146,19 +146,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    type Change<'a> = &'a dyn Fn(&mut TrainingSpec);
+
     fn adam(epsilon: f64) -> TrainingSpec {
         TrainingSpec { epsilon, ..TrainingSpec::default() }
     }
 
     #[test]
     fn numbers_that_32_bits_do_not_hold_are_refused_by_their_key() {
-        let of = |change: &dyn Fn(&mut TrainingSpec)| {
+        let of = |change: Change<'_>| {
             let mut spec = TrainingSpec::default();
             change(&mut spec);
             spec.validate()
         };
         for value in [1e-60, 1e-39, 1e39, f64::MAX, f64::INFINITY, f64::NAN] {
-            let changes: [(&str, &dyn Fn(&mut TrainingSpec)); 5] = [
+            let changes: [(&str, Change<'_>); 5] = [
                 ("rate", &|s| s.rate = value),
                 ("epsilon", &|s| s.epsilon = value),
                 ("weight_decay", &|s| s.weight_decay = value),
