@@ -72,6 +72,8 @@ fn few_models_have_numbers_and_no_intervals() {
         assert_eq!(record["kernel"]["leading"]["variance_ratio_se"].is_f64(), known);
         let page = std::fs::read_to_string(bench.path(&format!("{out}/report.html"))).unwrap();
         assert!(!page.contains("NaN") && !page.contains("± 0.0<"));
+        let why = "fewer than 5 models, from which resampling gives no interval";
+        assert_eq!(record["warnings"].to_string().contains(why), !known, "{}", record["warnings"]);
     }
 }
 

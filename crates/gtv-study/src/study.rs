@@ -12,8 +12,8 @@ use crate::warning::Warning;
 use gtv_models::family::{Family, LearnerRecord, Member, Members, Resolution};
 use gtv_models::watch::Session;
 use gtv_theory::compare::{
-    Axis, CompareSettings, Histogram, Interval, Level, LevelSamples, Normalisation, between_model_bands,
-    compare_levels, nearest_two, summarize_level,
+    Axis, CompareSettings, FEWEST_GROUPS, Histogram, Interval, Level, LevelSamples, Normalisation,
+    between_model_bands, compare_levels, nearest_two, summarize_level,
 };
 use gtv_theory::{PointCloud, TrainingProblem};
 use std::collections::BTreeMap;
@@ -189,6 +189,11 @@ impl Study {
                 clock.time("variance sources", || sources::measure(&theory, &probes, session))?;
         }
         let levels = clock.time("sampling", || self.levels(&theory, members.as_ref(), session))?;
+        let few = |level: &&Sampled| (2..FEWEST_GROUPS).contains(&level.samples.groups().len());
+        let few: Vec<String> = levels.iter().filter(few).map(name).collect();
+        if !few.is_empty() {
+            session.watch.warn(&Warning::FewModels { levels: few.join(", ") });
+        }
         record.distances = clock.time("distances", || self.distances(&levels))?;
         session.check()?;
         record.levels = clock.time("summaries", || {

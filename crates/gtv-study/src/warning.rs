@@ -1,5 +1,7 @@
 //! What may be wrong though a comparison goes on; each says what to do next.
 
+use gtv_theory::compare::FEWEST_GROUPS;
+
 /// A warning.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +31,15 @@ pub enum Warning {
         exhausted: usize,
         /// Paths in all.
         total: usize,
+    },
+    /// Levels of too few models for intervals.
+    #[error(
+        "{levels}: fewer than {} models, from which resampling gives no interval and no standard error; numbers stand alone. Raise ensemble.members or theory.models",
+        FEWEST_GROUPS
+    )]
+    FewModels {
+        /// The levels.
+        levels: String,
     },
     /// Data points that the noise at ε does not tell apart.
     #[error(
