@@ -2,7 +2,7 @@
 
 use super::field::LinearField;
 use super::weight_paths::{LinearModel, WeightCov};
-use super::{At, Law, PathCov, PredictionMoments, Response};
+use super::{At, Law, PathCov, PredictionMoments, Response, Settling, TotalMoments};
 use crate::design::Design;
 use crate::features::Features;
 use crate::linalg::{self, gemm_nn, gemm_nt, gemm_tn};
@@ -17,7 +17,7 @@ pub enum Covariance {
     /// Blocks S_ij (F × F) for i ≤ j, and the lower Cholesky factor of the whole once a draw needs it.
     Blocks(BlockCovariance),
     /// Influences of quadrature nodes, where D·F is too large for a matrix.
-    Nodes(NodeCovariance),
+    Nodes(Arc<NodeCovariance>),
 }
 
 /// Blocks S_ij and, once a draw needs it, their joint factor.
@@ -73,7 +73,15 @@ pub struct LinearLaw {
     /// W̄, F × D; deviations from `base` where there is one.
     mean: Vec<f64>,
     covariance: Covariance,
+    total: Option<Total>,
     base: Option<Arc<dyn ScoreField>>,
+}
+
+/// Σ_i S_ii, where it is known by itself.
+struct Total {
+    /// F × F.
+    sum: Arc<Vec<f64>>,
+    settling: Settling,
 }
 
 impl LinearLaw {
@@ -85,7 +93,14 @@ impl LinearLaw {
         covariance: Covariance,
     ) -> Self {
         let (objective, schedule) = (*problem.objective(), *problem.schedule());
-        Self { objective, schedule, features, mean, covariance, base: None }
+        Self { objective, schedule, features, mean, covariance, total: None, base: None }
+    }
+
+    /// Totals over outputs are those of Σ_i S_ii (F × F) rather than of the covariance, whose noise is in part from a pool of models.
+    #[must_use]
+    pub(crate) fn with_total(mut self, sum: Arc<Vec<f64>>, settling: Settling) -> Self {
+        self.total = Some(Total { sum, settling });
+        self
     }
 
     /// The weights are deviations from a field.
@@ -113,6 +128,9 @@ impl LinearLaw {
     /// tr Cov Ŵ, summed over outputs.
     pub fn total_weight_variance(&self) -> f64 {
         let (dim, f_len) = (self.dim(), self.features.len());
+        if let Some(Total { sum, .. }) = &self.total {
+            return (0..f_len).map(|a| sum[a * f_len + a]).sum();
+        }
         match &self.covariance {
             Covariance::Blocks(own) => (0..dim)
                 .map(|i| &own.blocks[block_index(dim, i, i)])
@@ -178,9 +196,20 @@ impl LinearLaw {
     /// # Shapes
     /// `x`: n × D; `t`: n.
     pub fn moments(&self, x: &[f64], t: &[f64]) -> PredictionMoments {
+        let (mean, variance) = self.by_blocks(x, t, |phi, n| self.variance(phi, n));
+        PredictionMoments { mean, variance }
+    }
+
+    /// E y at points, and what is made of blocks of their features.
+    fn by_blocks(
+        &self,
+        x: &[f64],
+        t: &[f64],
+        variance: impl Fn(&[f64], usize) -> Vec<f64>,
+    ) -> (Vec<f64>, Vec<f64>) {
         const BLOCK: usize = 64;
         let dim = self.dim();
-        let mut moments = PredictionMoments { mean: Vec::new(), variance: Vec::new() };
+        let (mut means, mut variances) = (Vec::new(), Vec::new());
         for (x, t) in x.chunks(BLOCK * dim).zip(t.chunks(BLOCK)) {
             let phi = self.fill(x, t);
             let mut mean = vec![0.0; x.len()];
@@ -189,10 +218,28 @@ impl LinearLaw {
                 Some(base) => self.add_base(base.as_ref(), x, t, &mut mean),
                 None => self.add_skip(x, t, &mut mean),
             }
-            moments.mean.extend(mean);
-            moments.variance.extend(self.variance(&phi, t.len()));
+            means.extend(mean);
+            variances.extend(variance(&phi, t.len()));
         }
-        moments
+        (means, variances)
+    }
+
+    /// Mean and variances (`each` of them at a point) of another prediction type: both are affine in the score, a y + b x = a' y' + b' x.
+    fn convert(&self, to: Prediction, x: &[f64], t: &[f64], mean: &mut [f64], variance: &mut [f64], each: usize) {
+        if to == self.objective.prediction {
+            return;
+        }
+        let dim = self.dim();
+        for (k, (mean, x)) in mean.iter_mut().zip(x).enumerate() {
+            let (on_y, on_x) = self.objective.score_coefficients(&self.schedule, t[k / dim]);
+            let (on_other, other_on_x) = to.score_coefficients(&self.schedule, t[k / dim]);
+            *mean = (on_y * *mean + (on_x - other_on_x) * x) / on_other;
+        }
+        for (k, variance) in variance.iter_mut().enumerate() {
+            let (on_y, _) = self.objective.score_coefficients(&self.schedule, t[k / each]);
+            let (on_other, _) = to.score_coefficients(&self.schedule, t[k / each]);
+            *variance *= (on_y / on_other).powi(2);
+        }
     }
 
     /// y's conditional mean under the exact score: y = (s − b x)/a.
@@ -327,19 +374,41 @@ impl Law for LinearLaw {
     }
 
     fn prediction_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> PredictionMoments {
-        let mut moments = self.moments(x, t);
-        if prediction == self.objective.prediction {
-            return moments;
-        }
-        // Both are affine in the score: a y + b x = a' y' + b' x.
-        let dim = self.dim();
-        for (k, x) in x.iter().enumerate() {
-            let (on_y, on_x) = self.objective.score_coefficients(&self.schedule, t[k / dim]);
-            let (on_other, other_on_x) = prediction.score_coefficients(&self.schedule, t[k / dim]);
-            moments.mean[k] = (on_y * moments.mean[k] + (on_x - other_on_x) * x) / on_other;
-            moments.variance[k] *= (on_y / on_other).powi(2);
-        }
-        moments
+        let PredictionMoments { mut mean, mut variance } = self.moments(x, t);
+        self.convert(prediction, x, t, &mut mean, &mut variance, self.dim());
+        PredictionMoments { mean, variance }
+    }
+
+    fn total_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> TotalMoments {
+        let (dim, f_len) = (self.dim(), self.features.len());
+        let folded = self.total.as_ref().map(|total| linalg::fold(&total.sum, f_len));
+        let (mut mean, mut variance) = self.by_blocks(x, t, |phi, n| match &folded {
+            Some(folded) => {
+                let mut forms = vec![0.0; n];
+                linalg::quadratic_forms(phi, folded, f_len, &mut forms);
+                forms
+            }
+            None => self.variance(phi, n).chunks_exact(dim).map(|v| v.iter().sum()).collect(),
+        });
+        self.convert(prediction, x, t, &mut mean, &mut variance, 1);
+        TotalMoments { mean, variance }
+    }
+
+    fn cov_trace(&self, z: At<'_>, other: At<'_>) -> f64 {
+        let Some(Total { sum, .. }) = &self.total else {
+            return self.cov(z, other).iter().step_by(self.dim() + 1).sum();
+        };
+        let f_len = self.features.len();
+        let (phi, others) = (self.fill(z.x, &[z.t]), self.fill(other.x, &[other.t]));
+        let mut image = vec![0.0; f_len];
+        gemm_nn(1, f_len, f_len, &phi, sum, &mut image);
+        let form: f64 = image.iter().zip(others).map(|(a, b)| a * b).sum();
+        let on_y = |t| self.objective.score_coefficients(&self.schedule, t).0;
+        on_y(z.t) * on_y(other.t) * form
+    }
+
+    fn settling(&self) -> Option<Settling> {
+        self.total.as_ref().map(|total| total.settling)
     }
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Option<Box<dyn ScoreField>> {
