@@ -46,6 +46,9 @@ pub struct Global {
     /// Refuse work estimated to need more memory than this, e.g. 8GiB [default: what is available]
     #[arg(long, global = true, value_name = "SIZE", value_parser = parse_bytes)]
     pub memory_limit: Option<u64>,
+    /// Wait for a folder that another gtv-cli is writing to, instead of stopping
+    #[arg(long, global = true)]
+    pub wait: bool,
 }
 
 /// The commands.
@@ -346,7 +349,8 @@ pub enum PrecisionArg {
 /// `gtv-cli score`.
 ///
 /// Writes an npz file with the arrays score (Q, D), log_density (Q), posterior_mean (Q, D), and proxy_score_cov (Q, D, D)
-/// or its trace. Arrays are read from .npy, .npz (FILE.npz or FILE.npz:NAME) and .csv.
+/// or its trace. Arrays are read from .npy, .npz (FILE.npz or FILE.npz:NAME), .csv, and by their content from - (standard
+/// input) and <(command).
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ScoreArgs {
@@ -412,15 +416,8 @@ pub struct NtkArgs {
 
 /// The names of activations, as configs spell them.
 fn activations() -> impl TypedValueParser<Value = Activation> {
-    let all = [
-        ("relu", Activation::Relu),
-        ("erf", Activation::Erf),
-        ("silu", Activation::Silu),
-        ("tanh", Activation::Tanh),
-    ];
-    PossibleValuesParser::new(all.map(|(name, _)| name)).try_map(move |name| {
-        all.iter().find(|(n, _)| *n == name).map(|(_, a)| *a).ok_or("no such activation")
-    })
+    PossibleValuesParser::new(Activation::ALL.map(Activation::name))
+        .try_map(|name| Activation::ALL.into_iter().find(|a| a.name() == name).ok_or("no such activation"))
 }
 
 /// The figures of the paper.

@@ -7,6 +7,7 @@ use crate::progress::{Bars, Progress};
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// The surroundings of a command.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Context {
     pub interrupt: Interrupt,
     /// Memory that the command may use.
     pub memory: Budget,
+    /// Whether to wait for a folder that another process writes to.
+    pub wait: bool,
     bars: Bars,
     /// Whether warnings are printed, not only kept.
     loud: bool,
@@ -58,6 +61,7 @@ impl Context {
             quiet,
             interrupt: Interrupt::install()?,
             memory: Budget::new(memory_limit),
+            wait: false,
             bars: Bars::new(quiet),
             loud: true,
             warnings: Mutex::default(),
@@ -73,6 +77,7 @@ impl Context {
             quiet: true,
             interrupt: Interrupt::default(),
             memory: Budget::new(None),
+            wait: false,
             bars: Bars::new(true),
             loud: false,
             warnings: Mutex::default(),
@@ -87,8 +92,19 @@ impl Context {
             threads: self.threads,
             interrupt: self.interrupt.clone(),
             memory: self.memory,
+            wait: self.wait,
             ..Self::silent()
         }
+    }
+
+    /// Waits for folders that other processes write to, if so asked (`--wait`).
+    pub fn waiting(self, wait: bool) -> Self {
+        Self { wait, ..self }
+    }
+
+    /// How long to wait for another process.
+    pub fn patience(&self) -> Duration {
+        if self.wait { Duration::MAX } else { Duration::ZERO }
     }
 
     /// Starts a progress bar on stderr.

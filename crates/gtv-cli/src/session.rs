@@ -98,7 +98,9 @@ impl Store for Kept<'_> {
             let mut writer = csv::Writer::from_writer(sink);
             writer.write_record(columns)?;
             for row in rows {
-                writer.write_record(row.iter().map(|v| if v.is_nan() { String::new() } else { v.to_string() }))?;
+                writer.write_record(
+                    row.iter().map(|v| if v.is_nan() { String::new() } else { v.to_string() }),
+                )?;
             }
             writer.flush()
         });

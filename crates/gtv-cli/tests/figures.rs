@@ -7,6 +7,7 @@ use gtv_cli::plot::{
     ImageRow, Key, LinePanel, LineSeries, Lines, MetricPanel, Role, Scatter, ScatterPanel, Spacing,
 };
 use gtv_cli::record::Estimate;
+use gtv_theory::closure::Role as Closure;
 
 /// Checks both files of a figure and returns the SVG's texts.
 fn drawn(figure: &impl Figure, stem: &Path) -> Vec<String> {
@@ -69,7 +70,7 @@ fn densities(panels: usize, columns: usize) -> Densities {
     let scaled = |f: f64| bump(0.2).iter().map(|v| f * v).collect::<Vec<_>>();
     let curve = |role, width| Curve { key: key(role), density: bump(width), band: None };
     let ensemble = Curve { band: Some((scaled(0.7), scaled(1.2))), ..curve(Role::Ensemble, 0.2) };
-    let theory = curve(Role::FiniteSample, 0.21);
+    let theory = curve(Role::Closure(Closure::FiniteSample), 0.21);
     let curves = vec![curve(Role::Data, 0.01), curve(Role::TrueScore, 0.1), ensemble, theory];
     let panel =
         DensityPanel { title: "ε = 0.01, P = 64".into(), x: x.clone(), curves, data: vec![-1.0, 0.0, 1.0] };
@@ -98,7 +99,10 @@ fn heatmaps(values: Vec<f64>, nx: usize, ny: usize, panels: usize) -> Heatmaps {
 }
 
 fn distances(estimates: Vec<Option<Estimate>>, panels: usize) -> DistancePlot {
-    let row = |i: usize| Key { label: format!("level {i}"), role: [Role::TrueScore, Role::Limit][i % 2] };
+    let row = |i: usize| Key {
+        label: format!("level {i}"),
+        role: [Role::TrueScore, Role::Closure(Closure::Limit)][i % 2],
+    };
     DistancePlot {
         rows: (0..estimates.len()).map(row).collect(),
         panels: vec![MetricPanel { label: "W₁ (units of x)".into(), estimates }; panels],
@@ -107,7 +111,7 @@ fn distances(estimates: Vec<Option<Estimate>>, panels: usize) -> DistancePlot {
 }
 
 fn scatter(pairs: Vec<(f64, f64)>, panels: usize) -> Scatter {
-    let panel = ScatterPanel { key: key(Role::LeadingOrder), pairs };
+    let panel = ScatterPanel { key: key(Role::Closure(Closure::LeadingOrder)), pairs };
     Scatter { panels: vec![panel; panels], x_label: "ensemble".into(), y_label: "theory".into() }
 }
 
@@ -219,7 +223,9 @@ fn lines(values: &[(f64, f64, f64, f64)], floor: &[(f64, f64)], panels: usize, s
     let series = |role| LineSeries { key: key(role), points: values.iter().map(point).collect() };
     let panel = LinePanel {
         title: "model.ridge = 0.1".into(),
-        series: [Role::MeanScore, Role::LeadingOrder, Role::FiniteSample].map(series).to_vec(),
+        series: [Role::MeanScore, Role::Closure(Closure::LeadingOrder), Role::Closure(Closure::FiniteSample)]
+            .map(series)
+            .to_vec(),
         floor: floor.to_vec(),
     };
     Lines {

@@ -88,7 +88,7 @@ fn identities_errors_name_the_file_and_the_remedy() {
         ("{\"schema\": 99}", "schema 99"),
         ("{\"schema\": 1, \"version\": \"0\"}", "seed"),
     ] {
-        let error = Record::from_json(text, Path::new("summary.json")).unwrap_err().to_string();
+        let error = gtv_cli::record::from_json(text, Path::new("summary.json")).unwrap_err().to_string();
         assert!(error.contains("summary.json") && error.contains(part), "{error}");
     }
 }
@@ -106,7 +106,9 @@ fn identities_numbers_that_are_not_finite_come_back_as_nan() {
     let measured = Some(Estimate { lo: Some(nan), hi: None, ..nan.into() });
     let predicted = [("paper".to_owned(), nan), ("leading".to_owned(), 0.1)].into();
     record.variance_sources.insert("total".into(), VarianceSource { measured, predicted });
-    let back = Record::from_json(&record.to_json().unwrap(), Path::new("summary.json")).unwrap();
+    let back =
+        gtv_cli::record::from_json(&gtv_cli::record::to_json(&record).unwrap(), Path::new("summary.json"))
+            .unwrap();
     let level = &back.levels["ensemble"];
     assert_eq!((level.mean[0], level.mean.len(), level.covariance.len()), (1.0, 2, 2));
     assert!(level.mean[1].is_nan() && level.covariance.iter().all(|v| v.is_nan()));
@@ -115,5 +117,5 @@ fn identities_numbers_that_are_not_finite_come_back_as_nan() {
     let total = &back.variance_sources["total"];
     assert!(total.measured.unwrap().value.is_nan() && total.predicted["paper"].is_nan());
     assert_eq!(total.predicted["leading"], 0.1);
-    assert_eq!(back.to_json().unwrap(), record.to_json().unwrap());
+    assert_eq!(gtv_cli::record::to_json(&back).unwrap(), gtv_cli::record::to_json(&record).unwrap());
 }

@@ -10,7 +10,7 @@ pub enum Error {
     /// The least-squares system of a member has no unique solution.
     #[error(
         "member {member}: the {size} x {size} least-squares system is singular to working precision (reciprocal pivot \
-         ratio {ratio:.1e}) with ridge {ridge}; set a ridge above 0, use fewer features, or more samples"
+         ratio {ratio:.1e}) with ridge {ridge}; set model.ridge above 0, use fewer features (model.features.x, t or count), or more model.samples"
     )]
     Singular {
         /// The member of the ensemble.

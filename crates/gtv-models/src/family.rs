@@ -9,6 +9,7 @@ use gtv_theory::ScoreField;
 use gtv_theory::law::{EmpiricalFields, Law};
 use gtv_theory::learner::Learner;
 use gtv_theory::memo::MemoField;
+use gtv_theory::ntk::Activation;
 use gtv_theory::problem::TrainingProblem;
 use gtv_theory::quadrature::QuadratureSpec;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,21 @@ pub struct Member {
     /// The draw of its initial parameters.
     pub init: u64,
 }
+
+/// About how long a family's work takes, in seconds of one core: counts of operations times what one of each took when
+/// it was measured on a core of 2023. A factor of three off is as good as it gets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effort {
+    /// Training one member.
+    pub member: f64,
+    /// One evaluation of a learned field.
+    pub evaluation: f64,
+    /// One node of the quadrature in a closure.
+    pub node: f64,
+}
+
+/// Seconds of a multiplication in a matrix product in 64 bits; in 32 bits it is half of that.
+pub(crate) const MULTIPLICATION: f64 = 5e-11;
 
 /// A family of models that are trained on one problem.
 pub trait Family: Send + Sync {
@@ -45,6 +61,17 @@ pub trait Family: Send + Sync {
     /// [`Error::Device`](crate::Error::Device).
     fn prepare(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// What is trained, in a few words.
+    fn describe(&self) -> String;
+
+    /// About how long things take.
+    fn effort(&self) -> Effort;
+
+    /// The activation of a kernel of infinite width that is computed for members, where one is.
+    fn kernel_activation(&self) -> Option<Activation> {
+        None
     }
 
     /// Estimated memory of `members` members and of what is computed about them, each a lower bound.

@@ -83,6 +83,16 @@ pub enum Warning {
         /// What is wrong with it.
         reason: String,
     },
+    /// Labels that training to the end has not fitted.
+    #[error(
+        "trained to the end, {off:.1} % of a member's labels are off by more than a tenth of their size (root mean square {rms:.2}): modes of the kernel below training.cutoff of the largest are not learned; take fewer model.samples, a rougher activation such as relu, or a lower training.cutoff"
+    )]
+    Unfitted {
+        /// Root mean square of what is left, relative to the labels'.
+        rms: f64,
+        /// Share of labels that are off, in per cent.
+        off: f64,
+    },
     /// A checkpoint that cannot be used.
     #[error("{place}: {reason}; the checkpoint before it is used, or the start where there is none")]
     CheckpointSkipped {

@@ -7,7 +7,10 @@ use std::fmt::Display;
 
 /// A safetensors file of these tensors and metadata; equal content gives equal bytes, which the library's own order of metadata
 /// does not.
-pub(crate) fn encode(tensors: Vec<(&str, TensorView<'_>)>, about: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+pub(crate) fn encode(
+    tensors: Vec<(&str, TensorView<'_>)>,
+    about: &BTreeMap<String, String>,
+) -> Result<Vec<u8>> {
     let plain = serialize(tensors, None).map_err(failed)?;
     // Eight bytes for the length of the header, a JSON object padded with spaces to a multiple of 8, and the tensors.
     let (len, rest) = plain.split_first_chunk::<8>().ok_or_else(|| failed("no header"))?;

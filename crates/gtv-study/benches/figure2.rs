@@ -4,13 +4,12 @@
 //! plain harness that runs once and prints wall and processor time; `cargo bench --bench figure2 -- --quick` runs a
 //! tenth of the paths.
 
-use gtv_models::figures::{Fig2, Fig2Spec, GridTable};
-use gtv_models::{DsmSampler, EnsembleOptions, LinearEnsemble, LinearTrainer};
+use gtv_models::{EnsembleOptions, LinearEnsemble, LinearTrainer};
+use gtv_study::paper_figures::{Fig2, Fig2Spec, GridTable};
 use gtv_theory::dynamics::{Lookup, LookupGrid};
-use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::{Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, TimeGrid};
+use gtv_theory::{Features, Objective, PointCloud, Schedule, TimeGrid, TrainingProblem};
 use rand_distr::{Distribution, StandardNormal};
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -47,19 +46,10 @@ fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
 fn trainer(t_min: f64, samples: usize) -> (LinearTrainer, Separable) {
     let axis = |lo, hi| AxisBasis::Gaussian { lo, hi, len: 16 };
     let features = Separable::uniform(1, axis(-1.5, 1.5), axis(t_min, 1.0)).unwrap();
-    let spec = LinearSpec {
-        features: Features::Separable(features.clone()),
-        prediction: Prediction::Denoiser,
-        weight: LossWeight::NoiseVar,
-        ridge: 0.1,
-        samples,
-        draws: 1,
-        target_mix: 0.0,
-        preconditioning: Preconditioning::None,
-    };
     let cloud = PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap();
-    let sampler = DsmSampler::new(cloud, Schedule::paper(t_min).unwrap());
-    (LinearTrainer::new(spec, sampler, None).unwrap(), features)
+    let (schedule, objective) = (Schedule::paper(t_min).unwrap(), Objective::default());
+    let problem = TrainingProblem::new(cloud, schedule, objective, samples, Streams::new(1)).unwrap();
+    (LinearTrainer::new(problem, Features::Separable(features.clone()), 0.1).unwrap(), features)
 }
 
 /// The parts, one thread each where the whole uses all.
@@ -76,7 +66,7 @@ fn breakdown(spec: &Fig2Spec) {
     }
     let models = spec.members * spec.t_min.len() * spec.samples.len();
     let (trainer, features) = trainer(0.01, 256);
-    let schedule = *trainer.sampler().schedule();
+    let schedule = *trainer.problem().schedule();
     let (grid, times) = (LookupGrid::default(), schedule.grid(TimeGrid::Uniform, 30).unwrap());
     let mut lookup = Lookup::new(&schedule, &times, grid, 1).unwrap();
     let mut table = GridTable::new(&features, &grid);

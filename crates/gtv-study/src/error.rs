@@ -26,6 +26,12 @@ pub enum Error {
         /// The closure.
         name: &'static str,
     },
+    /// A law whose level is asked for, but of which no field can be drawn.
+    #[error("the law of {name} is known only at two points at a time: no level can be drawn from it (Law::draw)")]
+    NoDraw {
+        /// The closure or level.
+        name: &'static str,
+    },
 }
 
 /// Shorthand for results of this crate.

@@ -23,6 +23,6 @@ pub use error::{Error, Result};
 pub use gtv_models::watch::{Session, Stage, Store, Unwatched, Watch};
 pub use probes::Probes;
 pub use record::{Arrays, Record};
-pub use study::{Outcome, Study};
+pub use study::{Outcome, Study, StudyEffort};
 pub use theory::Theory;
 pub use warning::Warning;

@@ -54,12 +54,16 @@ impl Probes {
     ///
     /// # Errors
     /// Predictions that are not finite.
-    pub fn compare(&self, theory: &Theory<'_>, solved: &Solved, arrays: &mut Arrays) -> Result<KernelNumbers> {
+    pub fn compare(
+        &self,
+        theory: &Theory<'_>,
+        solved: &Solved,
+        arrays: &mut Arrays,
+    ) -> Result<KernelNumbers> {
         let moments = self.theory(theory, solved.law.as_ref());
         let (ensemble, settings) = (self.ensemble()?, &theory.study.compare);
         let (resamples, confidence) = (settings.bootstrap, settings.confidence);
-        let found =
-            ensemble.compare(&moments, resamples, confidence, theory.study.problem().streams())?;
+        let found = ensemble.compare(&moments, resamples, confidence, theory.study.problem().streams())?;
         self.save(&format!("theory_{}", solved.name()), moments, arrays)?;
         // The width of a normal interval at this confidence, in standard errors.
         let widths = 2.0 * normal_quantile(0.5 + 0.5 * confidence);
@@ -68,7 +72,9 @@ impl Probes {
             variance_ratio: found.variance_ratio.value,
             correlation: found.correlation.value,
             mean_error_floor: Some(found.mean_error_floor),
-            variance_ratio_se: Some((found.variance_ratio.hi - found.variance_ratio.lo) / widths),
+            // Too few members have no interval, and so no standard error.
+            variance_ratio_se: Some((found.variance_ratio.hi - found.variance_ratio.lo) / widths)
+                .filter(|se| se.is_finite()),
         })
     }
 

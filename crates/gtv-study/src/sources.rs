@@ -10,7 +10,7 @@ use crate::probes::Probes;
 use crate::record::{Estimate, VarianceSource};
 use crate::theory::Theory;
 use gtv_models::watch::Session;
-use gtv_theory::compare::crossed_variance;
+use gtv_theory::compare::{Interval, crossed_variance};
 use gtv_theory::quadrature::normal_quantile;
 use std::collections::BTreeMap;
 
@@ -107,5 +107,5 @@ fn mean(terms: &[f64], confidence: f64) -> Estimate {
     let value = terms.iter().sum::<f64>() / n;
     let variance = terms.iter().map(|t| (t - value) * (t - value)).sum::<f64>() / (n - 1.0);
     let half = normal_quantile(0.5 + 0.5 * confidence) * (variance / n).sqrt();
-    Estimate { value, lo: Some(value - half), hi: Some(value + half), floor: None }
+    Interval::normal(value, half, terms.len()).into()
 }

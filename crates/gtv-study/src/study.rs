@@ -11,11 +11,11 @@ use crate::theory::Theory;
 use crate::warning::Warning;
 use gtv_models::family::{Family, LearnerRecord, Member, Members, Resolution};
 use gtv_models::watch::Session;
-use gtv_theory::TrainingProblem;
 use gtv_theory::compare::{
-    Axis, CompareSettings, Compares, Histogram, Interval, Level, LevelSamples, MetricName, Normalisation,
-    between_model_bands, compare_levels, nearest_two, summarize_level,
+    Axis, CompareSettings, Histogram, Interval, Level, LevelSamples, Normalisation, between_model_bands,
+    compare_levels, nearest_two, summarize_level,
 };
+use gtv_theory::{PointCloud, TrainingProblem};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -51,6 +51,17 @@ pub struct Study {
     pub compare: CompareSettings,
 }
 
+/// About how long the stages of a study take, in seconds of one core.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StudyEffort {
+    /// Training all members.
+    pub training: f64,
+    /// Solving the closures.
+    pub theory: f64,
+    /// The paths of all levels.
+    pub sampling: f64,
+}
+
 /// What a comparison has found.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
@@ -79,6 +90,27 @@ impl Study {
     /// What is learned.
     pub fn problem(&self) -> &TrainingProblem {
         self.family.problem()
+    }
+
+    /// About how long it takes; the family's numbers times how many of each there are.
+    pub fn effort(&self) -> StudyEffort {
+        let effort = self.family.effort();
+        let cloud = self.problem().cloud();
+        let nodes = self.theory.quadrature.count(cloud).unwrap_or(0) as f64;
+        let members = self.members.len() as f64;
+        let models = (self.theory.models * (self.theory.closures.len() + 1)) as f64;
+        let (steps, dim) = (self.sampling.integration.steps as f64, cloud.dim() as f64);
+        let paths = members * self.sampling.paths as f64 + models * self.theory.paths as f64;
+        let sampling = match self.sampling.lookup.grid() {
+            None => paths * steps * effort.evaluation,
+            Some(grid) => {
+                /// Seconds of a step from a table.
+                const STEP: f64 = 1e-8;
+                let nodes = (grid.len as f64).powf(dim);
+                steps * ((models + members) * nodes * effort.evaluation + paths * STEP)
+            }
+        };
+        StudyEffort { training: members * effort.member, theory: nodes * effort.node, sampling }
     }
 
     /// Trains the ensemble.
@@ -150,7 +182,8 @@ impl Study {
         record.distances = clock.time("distances", || self.distances(&levels))?;
         session.check()?;
         record.levels = clock.time("summaries", || {
-            levels.iter().map(|level| Ok((name(level), self.summary(level)?))).collect()
+            let data = self.distinct_data(session)?;
+            levels.iter().map(|level| Ok((name(level), self.summary(level, &data)?))).collect()
         })?;
         session.check()?;
         self.densities(&levels, &mut arrays, session)?;
@@ -193,7 +226,7 @@ impl Study {
             let level = Level::GaussianEmpirical;
             let paths = self.own_paths(own.fields_asked, theory.times.len() * models);
             levels.push(sampler.models(level, models, paths, |_, rng| {
-                own.law.draw(rng).ok_or(crate::Error::NoLaw { name: "gaussian_empirical" })
+                own.law.draw(rng).ok_or(crate::Error::NoDraw { name: "gaussian_empirical" })
             })?);
         }
         let field = |member: usize, _: &mut _| Ok(members.field(member));
@@ -214,34 +247,40 @@ impl Study {
     /// Every metric between every two levels.
     fn distances(&self, levels: &[Sampled]) -> Result<Distances> {
         let samples: Vec<&LevelSamples> = levels.iter().map(|l| &l.samples).collect();
-        let pairs: Vec<(usize, usize)> =
-            (1..samples.len()).flat_map(|a| (a + 1..samples.len()).map(move |b| (a, b))).collect();
-        // The data themselves have no density: to them only distances that transport mass are finite.
-        let transport = |metric: &MetricName| metric.card().compares == Compares::Mass;
-        let metrics = self.compare.metrics.iter().copied().filter(transport).collect();
-        let smoothing = CompareSettings { metrics, ..self.compare.clone() };
-        let streams = self.problem().streams();
-        let mut found = compare_levels(&samples, &[(0, 1)], &smoothing, streams)?;
-        found.extend(compare_levels(&samples, &pairs, &self.compare, streams)?);
+        // Every level but the data points, which only the level made from them is compared with.
+        let above = (1..samples.len()).flat_map(|a| (a + 1..samples.len()).map(move |b| (a, b)));
+        let pairs: Vec<(usize, usize)> = std::iter::once((0, 1)).chain(above).collect();
         let mut distances = Distances::new();
-        for pair in found {
+        for pair in compare_levels(&samples, &pairs, &self.compare, self.problem().streams())? {
             let (a, b) = (name(&levels[pair.a]), name(&levels[pair.b]));
             let metrics = distances.entry(a).or_default().entry(b).or_default();
-            metrics.extend(pair.distances.into_iter().map(|(metric, e)| (metric.card().name.to_owned(), e.into())));
+            metrics.extend(
+                pair.distances.into_iter().map(|(metric, e)| (metric.card().name.to_owned(), e.into())),
+            );
         }
         Ok(distances)
     }
 
+    /// The data that a sample can be a copy of: next to its twin no datum could be.
+    fn distinct_data(&self, session: Session<'_>) -> Result<PointCloud> {
+        let (cloud, schedule) = (self.problem().cloud(), self.problem().schedule());
+        let distinct = cloud.distinct_at(schedule)?;
+        if distinct.len() < cloud.len() {
+            let (near, total) = (cloud.len() - distinct.len(), cloud.len());
+            session.watch.warn(&Warning::NearDuplicates { near, total });
+        }
+        Ok(distinct)
+    }
+
     /// One level on its own.
-    fn summary(&self, level: &Sampled) -> Result<LevelRecord> {
-        let problem = self.problem();
-        let found =
-            summarize_level(&level.samples, Some(problem.cloud()), &self.compare, problem.streams())?;
+    fn summary(&self, level: &Sampled, data: &PointCloud) -> Result<LevelRecord> {
+        let found = summarize_level(&level.samples, Some(data), &self.compare, self.problem().streams())?;
         let values = |list: &[Interval]| list.iter().map(|i| i.value).collect();
         let mut summary = LevelRecord {
             samples: found.samples,
             models: level.samples.groups().len(),
-            diverged: level.diverged,
+            diverged: level.failed.diverged,
+            exhausted: level.failed.exhausted,
             total_variance: Some(found.total_variance.into()),
             mean: values(&found.mean),
             covariance: values(&found.cov),

@@ -52,6 +52,8 @@ impl<'a> Theory<'a> {
         let mut laws = Vec::with_capacity(closures.len());
         for closure in closures {
             session.check()?;
+            // A closure is one piece of work; at least it is said which one takes the time.
+            stage.message(&|| closure.card().name.to_owned());
             laws.push(Solved { closure, law: closure.law(learner.as_ref())? });
             stage.advance(1);
         }
@@ -108,7 +110,7 @@ impl<'a> Theory<'a> {
                 let (law, spec) = (self.law(closure)?, &self.study.theory);
                 let level = Level::Theory(name.name().to_owned());
                 sampler.models(level, spec.models, spec.paths, |_, rng| {
-                    law.draw(rng).ok_or(Error::NoLaw { name: closure.card().name })
+                    law.draw(rng).ok_or(Error::NoDraw { name: closure.card().name })
                 })
             }
             TheoryName::Derived(derived) => sampler.derived(derived, self),

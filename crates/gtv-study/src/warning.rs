@@ -12,9 +12,33 @@ pub enum Warning {
         /// The level.
         level: String,
         /// Paths that diverged.
-        diverged: u64,
+        diverged: usize,
         /// Paths in all.
-        total: u64,
+        total: usize,
+    },
+    /// Paths that took too many steps.
+    #[error(
+        "{level}: {exhausted} of {total} paths were {} and are left out; {}",
+        Self::GIVEN_UP,
+        Self::MORE_STEPS
+    )]
+    PathsExhausted {
+        /// The level.
+        level: String,
+        /// Paths that were given up.
+        exhausted: usize,
+        /// Paths in all.
+        total: usize,
+    },
+    /// Data points that the noise at ε does not tell apart.
+    #[error(
+        "data: {near} of {total} points lie closer to an earlier one than the noise at schedule.t_min; each such set counts as one datum for memorization and nearest data. data.duplicates = \"merge\" makes one point of it"
+    )]
+    NearDuplicates {
+        /// Points that are near an earlier one.
+        near: usize,
+        /// Points in all.
+        total: usize,
     },
     /// Samples outside the stated histogram range.
     #[error(
@@ -44,4 +68,11 @@ pub enum Warning {
         /// Relative change between two resolutions.
         relative: f64,
     },
+}
+
+impl Warning {
+    /// What becomes of a path whose steps are too many.
+    pub(crate) const GIVEN_UP: &str = "given up after sampling.max_steps steps";
+    /// What helps it.
+    pub(crate) const MORE_STEPS: &str = "raise sampling.max_steps, or loosen sampling.rtol and sampling.atol";
 }

@@ -1,13 +1,12 @@
 //! Figure 2 as published, against the paper's own code (tests/golden/fig2.npz: 500 models × 20,000 samples).
 
-use gtv_models::figures::{Fig2, Fig2Panel, Fig2Spec, Mode, pull_back};
-use gtv_models::{DsmSampler, LinearTrainer};
+use gtv_models::LinearTrainer;
+use gtv_study::paper_figures::{Fig2, Fig2Panel, Fig2Spec, Mode, pull_back};
 use gtv_theory::compare::{Axis, Histogram, Normalisation};
 use gtv_theory::dynamics::{Form, Integrator, PfOde, Sampling, unobserved};
-use gtv_theory::estimator::LinearSpec;
 use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::rng::Streams;
-use gtv_theory::{Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, TimeGrid};
+use gtv_theory::{Features, Objective, PointCloud, Schedule, TimeGrid, TrainingProblem};
 use ndarray::Array1;
 use ndarray_npy::NpzReader;
 use std::fs::File;
@@ -113,18 +112,11 @@ fn golden_published_figure_agrees_at_every_condition() {
 /// The figure's model at ε = 0.01, P = 256.
 fn trainer() -> LinearTrainer {
     let axis = |lo, hi| AxisBasis::Gaussian { lo, hi, len: 16 };
-    let spec = LinearSpec {
-        features: Features::Separable(Separable::uniform(1, axis(-1.5, 1.5), axis(0.01, 1.0)).unwrap()),
-        prediction: Prediction::Denoiser,
-        weight: LossWeight::NoiseVar,
-        ridge: 0.1,
-        samples: 256,
-        draws: 1,
-        target_mix: 0.0,
-        preconditioning: Preconditioning::None,
-    };
+    let features = Features::Separable(Separable::uniform(1, axis(-1.5, 1.5), axis(0.01, 1.0)).unwrap());
     let cloud = PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap();
-    LinearTrainer::new(spec, DsmSampler::new(cloud, Schedule::paper(0.01).unwrap()), None).unwrap()
+    let (schedule, objective) = (Schedule::paper(0.01).unwrap(), Objective::default());
+    let problem = TrainingProblem::new(cloud, schedule, objective, 256, Streams::new(5)).unwrap();
+    LinearTrainer::new(problem, features, 0.1).unwrap()
 }
 
 #[test]

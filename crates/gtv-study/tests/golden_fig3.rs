@@ -1,6 +1,6 @@
 //! Figure 3 as published, against the paper's own code (tests/golden/fig3.npz: 100 models × 40,000 samples).
 
-use gtv_models::figures::{Fig3, Fig3Panel, Fig3Spec, Mode};
+use gtv_study::paper_figures::{Fig3, Fig3Panel, Fig3Spec, Mode};
 use gtv_theory::rng::Streams;
 use ndarray::{Array0, Array2};
 use ndarray_npy::NpzReader;

@@ -1,8 +1,8 @@
 //! The distribution that a diffusion model learns on average: data → training problem → learner → closure → fields → samples →
 //! distances.
 //!
-//! Each closure draws 100 fields, which stand for 100 models trained on training sets of their own; the probability flow of each
-//! gives 50 samples. All of them together are the average distribution. It is compared with the flow of the exact score, which
+//! Each closure draws 200 fields, which stand for 200 models trained on training sets of their own; the probability flow of each
+//! gives 25 samples. All of them together are the average distribution. It is compared with the flow of the exact score, which
 //! returns the data.
 //!
 //! Run with `cargo run --release -p gtv-theory --example average_distribution`.
@@ -18,18 +18,24 @@ use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::{BuiltIn, Features, Objective, Result, Schedule, ScoreField, TrainingProblem};
 
-const FIELDS: u64 = 100;
-const PATHS: usize = 50;
+const FIELDS: u64 = 200;
+const PATHS: usize = 25;
 
 /// Samples of the probability flow of one field.
 fn flow(field: &dyn ScoreField, paths: usize, streams: Streams, member: u64) -> Result<Vec<f64>> {
     Ok(PfOde::new(field, &Sampling::default())?.sample(paths, streams, member, &unobserved).x)
 }
 
+/// Three points, the paper's forward process, a denoiser, 64 training triples.
+pub fn problem() -> Result<TrainingProblem> {
+    let (cloud, schedule) = (BuiltIn::ThreePoints {}.build(&Streams::new(0))?, Schedule::paper(0.02)?);
+    TrainingProblem::new(cloud, schedule, Objective::default(), 64, Streams::new(1))
+}
+
 /// The level of the exact score, then one for each closure.
 pub fn levels(problem: &TrainingProblem) -> Result<Vec<LevelSamples>> {
-    let space = AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: 10 };
-    let time = AxisBasis::Gaussian { lo: 0.02, hi: 1.0, len: 10 };
+    let space = AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: 8 };
+    let time = AxisBasis::Gaussian { lo: 0.02, hi: 1.0, len: 8 };
     let features = Features::Separable(Separable::uniform(1, space, time)?);
     let quadrature = QuadratureSpec { times: 40, noise_spacing: 0.2, ..QuadratureSpec::default() };
     let ridge = Ridge::new(problem, features, 0.1, &quadrature)?;
@@ -51,9 +57,7 @@ pub fn levels(problem: &TrainingProblem) -> Result<Vec<LevelSamples>> {
 
 /// Prints W₁ and JS from the exact flow, the share of copies of data, and the mass in the gaps between them.
 pub fn main() -> Result<()> {
-    let cloud = BuiltIn::ThreePoints {}.build(&Streams::new(0))?;
-    let schedule = Schedule::paper(0.02)?;
-    let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 256, Streams::new(1))?;
+    let problem = problem()?;
     let levels = levels(&problem)?;
     let pairs: Vec<(usize, usize)> = (1..levels.len()).map(|k| (k, 0)).collect();
     let borrowed: Vec<&LevelSamples> = levels.iter().collect();

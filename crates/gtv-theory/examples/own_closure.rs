@@ -1,4 +1,4 @@
-//! A closure of one's own, against 400 trained models: the mean variance of the predicted noise.
+//! A closure of one's own, against 200 trained models: the mean variance of the denoiser.
 //!
 //! The variance of least squares with F features is larger than leading order says, by 1/(1 − F/P): the closure `inflated` puts that
 //! in. A law needs no more than a mean score and a covariance. Run with
@@ -62,28 +62,28 @@ fn train(problem: &TrainingProblem, learner: &Ridge, draw: u64) -> Result<Vec<f6
     Ok(weights)
 }
 
-/// The variance of the predicted noise by closure and of 400 trained models, over 200 places of the training distribution.
+/// The variance of the denoiser by closure and of 200 trained models, over 200 places of the training distribution.
 pub fn rows() -> Result<Vec<(&'static str, f64)>> {
-    let (schedule, cloud) = (Schedule::paper(0.05)?, PointCloud::new(vec![-1.0, 0.0, 1.0], 1)?);
-    let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 96, Streams::new(1))?;
-    let axis = |lo, hi| AxisBasis::Gaussian { lo, hi, len: 4 };
-    let features = Features::Separable(Separable::uniform(1, axis(-1.5, 1.5), axis(0.05, 1.0))?);
-    let learner = Ridge::new(&problem, features, 1e-4, &quadrature::QuadratureSpec::default())?;
+    let (schedule, cloud) = (Schedule::paper(0.02)?, PointCloud::new(vec![-1.0, 0.0, 1.0], 1)?);
+    let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 256, Streams::new(1))?;
+    let axis = |lo, hi| AxisBasis::Gaussian { lo, hi, len: 8 };
+    let features = Features::Separable(Separable::uniform(1, axis(-1.5, 1.5), axis(0.02, 1.0))?);
+    let learner = Ridge::new(&problem, features, 0.1, &quadrature::QuadratureSpec::default())?;
     let places = problem.probes(0, 200);
-    let moments = |law: &dyn Law| law.prediction_moments(Prediction::Noise, &places.x, &places.t);
+    let moments = |law: &dyn Law| law.prediction_moments(Prediction::Denoiser, &places.x, &places.t);
     let variance = |law: &dyn Law| moments(law).variance.iter().sum::<f64>() / 200.0;
     let closures = [&Leading as &dyn Closure, &Inflated, &FiniteP].into_iter();
-    let row = |closure: &dyn Closure| Ok((closure.card().label, variance(closure.law(&learner)?.as_ref())));
+    let row = |closure: &dyn Closure| Ok((closure.card().name, variance(closure.law(&learner)?.as_ref())));
     let mut rows = closures.map(row).collect::<Result<Vec<_>>>()?;
-    let members: Vec<_> = (0..400).map(|draw| train(&problem, &learner, draw)).collect::<Result<_>>()?;
+    let members: Vec<_> = (0..200).map(|draw| train(&problem, &learner, draw)).collect::<Result<_>>()?;
     let features = learner.features().clone();
     let trained = EmpiricalLinear::new(features, problem.objective(), schedule, &members)?;
-    rows.push(("400 trained models", variance(&trained)));
+    rows.push(("200 trained models", variance(&trained)));
     Ok(rows)
 }
 
 /// Prints the rows.
 pub fn main() -> Result<()> {
-    rows()?.iter().for_each(|(label, variance)| println!("{label:<20} Var of the noise {variance:.5}"));
+    rows()?.iter().for_each(|(label, variance)| println!("{label:<20} Var of the denoiser {variance:.5}"));
     Ok(())
 }

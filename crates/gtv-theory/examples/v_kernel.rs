@@ -30,7 +30,7 @@ pub fn laws() -> Result<(Vec<(&'static str, Box<dyn Law>)>, Schedule)> {
     let ridge = Ridge::new(&problem, features, 0.1, &quadrature)?;
     // Shot noise has the covariance of finite-p.
     let own = CLOSURES.iter().filter(|closure| closure.card().covariance_of.is_none());
-    let laws = own.map(|closure| Ok((closure.card().label, closure.law(&ridge)?))).collect::<Result<_>>()?;
+    let laws = own.map(|closure| Ok((closure.card().name, closure.law(&ridge)?))).collect::<Result<_>>()?;
     Ok((laws, schedule))
 }
 

@@ -1,6 +1,7 @@
 //! Random streams of work with a name: no two names share one, and none shares one with work without a name.
 
 use gtv_theory::closure::CLOSURES;
+use gtv_theory::compare::Level;
 use gtv_theory::rng::{Purpose, Streams};
 use proptest::prelude::*;
 use rand::Rng;
@@ -60,4 +61,24 @@ fn identities_short_names_and_names_of_closures_share_no_stream() {
     assert!(apart(&families), "{names:?}");
     // The check can fail.
     assert!(!apart(&[streams.named("a"), streams.named("a")]));
+}
+
+#[test]
+fn identities_levels_have_names_and_streams_of_their_own() {
+    let theories = CLOSURES.iter().map(|closure| Level::Theory(closure.card().name.to_owned()));
+    let others = [
+        Level::Points,
+        Level::Data,
+        Level::PfOde,
+        Level::MeanScore,
+        Level::GaussianEmpirical,
+        Level::Ensemble,
+    ];
+    let levels: Vec<Level> = others.into_iter().chain(theories).collect();
+    let names: BTreeSet<String> = levels.iter().map(Level::to_string).collect();
+    assert_eq!(names.len(), levels.len());
+    assert!(levels.iter().all(|level| Level::named(&level.to_string()).as_ref() == Some(level)));
+    let mut families: Vec<Streams> = names.iter().map(|name| Streams::new(3).named(name)).collect();
+    families.push(Streams::new(3));
+    assert!(apart(&families), "{names:?}");
 }

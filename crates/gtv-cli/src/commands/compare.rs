@@ -1,5 +1,6 @@
 //! `gtv-cli compare`: the theory's levels against a really trained ensemble, with numbers, figures and a report.
 
+use super::opening::{self, Work};
 use crate::args::CompareArgs;
 use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
@@ -9,7 +10,6 @@ use crate::run_dir::{PartStore, RunDir};
 use crate::session::Kept;
 use anyhow::Result;
 use gtv_study::Outcome;
-use std::path::Path;
 
 /// Runs the command.
 ///
@@ -18,9 +18,13 @@ use std::path::Path;
 pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
     let mut changes = args.changes.changes()?;
     changes.extend(args.target.as_deref().map(Change::target));
-    let problem = Loaded::read(Some(&args.config), &changes, ctx)?.build(ctx)?;
+    let loaded = Loaded::read(Some(&args.config), &changes, ctx)?;
+    let problem = loaded.build(ctx)?;
+    loaded.check_quadrature(&problem)?;
     let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
-    let record = into_folder(&problem, &out, this_command(), ctx)?;
+    opening::announce(&problem, Work::Compare, ctx);
+    let run = RunDir::create(&out, &problem.resolved, ctx)?;
+    let record = into_folder(&problem, &run, this_command(), ctx)?;
     ctx.say(&report::terminal_table(&record))?;
     ctx.say(&format!("report: {}", out.join("report.html").display()))
 }
@@ -35,9 +39,8 @@ fn this_command() -> Vec<String> {
 ///
 /// # Errors
 /// An interrupt or a failed write, after which the same call resumes.
-pub fn into_folder(problem: &Problem, out: &Path, command: Vec<String>, ctx: &Context) -> Result<Record> {
-    let run = RunDir::create(out, &problem.resolved)?;
-    let kept = Kept::new(&run, PartStore::open(&run, problem.fingerprint, ctx)?);
+pub fn into_folder(problem: &Problem, run: &RunDir, command: Vec<String>, ctx: &Context) -> Result<Record> {
+    let kept = Kept::new(run, PartStore::open(run, problem.fingerprint, ctx)?);
     let Outcome { mut record, arrays } = problem.study.run(kept.session(ctx))?;
     record.fingerprint = problem.fingerprint.hex();
     record.config = serde_json::to_value(&problem.settings)?;

@@ -59,7 +59,7 @@ pub fn run(args: MergeArgs, ctx: &Context) -> Result<()> {
             }
         }
     }
-    RunDir::create(&out, &plan.resolved)?;
+    let _run = RunDir::create(&out, &plan.resolved, ctx)?;
     for (from, to) in copies {
         ctx.interrupt.check()?;
         bring(&from, &to)?;

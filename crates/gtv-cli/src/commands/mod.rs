@@ -9,6 +9,7 @@ mod init;
 mod members;
 mod merge;
 mod ntk;
+mod opening;
 mod report;
 mod sample;
 mod score;
@@ -28,6 +29,7 @@ use std::path::Path;
 pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
     let global = cli.global;
     let ctx = Context::new(global.seed, global.threads, global.quiet, global.memory_limit)?;
+    let ctx = ctx.waiting(global.wait);
     match cli.command {
         Command::Compare(args) => compare::run(args, &ctx),
         Command::Sweep(args) => sweep::run(args, &ctx),
@@ -45,13 +47,17 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Reads an array argument: a file, or `FILE.npz:NAME` for one array of an archive.
-fn read_argument(path: &Path) -> Result<Array, ReadError> {
+/// Reads an array argument: a file, `FILE.npz:NAME` for one array of an archive, or `-` for standard input.
+fn read_argument(path: &Path, ctx: &Context) -> Result<Array, ReadError> {
     let text = path.to_string_lossy();
-    match text.rsplit_once(".npz:") {
-        Some((stem, key)) if !path.exists() => read_array(Path::new(&format!("{stem}.npz")), Some(key)),
-        _ => read_array(path, None),
-    }
+    let array = match text.rsplit_once(".npz:") {
+        Some((stem, key)) if !path.exists() => {
+            read_array(Path::new(&format!("{stem}.npz")), Some(key), &ctx.memory)?
+        }
+        _ => read_array(path, None, &ctx.memory)?,
+    };
+    array.tell_of_header(ctx);
+    Ok(array)
 }
 
 /// Refuses an output of several arrays that is no .npz file, or that cannot be written.

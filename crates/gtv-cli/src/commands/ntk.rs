@@ -1,6 +1,6 @@
 //! `gtv-cli ntk`: the kernels of infinitely wide networks between two sets of inputs.
 
-use super::{check_archive, read_argument};
+use super::{check_archive, opening, read_argument};
 use crate::args::NtkArgs;
 use crate::context::Context;
 use crate::failure::UsageError;
@@ -9,8 +9,8 @@ use anyhow::Result;
 use gtv_theory::Error;
 use gtv_theory::ntk::{InfiniteNetwork, Kernels, MlpSpec};
 
-/// Values computed between two looks at Ctrl-C.
-const BATCH: usize = 1 << 24;
+/// Values computed between two looks at Ctrl-C; every look ends the work of all threads for a moment.
+const BATCH: usize = 1 << 22;
 
 /// Runs the command.
 ///
@@ -25,8 +25,8 @@ pub fn run(args: NtkArgs, ctx: &Context) -> Result<()> {
         ..MlpSpec::default()
     };
     spec.validate().map_err(refused)?;
-    let a = read_argument(&args.a)?;
-    let b = args.b.as_deref().map(read_argument).transpose()?;
+    let a = read_argument(&args.a, ctx)?;
+    let b = args.b.as_deref().map(|b| read_argument(b, ctx)).transpose()?;
     let (n, dim) = a.rows()?;
     let (m, other) = b.as_ref().unwrap_or(&a).rows()?;
     if let Some(b) = b.as_ref().filter(|_| other != dim) {
@@ -42,11 +42,19 @@ pub fn run(args: NtkArgs, ctx: &Context) -> Result<()> {
     )?;
     check_archive(&args.out)?;
 
+    opening::warn_of_slow(spec.activation, ctx);
     let network = InfiniteNetwork::new(&spec, dim).map_err(refused)?;
     let kernels = match &b {
         Some(b) => between(&network, &a.values, &b.values, (n, m), ctx)?,
         None => network.symmetric(&a.values)?,
     };
+    // Also when it came too late to save any work: what was announced is what happens.
+    ctx.interrupt.check_for_nothing()?;
+    if kernels.nngp.iter().chain(&kernels.ntk).any(|v| !v.is_finite()) {
+        let value = args.a.display().to_string();
+        let reason = "a kernel is too large for a 64-bit float; rescale the inputs".to_owned();
+        return Err(UsageError::Argument { argument: "--a", value, reason }.into());
+    }
     let shape = [n, m];
     let arrays = [
         Named { name: "nngp", shape: &shape, values: &kernels.nngp },
@@ -69,7 +77,7 @@ fn between(
     let mut all = Kernels { nngp: Vec::with_capacity(n * m), ntk: Vec::with_capacity(n * m) };
     for rows in a.chunks(rows * network.inputs()) {
         // This command keeps nothing to go on from.
-        ctx.interrupt.check().map_err(|_| anyhow::anyhow!("interrupted; nothing was written"))?;
+        ctx.interrupt.check_for_nothing()?;
         let part = network.kernels(rows, b)?;
         all.nngp.extend(part.nngp);
         all.ntk.extend(part.ntk);

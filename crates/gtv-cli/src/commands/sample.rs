@@ -8,9 +8,10 @@ use crate::failure::UsageError;
 use crate::io::{check_writable, write_npy};
 use anyhow::Result;
 use gtv_models::{Session, Unwatched};
-use gtv_study::levels::integrate;
-use gtv_study::{Study, Warning};
+use gtv_study::Study;
+use gtv_study::levels::{integrate, tell_lost};
 use gtv_theory::ScoreField;
+use gtv_theory::dynamics::Tally;
 use gtv_theory::rng::{ChaCha8Rng, Purpose};
 use rayon::prelude::*;
 use std::path::Path;
@@ -55,7 +56,7 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         "16 bytes x N x D",
         "ask for fewer samples at a time",
     )?;
-    let (x, diverged) = match args.theory {
+    let (x, failed) = match args.theory {
         Some(name) => {
             if study.family.learner_needs_members() {
                 let advice = "sample from the trained networks, without --theory";
@@ -69,15 +70,12 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         }
         None => trained(study, &args, ctx)?,
     };
-    if diverged > 0 {
-        let total = (diverged + x.len() / dim) as u64;
-        ctx.warn(&Warning::PathsDiverged { level: "sample".to_owned(), diverged: diverged as u64, total });
-    }
+    tell_lost("sample", x.len() / dim, failed, ctx)?;
     write_npy(&args.out, &[x.len() / dim, dim], &x)?;
     ctx.say(&format!("{}: {} samples in {dim} dimensions", args.out.display(), x.len() / dim))
 }
 
-fn trained(study: &Study, args: &SampleArgs, ctx: &Context) -> Result<(Vec<f64>, usize)> {
+fn trained(study: &Study, args: &SampleArgs, ctx: &Context) -> Result<(Vec<f64>, Tally)> {
     let count = study.members.len();
     if let Some(member) = args.member
         && member >= count
@@ -117,10 +115,10 @@ fn draw(
     side_by_side: usize,
     ctx: &Context,
     field: impl Fn(usize, &mut ChaCha8Rng) -> Result<Box<dyn ScoreField>> + Sync,
-) -> Result<(Vec<f64>, usize)> {
+) -> Result<(Vec<f64>, Tally)> {
     let (models, streams) = (models.min(count), study.problem().streams().named(STREAMS));
     let bar = ctx.progress("sampling", models as u64);
-    let one = |model: usize| -> Result<(Vec<f64>, usize)> {
+    let one = |model: usize| -> Result<(Vec<f64>, Tally)> {
         ctx.interrupt.check()?;
         let field = field(model, &mut streams.stream(Purpose::TheoryModel, model as u64, 0))?;
         let paths = count / models + usize::from(model < count % models);
@@ -128,12 +126,13 @@ fn draw(
         let samples = integrate(study, field.as_ref(), paths, streams, model as u64, &progress)?;
         ctx.interrupt.check()?;
         bar.advance(1);
-        Ok((samples.x, samples.failed.diverged + samples.failed.exhausted))
+        Ok((samples.x, samples.failed))
     };
-    let parts: Vec<(Vec<f64>, usize)> = match side_by_side {
+    let parts: Vec<(Vec<f64>, Tally)> = match side_by_side {
         1 => (0..models).map(one).collect::<Result<_>>()?,
         _ => (0..models).into_par_iter().map(one).collect::<Result<_>>()?,
     };
-    let diverged = parts.iter().map(|p| p.1).sum();
-    Ok((parts.into_iter().flat_map(|p| p.0).collect(), diverged))
+    let mut failed = Tally::default();
+    parts.iter().for_each(|p| failed += p.1);
+    Ok((parts.into_iter().flat_map(|p| p.0).collect(), failed))
 }

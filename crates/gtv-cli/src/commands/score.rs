@@ -5,9 +5,10 @@ use crate::args::{CovArg, PrecisionArg, ScoreArgs};
 use crate::config::{Change, Duplicates, Loaded, file_cloud, keys};
 use crate::context::Context;
 use crate::failure::UsageError;
-use crate::io::{Compression, Named, write_npz};
+use crate::io::{Array, Compression, Named, write_npz};
 use gtv_theory::score::{CovKind, Evaluation, ExactScore, ExactScore32};
 use gtv_theory::{Schedule, ScheduleKind};
+use std::path::Path;
 
 /// Runs the command.
 ///
@@ -15,14 +16,14 @@ use gtv_theory::{Schedule, ScheduleKind};
 /// Bad arguments or arrays, too little memory, an output that cannot be written.
 pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
     let schedule = schedule(&args)?;
-    let points = read_argument(&args.data)?;
-    let weights = args.weights.as_deref().map(read_argument).transpose()?;
-    let queries = read_argument(&args.at)?;
-    let cloud = file_cloud(&points, weights.as_ref(), None, Duplicates::Refuse, ctx)?;
+    let points = read_argument(&args.data, ctx)?;
+    let weights = args.weights.as_deref().map(|w| read_argument(w, ctx)).transpose()?;
+    let queries = read_argument(&args.at, ctx)?;
+    let cloud = file_cloud(points, weights.as_ref(), None, Duplicates::Refuse, ctx)?;
     let (count, dim) = queries.rows()?;
     if dim != cloud.dim() {
         let expected =
-            format!("(queries, {}), the dimension of the points in {}", cloud.dim(), points.path().display());
+            format!("(queries, {}), the dimension of the points in {}", cloud.dim(), args.data.display());
         return Err(queries.wrong_shape(&expected).into());
     }
     let kind = match args.cov {
@@ -40,25 +41,29 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
     check_archive(&args.out)?;
 
     let (points, time) = (cloud.len(), args.time);
+    let largest = cloud.points().iter().fold(0.0f64, |most, v| most.max(v.abs()));
     let found = match args.precision {
         PrecisionArg::F64 => {
             let field = ExactScore::new(cloud, schedule);
             in_batches(|x| field.evaluate(x, time, kind), &queries.values, dim, points, ctx)?
         }
         PrecisionArg::F32 => {
-            let field = ExactScore32::new(&cloud, schedule);
+            let field = ExactScore32::new(cloud, schedule);
             in_batches(|x| field.evaluate(x, time, kind), &queries.values, dim, points, ctx)?
         }
     };
-    let outputs = [&found.score, &found.log_density, &found.posterior_mean, &found.proxy_score_cov];
-    if outputs.iter().any(|values| values.iter().any(|v| !v.is_finite())) {
-        return Err(UsageError::Argument {
-            argument: "--time",
-            value: args.time.to_string(),
-            reason: "the score is too large for a 64-bit float so close to t = 0; use a larger time"
-                .to_owned(),
-        }
-        .into());
+    let per_query = [
+        (&found.score, dim),
+        (&found.log_density, 1),
+        (&found.posterior_mean, dim),
+        (&found.proxy_score_cov, kind.values(dim)),
+    ];
+    let overflow = per_query.iter().filter_map(|(values, width)| {
+        let at = values.iter().position(|v| !v.is_finite())?;
+        Some(at / width.max(&1))
+    });
+    if let Some(row) = overflow.min() {
+        return Err(overflowed(row, &args, &queries, dim, (largest, schedule.noise_std(time))).into());
     }
 
     let (rows, list, matrices) = ([count, dim], [count], [count, dim, dim]);
@@ -76,6 +81,35 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
     write_npz(&args.out, &arrays, Compression::Stored)?;
     let names: Vec<&str> = arrays.iter().map(|a| a.name).collect();
     ctx.say(&format!("{}: {count} queries in {dim} dimensions: {}", args.out.display(), names.join(", ")))
+}
+
+/// What is to blame for a result that is no 64-bit float: squares of coordinates, or the division by σ², whichever is
+/// further from 1.
+fn overflowed(
+    row: usize,
+    args: &ScoreArgs,
+    queries: &Array,
+    dim: usize,
+    (data, sigma): (f64, f64),
+) -> UsageError {
+    let query = queries.values[row * dim..(row + 1) * dim].iter().fold(0.0f64, |most, v| most.max(v.abs()));
+    let far = |argument: &'static str, path: &Path, what: String| UsageError::Argument {
+        argument,
+        value: path.display().to_string(),
+        reason: format!("{what}, too far away for its square to be a 64-bit float; rescale data and queries"),
+    };
+    let coordinates = query.max(data) > 1.0 / sigma;
+    if coordinates && query >= data {
+        return far("--at", &args.at, format!("query {row} has a coordinate of size {query:.0e}"));
+    }
+    if coordinates {
+        return far("--data", &args.data, format!("a point has a coordinate of size {data:.0e}"));
+    }
+    UsageError::Argument {
+        argument: "--time",
+        value: format!("{:?}", args.time),
+        reason: "the score is too large for a 64-bit float so close to t = 0; use a larger time".to_owned(),
+    }
 }
 
 /// The score of all queries, a batch at a time so that Ctrl-C is heard.
@@ -96,7 +130,7 @@ fn in_batches(
     let mut all = evaluate(batches.next().unwrap_or_default())?;
     progress.advance(all.len() as u64);
     for x in batches {
-        check(ctx)?;
+        ctx.interrupt.check_for_nothing()?;
         let part = evaluate(x)?;
         progress.advance(part.len() as u64);
         all.score.extend(part.score);
@@ -105,13 +139,8 @@ fn in_batches(
         all.posterior_cov.extend(part.posterior_cov);
         all.proxy_score_cov.extend(part.proxy_score_cov);
     }
-    check(ctx)?;
+    ctx.interrupt.check_for_nothing()?;
     Ok(all)
-}
-
-fn check(ctx: &Context) -> anyhow::Result<()> {
-    // This command keeps nothing to go on from.
-    ctx.interrupt.check().map_err(|_| anyhow::anyhow!("interrupted; nothing was written"))
 }
 
 /// The schedule that the arguments describe, up to its natural last time.
@@ -147,7 +176,7 @@ fn schedule(args: &ScoreArgs) -> anyhow::Result<Schedule> {
         };
         return Err(UsageError::Argument {
             argument: "--time",
-            value: args.time.to_string(),
+            value: format!("{:?}", args.time),
             reason: format!("expected a time above 0{upper}; the score of discrete data is singular at 0"),
         }
         .into());

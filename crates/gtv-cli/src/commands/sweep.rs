@@ -7,7 +7,7 @@
 //! when a list is made longer and their places shift. `--shard i/n` runs the cells
 //! of index ≡ i − 1 mod n; `gtv-cli merge` puts the shards' folders together.
 
-use super::compare;
+use super::{compare, opening};
 use crate::args::{Shard, SweepArgs};
 use crate::config::{Change, Loaded, Problem, Swept, Type, keys};
 use crate::context::Context;
@@ -15,14 +15,17 @@ use crate::failure::UsageError;
 use crate::io::WriteError;
 use crate::record::{Record, SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities};
 use crate::report::sweep as report;
-use crate::run_dir::{Fingerprint, RunDir};
+use crate::run_dir::{Fingerprint, FolderLock, Held, RunDir};
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use toml::Value;
 
 /// Most cells of a sweep.
 const MOST_CELLS: usize = 10_000;
+/// How long to wait for a folder that other shards hold for moments only.
+const SHORTLY: Duration = Duration::from_secs(600);
 /// Longest name of a cell's folder, in characters.
 const LONGEST_NAME: usize = 120;
 
@@ -34,28 +37,39 @@ const LONGEST_NAME: usize = 120;
 pub fn run(args: SweepArgs, ctx: &Context) -> Result<()> {
     let plan = Plan::read(&args.config, &args.changes.sets, &args.changes.changes()?, ctx)?;
     let fingerprints = plan.validate(ctx)?;
+    opening::announce_many(plan.cells.len(), &plan.problem(&plan.cells[0], &ctx.muted())?, ctx);
     let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
-    RunDir::create(&out, &plan.resolved)?;
-    plan.adopt(&fingerprints, &out)?;
+    {
+        // Shards share the folder and each holds it for a moment at a time; what they work on is a cell.
+        let _run = RunDir::create_within(&out, &plan.resolved, SHORTLY.max(ctx.patience()), ctx)?;
+        plan.adopt(&fingerprints, &out)?;
+    }
     let shard = args.shard.unwrap_or(Shard { part: 1, of: 1 });
     let mine: Vec<(&Cell, Fingerprint)> =
         plan.cells.iter().zip(fingerprints).filter(|(cell, _)| shard.has(cell.index)).collect();
     let bar = ctx.progress("cells", mine.len() as u64);
     let mut failures = BTreeMap::new();
+    let mut busy = Vec::new();
     for (done, (cell, fingerprint)) in mine.iter().enumerate() {
         let progress = || format!("{done} of {} cells are finished", mine.len());
         ctx.interrupt.check().with_context(progress)?;
         let folder = out.join(&cell.folder);
-        let whole = finished(&folder).is_some_and(|r| r.fingerprint == fingerprint.hex());
-        if !whole {
+        let whole = || finished(&folder).is_some_and(|r| r.fingerprint == fingerprint.hex());
+        if !whole() {
             ctx.take_warnings();
             ctx.about(cell.folder.trim_start_matches(CELLS));
             let outcome = plan.problem(cell, ctx).and_then(|problem| {
-                compare::into_folder(&problem, &folder, plan.command(cell, &folder, ctx), ctx)
+                let run = RunDir::create(&folder, &problem.resolved, ctx)?;
+                // Another process may have finished it in the meantime.
+                if whole() {
+                    return Ok(());
+                }
+                compare::into_folder(&problem, &run, plan.command(cell, &folder, ctx), ctx).map(drop)
             });
             match outcome {
-                Ok(_) => {}
+                Ok(()) => {}
                 Err(error) if ctx.interrupt.raised() => return Err(error).with_context(progress),
+                Err(error) if error.is::<Held>() => busy.push(error),
                 Err(error) => {
                     failures.insert(cell.index, format!("{error:#}"));
                 }
@@ -64,12 +78,23 @@ pub fn run(args: SweepArgs, ctx: &Context) -> Result<()> {
         bar.advance(1);
     }
     drop(bar);
-    plan.summarise(&out, &failures, ctx)?;
+    {
+        let _run = RunDir::hold(&out, SHORTLY.max(ctx.patience()), ctx)?;
+        plan.summarise(&out, &failures, ctx)?;
+    }
     let first = failures.iter().next();
-    first.map_or(Ok(()), |(index, reason)| {
+    if let Some((index, reason)) = first {
         let folder = &plan.cells[*index].folder;
-        Err(anyhow::anyhow!("{} of {} cells failed; {folder}: {reason}", failures.len(), mine.len()))
-    })
+        anyhow::bail!("{} of {} cells failed; {folder}: {reason}", failures.len(), mine.len());
+    }
+    let others = busy.len();
+    match busy.into_iter().next() {
+        Some(held) => Err(held.context(format!(
+            "{others} of {} cells are left to another process, and the same command adds them when it is done",
+            mine.len()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// One combination of values.
@@ -175,6 +200,10 @@ impl Plan {
                 let kept = out.join(CELLS).join(format!(".gtv-{}.tmp", record.fingerprint));
                 std::fs::rename(&place, &kept).map_err(fail(&place))?;
             } else if place.exists() {
+                if let Some(held) = FolderLock::holder_of(&place) {
+                    // What is moved aside is found there the next time.
+                    return Err(held.into());
+                }
                 std::fs::remove_dir_all(&place).map_err(fail(&place))?;
             }
             std::fs::rename(&aside, &place).map_err(fail(&aside))?;
@@ -184,7 +213,10 @@ impl Plan {
 
     fn problem(&self, cell: &Cell, ctx: &Context) -> Result<Problem> {
         let named = || format!("cell {}", cell.folder.trim_start_matches(CELLS));
-        self.loaded(cell, ctx)?.build(ctx).with_context(named)
+        let loaded = self.loaded(cell, ctx)?;
+        let problem = loaded.build(ctx).with_context(named)?;
+        loaded.check_quadrature(&problem).with_context(named)?;
+        Ok(problem)
     }
 
     /// The config of a cell.

@@ -1,6 +1,7 @@
 //! `gtv-cli train`: an ensemble of models, saved one file a member.
 
 use super::members;
+use super::opening::{self, Work};
 use crate::args::{ModelArg, TrainArgs};
 use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
@@ -24,7 +25,8 @@ pub fn run(args: TrainArgs, ctx: &Context) -> Result<()> {
     let problem = loaded.build(ctx)?;
     let study = &problem.study;
     study.family.prepare()?;
-    let run = RunDir::create(&out, &problem.resolved)?;
+    opening::announce(&problem, Work::Train, ctx);
+    let run = RunDir::create(&out, &problem.resolved, ctx)?;
     let kept = Kept::new(&run, PartStore::open(&run, problem.fingerprint, ctx)?);
     if args.resume && is_finished(&run, &problem) {
         kept.finish()?;
@@ -119,7 +121,7 @@ fn changes(args: &TrainArgs) -> Result<Vec<Change>> {
     ];
     for (key, argument, value) in numbers {
         if let Some(value) = value {
-            changes.push(Change::argument(key, value as i64, format!("{argument} {value}")));
+            changes.push(Change::whole(key, argument, value)?);
         }
     }
     if let Some(device) = args.device {

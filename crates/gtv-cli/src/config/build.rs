@@ -1,13 +1,15 @@
 //! From a config to the objects of gtv-theory: everything that can be wrong is found here, before work starts.
 
+use super::family::FamilyConfig;
 use super::keys::keys;
 use super::model::ModelConfig;
-use super::{ConfigError, DataConfig, Loaded, Problem, data};
+use super::{ConfigError, DataConfig, Duplicates, Loaded, Problem, data};
 use crate::context::Context;
 use crate::run_dir::Fingerprint;
+use crate::warnings::Warning;
 use gtv_models::Error as ModelError;
 use gtv_study::Study;
-use gtv_theory::data::BuiltIn;
+use gtv_theory::data::{BuiltIn, Outside};
 use gtv_theory::rng::Streams;
 use gtv_theory::{Error, Objective, PointCloud, Preconditioning, Schedule, TrainingProblem};
 
@@ -21,12 +23,13 @@ impl Loaded {
         let config = self.config.clone();
         let streams = Streams::new(config.seed);
         let schedule = config.schedule.build().map_err(|e| self.refused(&["schedule"], e))?;
-        let cloud = self.cloud(&streams, ctx)?;
+        let cloud = self.cloud(&streams, &schedule, ctx)?;
         self.check_ensemble()?;
         self.check_theory(cloud.dim())?;
         config.sampling.integration.times(&schedule).map_err(|e| self.refused(&["sampling"], e))?;
         config.theory.quadrature.validate().map_err(|e| self.refused(&["theory"], e))?;
         config.compare.validate().map_err(|e| self.refused(&["compare"], e))?;
+        self.check_coverage(&cloud, &schedule, ctx)?;
         let resolved = self.to_toml();
         let fingerprint = Fingerprint::new(&resolved, &[cloud.points(), cloud.weights()]);
         self.check_memory(&cloud, &ctx.memory)?;
@@ -40,13 +43,44 @@ impl Loaded {
         Ok(Problem { config, settings: self.settings.table(), resolved, study, fingerprint })
     }
 
-    fn cloud(&self, streams: &Streams, ctx: &Context) -> anyhow::Result<PointCloud> {
+    /// Whether the data lie where features and tables know something of them.
+    fn check_coverage(&self, cloud: &PointCloud, schedule: &Schedule, ctx: &Context) -> anyhow::Result<()> {
+        let features = match &self.config.model.family {
+            FamilyConfig::Linear(linear) => linear.features.range(),
+            FamilyConfig::Lazy(_) | FamilyConfig::Mlp(_) => None,
+        };
+        let table = self.config.sampling.lookup.grid().map(|grid| [grid.lo, grid.hi]);
+        for (section, name, range) in
+            [("model.features", "range", features), ("sampling", "grid_range", table)]
+        {
+            let Some([lo, hi]) = range.filter(|[lo, hi]| lo < hi) else { continue };
+            let outside = Outside::of(cloud, schedule, &vec![(lo, hi); cloud.dim()])
+                .and_then(|outside| outside.check(name).map(|()| outside))
+                .map_err(|e| self.refused(&[section], e))?;
+            if outside.is_notable() {
+                let (data, training) = (100.0 * outside.data, 100.0 * outside.training);
+                ctx.warn(&Warning::Uncovered { key: format!("{section}.{name}"), lo, hi, data, training });
+            }
+        }
+        Ok(())
+    }
+
+    fn cloud(&self, streams: &Streams, schedule: &Schedule, ctx: &Context) -> anyhow::Result<PointCloud> {
         match &self.config.data {
             DataConfig::File(file) => {
                 if file.scale == 0.0 {
                     return Err(self.value("data.scale", "is 0, which would make all points one").into());
                 }
-                Ok(data::read_cloud(file, ctx)?)
+                let cloud = data::read_cloud(file, self.config.compare.image, ctx)?;
+                if file.duplicates == Duplicates::Refuse {
+                    return Ok(cloud);
+                }
+                let merged = cloud.distinct_at(schedule).map_err(|e| self.refused(&["data"], e))?;
+                if merged.len() < cloud.len() {
+                    let (merged, total) = (cloud.len() - merged.len(), cloud.len());
+                    ctx.warn(&Warning::NearMerged { merged, total });
+                }
+                Ok(merged)
             }
             DataConfig::BuiltIn(set) => {
                 let cloud = set.build(streams).map_err(|e| self.refused(&["data"], e))?;
@@ -63,6 +97,16 @@ impl Loaded {
                 Ok(cloud)
             }
         }
+    }
+
+    /// Refuses a quadrature of more nodes than a comparison can use.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check_quadrature(&self, problem: &Problem) -> Result<(), ConfigError> {
+        let study = &problem.study;
+        let counted = study.theory.quadrature.count(study.problem().cloud());
+        counted.map(drop).map_err(|e| self.refused(&["theory"], e))
     }
 
     pub(super) fn value(&self, key: &str, reason: &str) -> ConfigError {

@@ -37,7 +37,12 @@ impl Settings {
                     all.entry(key.path.clone()).or_insert_with(|| value.clone());
                 }
                 Default::Required if !all.contains_key(&key.path) => {
-                    return Err(reader.wrong(&key.path, "is missing; this kind needs it".to_owned()));
+                    let reason = "is missing; this kind needs it".to_owned();
+                    return Err(ConfigError::Value {
+                        place: place(key.section()),
+                        key: key.path.clone(),
+                        reason,
+                    });
                 }
                 Default::Required | Default::Unset | Default::Derived(_) => {}
             }

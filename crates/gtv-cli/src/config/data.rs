@@ -5,20 +5,32 @@ use crate::context::Context;
 use crate::io::{Array, ReadError, read_array};
 use crate::warnings::Warning;
 use gtv_theory::PointCloud;
-use std::collections::HashMap;
 use std::path::Path;
 
-/// Reads the points; the paths are absolute by now.
+/// Reads the points; the paths are absolute by now. Points that are images of `image` (height, width) are flattened.
 ///
 /// # Errors
 /// [`ReadError`], with the file at fault.
-pub fn read_cloud(file: &FileData, ctx: &Context) -> Result<PointCloud, ReadError> {
-    let mut points = read_array(&file.path, file.key.as_deref())?;
+pub fn read_cloud(
+    file: &FileData,
+    image: Option<[usize; 2]>,
+    ctx: &Context,
+) -> Result<PointCloud, ReadError> {
+    let mut points = read_array(&file.path, file.key.as_deref(), &ctx.memory)?;
+    points.tell_of_header(ctx);
+    let images = image.is_some_and(|image| {
+        // One channel may have an axis of its own.
+        let axes = points.shape.iter().skip(1).filter(|n| **n != 1);
+        axes.eq(image.iter().filter(|n| **n != 1))
+    });
+    if file.flatten || images {
+        points = points.flattened();
+    }
     for value in &mut points.values {
         *value = file.scale * *value + file.offset;
     }
-    let weights = file.weights.as_deref().map(|path| read_array(path, None)).transpose()?;
-    file_cloud(&points, weights.as_ref(), file.limit, file.duplicates, ctx)
+    let weights = file.weights.as_deref().map(|path| read_array(path, None, &ctx.memory)).transpose()?;
+    file_cloud(points, weights.as_ref(), file.limit, file.duplicates, ctx)
 }
 
 /// The data set made of an array of points and one of weights, with every check on them.
@@ -26,7 +38,7 @@ pub fn read_cloud(file: &FileData, ctx: &Context) -> Result<PointCloud, ReadErro
 /// # Errors
 /// [`ReadError`]: a wrong shape, weights that are no probability vector, duplicates unless merged.
 pub fn file_cloud(
-    points: &Array,
+    points: Array,
     weights: Option<&Array>,
     limit: Option<usize>,
     duplicates: Duplicates,
@@ -45,13 +57,18 @@ pub fn file_cloud(
                 &format!("one weight for each of the {total} points in {}", points.path().display()),
                 total,
             )?;
-            PointCloud::with_weights(points.values.clone(), dim, list.to_vec())
-                .map_err(at_fault(array.path()))?;
+            // Their check does not look at the points.
+            PointCloud::with_weights(vec![0.0; total], 1, list.to_vec()).map_err(at_fault(array.path()))?;
             Some(list)
         }
     };
     let count = limit.unwrap_or(total).min(total);
-    let rows = points.values[..count * dim].to_vec();
+    let path = points.path().to_owned();
+    let mut rows = points.values;
+    rows.truncate(count * dim);
+    if count < total {
+        rows.shrink_to_fit();
+    }
     let cloud = match weights {
         None => PointCloud::new(rows, dim),
         Some(all) => {
@@ -60,31 +77,14 @@ pub fn file_cloud(
             PointCloud::with_weights(rows, dim, all[..count].iter().map(|w| w / share).collect())
         }
     }
-    .map_err(at_fault(points.path()))?;
+    .map_err(at_fault(&path))?;
     match (cloud.check_distinct(), duplicates) {
         (Ok(()), _) => Ok(cloud),
         (Err(_), Duplicates::Merge) => {
-            let merged = merge(&cloud).map_err(at_fault(points.path()))?;
+            let merged = cloud.merge_near(0.0).map_err(at_fault(&path))?;
             ctx.warn(&Warning::DuplicatesMerged { merged: count - merged.len(), total: count });
             Ok(merged)
         }
-        (Err(pair), Duplicates::Refuse) => Err(at_fault(points.path())(pair)),
+        (Err(pair), Duplicates::Refuse) => Err(at_fault(&path)(pair)),
     }
-}
-
-/// One point for each set of equal points, in the order of the first, with the sum of their weights.
-fn merge(cloud: &PointCloud) -> gtv_theory::Result<PointCloud> {
-    let mut index: HashMap<Vec<u64>, usize> = HashMap::with_capacity(cloud.len());
-    let (mut points, mut weights) = (Vec::new(), Vec::<f64>::new());
-    for (m, w) in cloud.weights().iter().enumerate() {
-        let row = cloud.point(m);
-        let key = row.iter().map(|v| (v + 0.0).to_bits()).collect();
-        let at = *index.entry(key).or_insert_with(|| {
-            points.extend_from_slice(row);
-            weights.push(0.0);
-            weights.len() - 1
-        });
-        weights[at] += w;
-    }
-    PointCloud::with_weights(points, cloud.dim(), weights)
 }

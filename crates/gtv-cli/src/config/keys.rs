@@ -137,7 +137,7 @@ pub fn keys() -> &'static Keys {
 
 impl Keys {
     /// The keys of this path, one for each set of conditions.
-    pub fn of<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Key> + Clone {
+    pub fn of<'a>(&'a self, path: &str) -> impl Iterator<Item = &'a Key> {
         self.all.iter().filter(move |k| k.path == path)
     }
 
@@ -161,8 +161,14 @@ impl Keys {
         names
     }
 
-    /// Sections in the order of their first mention, the keys of each together.
+    /// Sections in the order of their first mention, what is hoisted out of one after it, the keys of each together.
     fn order(&mut self) {
+        let hoisted = |name: &str| name == HOISTED.1;
+        let inside = |name: &str| HOISTED.0.split_once('.').is_some_and(|(outer, _)| name.starts_with(outer));
+        let after = self.sections.iter().rposition(|(name, _)| inside(name)).unwrap_or(0);
+        if let Some(at) = self.sections.iter().position(|(name, _)| hoisted(name)) {
+            self.sections[at..=after.max(at)].rotate_left(1);
+        }
         let place = |section: &str| self.sections.iter().position(|(name, _)| name == section);
         let mut all = std::mem::take(&mut self.all);
         all.sort_by_key(|k| place(k.section()));

@@ -5,12 +5,15 @@ use super::error::{ConfigError, Place};
 use super::keys::{Type, keys};
 use super::{Config, manual};
 use crate::context::Context;
-use crate::io::ReadError;
+use crate::io::{ReadError, STDIN, read_small};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
+
+/// Longest config, in bytes.
+const LONGEST: u64 = 1 << 24;
 
 /// One change to the config, from the command line.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +48,23 @@ impl Change {
     /// The change that an argument of its own makes, e.g. `--members 10`.
     pub fn argument(key: &str, value: impl Into<Value>, argument: String) -> Self {
         Self { key: key.to_owned(), value: value.into(), argument }
+    }
+
+    /// The change that an argument with a whole number makes.
+    ///
+    /// # Errors
+    /// [`ConfigError::WrongType`] above 2⁶³ − 1, the largest integer of TOML.
+    pub fn whole(key: &str, argument: &str, value: usize) -> Result<Self, ConfigError> {
+        let argument = format!("{argument} {value}");
+        match i64::try_from(value) {
+            Ok(value) => Ok(Self::argument(key, value, argument)),
+            Err(_) => Err(ConfigError::WrongType {
+                place: Place::Argument(argument),
+                key: key.to_owned(),
+                found: value.to_string(),
+                expected: format!("a whole number of at most {}", i64::MAX),
+            }),
+        }
     }
 
     /// `--target`, in either command that takes it.
@@ -121,8 +141,7 @@ impl Loaded {
         let text = match path {
             None => String::new(),
             Some(path) => {
-                let bytes =
-                    std::fs::read(path).map_err(|cause| ReadError::Io { path: path.to_owned(), cause })?;
+                let bytes = read_small(path, LONGEST, "a config in TOML")?;
                 String::from_utf8(bytes).map_err(|_| ReadError::Format {
                     path: path.to_owned(),
                     reason: "not a text file in UTF-8; expected a config in TOML".to_owned(),
@@ -213,7 +232,9 @@ impl Loaded {
 fn anchor_paths(settings: &mut Settings, places: &Places, here: &Path) {
     let beside = places.file.as_deref().and_then(Path::parent);
     for key in keys().all.iter().filter(|k| k.kind == Type::Path) {
-        if let Some(Value::String(path)) = settings.0.get_mut(&key.path) {
+        if let Some(Value::String(path)) = settings.0.get_mut(&key.path)
+            && path != STDIN
+        {
             let folder = match (places.of(&key.path), beside) {
                 (Place::Argument(_), _) | (_, None) => here.to_owned(),
                 (Place::File { .. } | Place::Default, Some(folder)) => here.join(folder),

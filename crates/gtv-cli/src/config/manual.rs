@@ -5,6 +5,7 @@ use super::error::Choices;
 use super::keys::{Default, Key, Type, keys};
 use serde_json::{Map, Value as Json, json};
 use std::fmt::Write;
+use toml::Value;
 
 /// Column of the comments in a commented config.
 const COLUMN: usize = 30;
@@ -14,7 +15,7 @@ const WIDTH: usize = 120;
 /// The settings as TOML, in the order of the keys.
 pub(super) fn plain(settings: &Settings) -> String {
     sections(settings, &|key| {
-        settings.get(&key.path).map_or(String::new(), |value| format!("{} = {value}\n", key.name()))
+        settings.get(&key.path).map_or(String::new(), |value| format!("{} = {}\n", key.name(), shown(value)))
     })
 }
 
@@ -22,7 +23,7 @@ pub(super) fn plain(settings: &Settings) -> String {
 pub fn commented(settings: &Settings) -> String {
     sections(settings, &|key| {
         let assigned = match settings.get(&key.path) {
-            Some(value) => format!("{} = {value}", key.name()),
+            Some(value) => format!("{} = {}", key.name(), shown(value)),
             None => format!("# {} = ({})", key.name(), key.value_in_words()),
         };
         let about = match &key.kind {
@@ -38,6 +39,14 @@ pub fn commented(settings: &Settings) -> String {
         let above: String = wrapped(&about).iter().map(|line| format!("# {line}\n")).collect();
         format!("{above}{assigned}\n")
     })
+}
+
+/// A value as TOML; small numbers with an exponent.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Float(v) if *v != 0.0 && v.abs() < 1e-4 => format!("{v:e}"),
+        other => other.to_string(),
+    }
 }
 
 fn sections(settings: &Settings, line: &dyn Fn(&Key) -> String) -> String {
@@ -93,7 +102,7 @@ impl Key {
 
     fn default_in_words(&self) -> String {
         match &self.default {
-            Default::Value(value) => value.to_string(),
+            Default::Value(value) => shown(value),
             Default::Unset => "not set".to_owned(),
             Default::Derived(words) => words.clone(),
             Default::Required => "must be given".to_owned(),
@@ -198,7 +207,7 @@ pub fn markdown() -> String {
         for key in keys().all.iter().filter(|k| k.section() == section) {
             let cell = |text: &str| text.replace('|', "\\|");
             let default = match &key.default {
-                Default::Value(value) => format!("`{value}`"),
+                Default::Value(value) => format!("`{}`", shown(value)),
                 Default::Unset | Default::Derived(_) | Default::Required => key.default_in_words(),
             };
             let value = if key.choices().is_empty() { key.value_in_words() } else { in_words(&key.kind) };

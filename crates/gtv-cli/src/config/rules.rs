@@ -92,11 +92,7 @@ impl Loaded {
 
     /// Estimates in bytes (8 a number), each a lower bound of what the run must hold at once; F features, D dimensions,
     /// M points, P samples, N members, B bins.
-    pub(super) fn check_memory(
-        &self,
-        cloud: &PointCloud,
-        budget: &Budget,
-    ) -> anyhow::Result<()> {
+    pub(super) fn check_memory(&self, cloud: &PointCloud, budget: &Budget) -> anyhow::Result<()> {
         let c = &self.config;
         let dim = cloud.dim() as f64;
         let features = match &c.model.family {
@@ -108,6 +104,14 @@ impl Loaded {
         for need in features.into_iter().flat_map(|f| LinearFamily::estimates(f, dim, samples, members)) {
             budget.check(need.what, need.bytes, need.formula, need.advice)?;
         }
+        // Too many nodes are refused where they are used: a training does without them.
+        let nodes = c.theory.quadrature.count(cloud).unwrap_or(0) as f64;
+        let bins = c.compare.bins.unwrap_or(if shown > 1.0 { 60 } else { 200 }) as f64;
+        let groups = members.max(c.theory.models as f64);
+        let levels = c.theory.closures.len() as f64 + 6.0;
+        let steps = c.sampling.integration.steps as f64;
+        let table = c.sampling.lookup.grid().map_or(0.0, |grid| dim * (grid.len as f64).powf(dim) * steps);
+        let threads = rayon::current_num_threads() as f64;
         let theory_models = c.theory.models as f64 * (c.theory.closures.len() + 1) as f64;
         let all_paths = members * c.sampling.paths as f64 + theory_models * c.theory.paths as f64;
         let estimates = [
@@ -119,9 +123,9 @@ impl Loaded {
             ),
             (
                 "the comparison",
-                8.0 * (c.compare.bins.unwrap_or(if shown > 1.0 { 60 } else { 200 }) as f64).powf(shown)
-                    * members.max(c.theory.models as f64),
-                "8 bytes x B^min(D, 2) x max(members, models)",
+                // Every model's histogram, twice, and for each level its mean, its band and a few to work with.
+                8.0 * bins.powf(shown) * (2.0 * groups + 8.0 * levels),
+                "8 bytes x B^min(D, 2) x (2 max(members, models) + 8 levels)",
                 "lower compare.bins",
             ),
             (
@@ -136,17 +140,18 @@ impl Loaded {
                 "8 bytes x directions x D",
                 "lower compare.projections",
             ),
-            (
-                "the time grid",
-                8.0 * c.sampling.integration.steps as f64,
-                "8 bytes x steps",
-                "lower sampling.steps",
-            ),
+            ("the time grid", 8.0 * steps, "8 bytes x steps", "lower sampling.steps"),
             (
                 "the quadrature",
-                8.0 * (dim + 3.0) * c.theory.quadrature.quasi_nodes.max(c.theory.quadrature.times) as f64,
-                "8 bytes x (D + 3) x nodes",
-                "lower theory.quasi_nodes or theory.times",
+                8.0 * (dim + 4.0) * nodes,
+                "8 bytes x (D + 4) x nodes",
+                "raise theory.noise_spacing, or lower theory.quasi_nodes or theory.times",
+            ),
+            (
+                "the tables of learned fields",
+                8.0 * threads * table,
+                "8 bytes x threads x D x n^D x steps",
+                "lower sampling.grid_points or sampling.steps",
             ),
         ];
         for (what, needed, formula, advice) in estimates {

@@ -1,12 +1,10 @@
 //! Reading and writing of records.
 
 use super::{Arrays, Record, SCHEMA};
-use crate::io::{Compression, Named, ReadError, WriteError, write_bytes, write_npz};
+use crate::io::{Compression, Named, ReadError, WriteError, read_archive, write_bytes, write_npz};
+use crate::memory::Budget;
 use anyhow::Context;
 use ndarray::ArrayD;
-use ndarray_npy::NpzReader;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 /// The text of a record's `summary.json`.
@@ -53,18 +51,12 @@ pub fn write_arrays(arrays: &Arrays, path: &Path) -> Result<(), WriteError> {
 /// # Errors
 /// If the file is missing, damaged, or holds another element type.
 pub fn read_arrays(path: &Path) -> Result<Arrays, ReadError> {
-    let damaged = |reason: String| ReadError::Format { path: path.to_owned(), reason };
-    let file = File::open(path).map_err(|cause| ReadError::Io { path: path.to_owned(), cause })?;
-    let open = |e| damaged(format!("not a readable npz file ({e}); make the run again"));
-    let mut npz = NpzReader::new(BufReader::new(file)).map_err(open)?;
-    let mut arrays = Vec::new();
-    for name in npz.names().map_err(open)? {
-        let array: ArrayD<f64> = npz.by_name(&name).map_err(|e| {
-            damaged(format!("array {name} is not readable as float64 ({e}); make the run again"))
-        })?;
-        arrays.push((name.trim_end_matches(".npy").to_owned(), array));
-    }
-    Ok(arrays.into_iter().collect())
+    let arrays = read_archive(path, &Budget::new(None))?;
+    let shaped = |(name, shape, values): (String, Vec<usize>, Vec<f64>)| {
+        Some((name, ArrayD::from_shape_vec(shape, values).ok()?))
+    };
+    // The reader has checked that shapes fit.
+    Ok(arrays.into_iter().filter_map(shaped).collect())
 }
 
 /// A record with its arrays and the text of its config: all a report needs.

@@ -115,6 +115,7 @@ pub fn quantities(record: &Record) -> BTreeMap<String, Estimate> {
             add(format!("levels.{level}.mass_near[{i}]"), *near);
         }
         add(format!("levels.{level}.diverged"), (l.diverged as f64).into());
+        add(format!("levels.{level}.exhausted"), (l.exhausted as f64).into());
     }
     for (name, value) in &record.quadrature {
         add(format!("quadrature.{name}"), (*value).into());

@@ -263,13 +263,17 @@ fn lazy(record: &Record) -> Option<String> {
     ))
 }
 
-/// Divergence that could change the numbers.
+/// Lost paths that could change the numbers.
 fn lost(record: &Record) -> Option<String> {
-    let share = |l: &LevelRecord| l.diverged as f64 / (l.diverged + l.samples).max(1) as f64;
+    let lost = |l: &LevelRecord| l.diverged + l.exhausted;
+    let share = |l: &LevelRecord| lost(l) as f64 / (lost(l) + l.samples).max(1) as f64;
     let lost = record.levels.iter().filter(|(_, l)| share(l) > MANY_DIVERGED);
     let named: Vec<String> =
         lost.map(|(name, l)| format!("{} % ({})", plain(100.0 * share(l)), label(name))).collect();
     (!named.is_empty()).then(|| {
-        format!("Paths that diverged are left out of every number, and are not few: {}.", named.join(", "))
+        format!(
+            "Paths that diverged or were given up are left out of every number, and are not few: {}.",
+            named.join(", ")
+        )
     })
 }

@@ -119,6 +119,9 @@ fn levels_table(record: &Record) -> Table {
         if l.diverged > 0 {
             below.push(format!("{} diverged", count(l.diverged)));
         }
+        if l.exhausted > 0 {
+            below.push(format!("{} given up", count(l.exhausted)));
+        }
         let numbers = [&l.memorized_fraction, &l.nearest_distance, &l.gap_mass, &l.total_variance];
         let first = Cell { text: count(l.models), below, strong: false };
         let cells = std::iter::once(first).chain(numbers.map(|n| n.as_ref().into()));

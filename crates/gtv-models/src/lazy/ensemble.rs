@@ -8,6 +8,7 @@ use crate::linear::{EnsembleOptions, Work};
 use crate::weights_file::{bytes, encode};
 use gtv_theory::ScoreField;
 use gtv_theory::error::Error as TheoryError;
+use gtv_theory::ntk::Unfitted;
 use gtv_theory::rng::Streams;
 use rayon::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};
@@ -19,6 +20,7 @@ pub struct LazyEnsemble {
     trainer: LazyTrainer,
     members: Vec<LazyMember>,
     fields: Vec<LazyField>,
+    unfitted: Option<Unfitted>,
 }
 
 impl LazyEnsemble {
@@ -74,7 +76,18 @@ impl LazyEnsemble {
             return Err(TheoryError::Empty { name: "the ensemble (members)" }.into());
         }
         let fields = members.iter().map(|member| trainer.field(member)).collect::<Result<_>>()?;
-        Ok(Self { trainer: trainer.clone(), members, fields })
+        Ok(Self { trainer: trainer.clone(), members, fields, unfitted: None })
+    }
+
+    /// The same ensemble with what training has left of its first member's labels.
+    #[must_use]
+    pub fn with_unfitted(self, unfitted: Option<Unfitted>) -> Self {
+        Self { unfitted, ..self }
+    }
+
+    /// What training to the end has left of the first member's labels, where it is known.
+    pub fn unfitted(&self) -> Option<Unfitted> {
+        self.unfitted
     }
 
     /// Estimated peak bytes: what every member keeps, twice (as saved and as a field), and the working memory of those in

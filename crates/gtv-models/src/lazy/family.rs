@@ -6,12 +6,12 @@
 
 use super::{IterativeSpec, LazyEnsemble, LazyMember, LazyTrainer};
 use crate::error::Result;
-use crate::family::{Facts, Family, LazyRecord, LearnerRecord, Member, Members, Need, Resolution};
-use crate::watch::Session;
+use crate::family::{Effort, Facts, Family, LazyRecord, LearnerRecord, MULTIPLICATION, Member, Members, Need, Resolution};
+use crate::watch::{Session, Warning};
 use crate::weights_file::{numbers, tensors};
 use gtv_theory::features::{FeatureMap, Features};
 use gtv_theory::learner::{Flow, Learner};
-use gtv_theory::ntk::{NetworkFeatures, NetworkKernel, NystromSpec};
+use gtv_theory::ntk::{Activation, NetworkFeatures, NetworkKernel, NystromSpec};
 use gtv_theory::problem::TrainingProblem;
 use gtv_theory::{Error as TheoryError, ScoreField};
 use safetensors::tensor::Dtype;
@@ -21,6 +21,8 @@ use std::sync::Arc;
 pub(super) const NAMES: [&str; 4] = ["training.x", "training.t", "coefficients", "initial.weights"];
 /// Leading eigenvalues that the record keeps.
 const SHOWN: usize = 64;
+/// Share of labels off by more than a tenth from which on the user is told.
+const NOTABLE_OFF: f64 = 0.01;
 
 /// Infinitely wide networks, trained by gradient flow for a time.
 #[derive(Clone)]
@@ -64,6 +66,25 @@ impl Family for LazyFamily {
         self.trainer.problem()
     }
 
+    fn describe(&self) -> String {
+        let arch = self.trainer.model().arch();
+        format!("lazy, {} layers of {}", arch.depth, arch.activation.name())
+    }
+
+    fn effort(&self) -> Effort {
+        let (arch, samples) = (self.trainer.model().arch(), self.problem().samples() as f64);
+        let kernel = match arch.activation {
+            Activation::Relu | Activation::Erf => 1e-8,
+            Activation::Silu | Activation::Tanh => 1.5e-7,
+        };
+        let evaluation = kernel * arch.depth.max(1) as f64 * samples;
+        Effort { member: samples * (MULTIPLICATION * samples * samples + evaluation), evaluation, node: 5e-4 }
+    }
+
+    fn kernel_activation(&self) -> Option<Activation> {
+        Some(self.trainer.model().arch().activation)
+    }
+
     fn needs(&self, members: usize) -> Vec<Need> {
         vec![Need {
             what: "training",
@@ -90,7 +111,17 @@ impl Family for LazyFamily {
             })?;
             self.unpack(&values)
         })?;
-        Ok(Box::new(LazyEnsemble::from_members(&self.trainer, trained)?))
+        let mut unfitted = None;
+        if let (Some(member), Some(first)) = (members.first(), trained.first())
+            && self.trainer.time().is_infinite()
+        {
+            let left = self.trainer.unfitted(*member, first)?;
+            if left.off > NOTABLE_OFF {
+                session.watch.warn(&Warning::Unfitted { rms: left.rms, off: 100.0 * left.off });
+            }
+            unfitted = Some(left);
+        }
+        Ok(Box::new(LazyEnsemble::from_members(&self.trainer, trained)?.with_unfitted(unfitted)))
     }
 
     fn on(&self, problem: TrainingProblem) -> Box<dyn Family> {
@@ -100,7 +131,8 @@ impl Family for LazyFamily {
     fn decode(&self, file: &[u8]) -> Result<Box<dyn ScoreField>> {
         let (tensors, shapes) = (tensors(file)?, self.trainer.file_shapes());
         let arrays = NAMES.into_iter().zip(&shapes);
-        let arrays = arrays.map(|(name, shape)| numbers(&tensors, name, (Dtype::F64, shape), f64::from_le_bytes));
+        let arrays =
+            arrays.map(|(name, shape)| numbers(&tensors, name, (Dtype::F64, shape), f64::from_le_bytes));
         let values = arrays.collect::<Result<Vec<Vec<f64>>>>()?.concat();
         Ok(Box::new(self.trainer.field(&self.unpack(&values)?)?))
     }
@@ -143,9 +175,22 @@ impl Family for LazyFamily {
     fn facts(&self, members: &dyn Members) -> Facts {
         let (time, samples) = (self.trainer.time(), self.problem().samples());
         let finite = time.is_finite().then_some(time);
-        let how_long = finite.map_or("until every label is fitted".to_owned(), |t| format!("for a time {t}"));
+        let ensemble: Option<&LazyEnsemble> = (members as &dyn std::any::Any).downcast_ref();
+        let unfitted = ensemble.and_then(LazyEnsemble::unfitted);
+        let how_long = match (finite, unfitted) {
+            (Some(time), _) => format!("for a time {time}"),
+            (None, None) => "to the end".to_owned(),
+            (None, Some(left)) => format!(
+                "to the end, which leaves {:.1e} of the labels (root mean square) and {:.1} % of them off by more than a tenth",
+                left.rms,
+                100.0 * left.off
+            ),
+        };
+        let left = unfitted.map(|u| serde_json::json!({ "rms": u.rms, "most": u.most, "off": u.off }));
         Facts {
-            entries: [("time".to_owned(), finite.into())].into_iter().collect(),
+            entries: [("time".to_owned(), finite.into()), ("unfitted".to_owned(), left.into())]
+                .into_iter()
+                .collect(),
             sentence: format!(
                 "{} infinitely wide networks, P = {samples}, trained {how_long} in {{seconds}}",
                 members.len()

@@ -9,7 +9,7 @@ use gtv_theory::features::FeatureMap;
 use gtv_theory::linalg::gemm_nn;
 use gtv_theory::ntk::{
     Embedding, GradientFlow, KrylovFlow, KrylovSpec, MlpSpec, NetworkFeatures, NetworkKernel, NetworkModel,
-    NystromSpec,
+    NystromSpec, Unfitted,
 };
 use gtv_theory::problem::{TrainingProblem, Triples};
 use gtv_theory::rng::{Purpose, Streams};
@@ -45,12 +45,7 @@ pub struct IterativeSpec {
 
 impl Default for IterativeSpec {
     fn default() -> Self {
-        Self {
-            from: 1024,
-            beyond: GradientFlow::MOST_SAMPLES,
-            krylov: KrylovSpec::default(),
-            held: 4 << 30,
-        }
+        Self { from: 1024, beyond: GradientFlow::MOST_SAMPLES, krylov: KrylovSpec::default(), held: 4 << 30 }
     }
 }
 
@@ -66,6 +61,7 @@ pub struct LazyTrainer {
     model: Arc<NetworkModel>,
     problem: TrainingProblem,
     time: f64,
+    cutoff: Option<f64>,
     initial: Option<Arc<NetworkFeatures>>,
     iterative: IterativeSpec,
 }
@@ -75,7 +71,7 @@ impl LazyTrainer {
     /// (1/P) Σ w/2 |y − label|² for a time τ; infinity is the end of training.
     ///
     /// # Errors
-    /// A number outside its domain, or dimensions that differ.
+    /// A number outside its domain, dimensions that differ, or two preconditionings.
     pub fn new(
         arch: &MlpSpec,
         embedding: Embedding,
@@ -88,6 +84,13 @@ impl LazyTrainer {
             let (value, expected) = (embedding.dim() as f64, "the dimension of the data");
             return Err(TheoryError::OutOfRange { name: "the embedding's dimension", value, expected }.into());
         }
+        if embedding.preconditioning() != problem.objective().preconditioning {
+            return Err(TheoryError::Unsupported {
+                what: "an embedding with another preconditioning than the problem's",
+                reason: "inputs and outputs of one network are scaled together: build both from one setting",
+            }
+            .into());
+        }
         let model = NetworkModel::new(arch, embedding, problem.objective())?;
         let initial = match initial {
             InitialFunctions::Centred => None,
@@ -96,7 +99,22 @@ impl LazyTrainer {
                 Some(Arc::new(NetworkFeatures::new(&model, nngp, cloud, &nystrom, streams)?))
             }
         };
-        Ok(Self { model: Arc::new(model), problem, time, initial, iterative: IterativeSpec::default() })
+        let (model, iterative) = (Arc::new(model), IterativeSpec::default());
+        Ok(Self { model, problem, time, cutoff: None, initial, iterative })
+    }
+
+    /// The same trainer, whose members do not learn modes of their kernel below a share of the largest; the default is
+    /// P · 2.2e-16, what rounding resolves.
+    ///
+    /// # Errors
+    /// A share outside [0, 1); more samples than are decomposed.
+    pub fn with_cutoff(self, cutoff: f64) -> Result<Self> {
+        if !(0.0..1.0).contains(&cutoff) {
+            let expected = "0 or above, and below 1";
+            return Err(TheoryError::OutOfRange { name: "cutoff", value: cutoff, expected }.into());
+        }
+        GradientFlow::check_samples(self.problem.samples())?;
+        Ok(Self { cutoff: Some(cutoff), ..self })
     }
 
     /// The same trainer with other settings for large training sets.
@@ -291,7 +309,8 @@ impl LazyTrainer {
         if self.is_iterative() {
             return self.iterate(triples, labels, times, krylov, stop);
         }
-        if samples >= self.iterative.from && times.iter().all(|time| time.is_finite()) {
+        let can_iterate = self.cutoff.is_none() && times.iter().all(|time| time.is_finite());
+        if samples >= self.iterative.from && can_iterate {
             let most = krylov.most.min(samples / WORTH_OF_TRYING);
             match self.iterate(triples, labels, times, KrylovSpec { most, ..krylov }, stop) {
                 Err(Error::Theory(TheoryError::NotConverged { .. })) => {}
@@ -311,7 +330,28 @@ impl LazyTrainer {
         for (row, a) in kernel.chunks_exact_mut(out.len()).zip(&out) {
             row.iter_mut().zip(&out).for_each(|(k, b)| *k *= a * b);
         }
-        Ok(GradientFlow::new(kernel, Some(&self.target_weights(triples)))?)
+        let weights = self.target_weights(triples);
+        Ok(match self.cutoff {
+            None => GradientFlow::new(kernel, Some(&weights))?,
+            Some(cutoff) => GradientFlow::with_cutoff(kernel, Some(&weights), cutoff)?,
+        })
+    }
+
+    /// What training has left of a member's labels y.
+    ///
+    /// # Errors
+    /// A member that is not of this trainer.
+    pub fn unfitted(&self, member: Member, trained: &LazyMember) -> Result<Unfitted> {
+        let triples = self.problem.draw(member.data);
+        let mut labels = self.problem.labels(&triples);
+        let dim = self.model.dim();
+        for (k, (y, x)) in labels.iter_mut().zip(&triples.x).enumerate() {
+            *y += self.model.output_coefficients(triples.t[k / dim]).0 * x;
+        }
+        let mut learned = vec![0.0; labels.len()];
+        self.field(trained)?.predict(&triples.x, &triples.t, &mut learned);
+        let residuals: Vec<f64> = labels.iter().zip(&learned).map(|(y, f)| y - f).collect();
+        Ok(Unfitted::of(&residuals, &labels))
     }
 
     /// Coefficients at each time from products with the kernel.

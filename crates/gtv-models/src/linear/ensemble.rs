@@ -1,7 +1,7 @@
 //! Ensembles: N members, each trained on its own draw, in parallel; member i depends on (seed, i) only.
 
-use crate::error::{Error, Result};
 use super::LinearTrainer;
+use crate::error::{Error, Result};
 use crate::family::{Members, OwnMoments};
 use crate::weights_file::{bytes, encode};
 use gtv_theory::ScoreField;

@@ -2,7 +2,7 @@
 
 use super::{LinearEnsemble, LinearTrainer};
 use crate::error::Result;
-use crate::family::{Facts, Family, LearnerRecord, Member, Members, Need, Resolution};
+use crate::family::{Effort, MULTIPLICATION, Facts, Family, LearnerRecord, Member, Members, Need, Resolution};
 use crate::watch::Session;
 use crate::weights_file::{numbers, tensors};
 use gtv_theory::ScoreField;
@@ -81,6 +81,25 @@ impl Family for LinearFamily {
 
     fn problem(&self) -> &TrainingProblem {
         self.trainer.problem()
+    }
+
+    fn describe(&self) -> String {
+        format!("linear, F = {}", self.trainer.features().len())
+    }
+
+    fn effort(&self) -> Effort {
+        let (problem, features) = (self.problem(), self.trainer.features());
+        let (count, dim) = (features.len() as f64, problem.dim() as f64);
+        let evaluation = match features.as_ref() {
+            // Functions on each coordinate, and the product of all at the time in hand.
+            Features::Separable(basis) => 8e-9 * dim * basis.space()[0].len() as f64 + 1e-9 * basis.space_len() as f64,
+            Features::RandomFourier(_) | Features::Mapped(_) => count * (1e-8 + 1e-9 * dim),
+        };
+        Effort {
+            member: MULTIPLICATION * count * count * (problem.samples() as f64 + count),
+            evaluation,
+            node: 3e-10 * count * count,
+        }
     }
 
     fn needs(&self, members: usize) -> Vec<Need> {

@@ -11,7 +11,7 @@ use super::run::{self, Log};
 use super::{Layer, MlpField, NetworkForm, NoiseDraws, StepRule, Task, Weights, linearised};
 use crate::device::Backend;
 use crate::error::{Error, Result};
-use crate::family::{Facts, Family, LearnerRecord, Member, Members, Need, Resolution};
+use crate::family::{Effort, MULTIPLICATION, Facts, Family, LearnerRecord, Member, Members, Need, Resolution};
 use crate::watch::Session;
 use crate::weights_file::{encode, numbers, tensors};
 use gtv_theory::dynamics::Sampling;
@@ -145,6 +145,21 @@ impl Family for MlpFamily {
 
     fn prepare(&self) -> Result<()> {
         self.device.open().map(drop)
+    }
+
+    fn describe(&self) -> String {
+        let (arch, steps) = (self.task.arch(), self.task.training().steps);
+        format!("mlp, {} layers of {} {}, {steps} steps", arch.depth, arch.width, arch.activation.name())
+    }
+
+    fn effort(&self) -> Effort {
+        let (training, parameters) = (self.task.training(), self.parameters() as f64);
+        let triples = training.steps as f64 * self.task.batch_size() as f64;
+        Effort {
+            member: 3.0 * 0.5 * MULTIPLICATION * triples * parameters,
+            evaluation: MULTIPLICATION * parameters,
+            node: 5e-4,
+        }
     }
 
     fn needs(&self, members: usize) -> Vec<Need> {

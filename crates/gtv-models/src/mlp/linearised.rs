@@ -7,12 +7,14 @@
 use super::{KernelName, MlpFamily, MlpMembers, Optimizer, Trainer};
 use crate::error::Result;
 use crate::family::{LinearisedRecord, Member, Members, Resolution};
-use crate::linearize::{JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Metric, Tangent, Truncation};
+use crate::linearize::{
+    JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Metric, Tangent, Truncation,
+};
 use crate::watch::Session;
+use gtv_theory::Error as TheoryError;
 use gtv_theory::features::{FeatureMap, Features};
 use gtv_theory::learner::Flow;
 use gtv_theory::ntk::{NetworkFeatures, NetworkKernel, NetworkModel, NystromSpec};
-use gtv_theory::Error as TheoryError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

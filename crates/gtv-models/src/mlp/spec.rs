@@ -85,21 +85,28 @@ impl TrainingSpec {
         };
         let fraction = |v: f64| (0.0..1.0).contains(&v);
         let below_one = "at least 0 and below 1";
-        let not_negative = "a finite number, 0 or above";
-        let positive = "a finite number above 0";
+        // Networks are trained in 32-bit floats: what is 0 or infinite there is another number than the one given.
+        let single = |v: f64| (v as f32).is_normal() && v > 0.0;
+        let not_negative = "0, or a number from 1.2e-38 to 3.4e38 (networks are trained in 32-bit floats)";
+        let positive = "a number from 1.2e-38 to 3.4e38 (networks are trained in 32-bit floats)";
         check(self.steps > 0, "steps", self.steps as f64, "at least 1")?;
         check(self.batch > 0, "batch", self.batch as f64, "at least 1")?;
-        check(self.rate.is_finite() && self.rate > 0.0, "rate", self.rate, positive)?;
+        check(single(self.rate), "rate", self.rate, positive)?;
         check(fraction(self.momentum), "momentum", self.momentum, below_one)?;
         check(fraction(self.betas.0), "beta1", self.betas.0, below_one)?;
         check(fraction(self.betas.1), "beta2", self.betas.1, below_one)?;
-        check(self.epsilon.is_finite() && self.epsilon > 0.0, "epsilon", self.epsilon, positive)?;
-        for (name, value) in [("weight_decay", self.weight_decay), ("penalty", self.ridge)]
-        {
-            check(value.is_finite() && value >= 0.0, name, value, not_negative)?;
+        if self.optimizer == Optimizer::Adam {
+            // Beside the root of a square that is 0 in 32 bits, a gradient is at most √1.2e-38.
+            let roots = "a number from 1.1e-19 to 3.4e38 (squares of gradients are 32-bit floats)";
+            let square = self.epsilon * self.epsilon;
+            let fits = single(self.epsilon) && square >= f64::from(f32::MIN_POSITIVE);
+            check(fits, "epsilon", self.epsilon, roots)?;
+        }
+        for (name, value) in [("weight_decay", self.weight_decay), ("penalty", self.ridge)] {
+            check(value == 0.0 || single(value), name, value, not_negative)?;
         }
         if let Some(clip) = self.clip {
-            check(clip.is_finite() && clip > 0.0, "clip", clip, positive)?;
+            check(single(clip), "clip", clip, positive)?;
         }
         if let Some(average) = self.average {
             check(fraction(average), "average", average, below_one)?;
@@ -130,6 +137,53 @@ impl TrainingSpec {
             clip: self.clip,
             // A short past is averaged over less, or the start would weigh for 1/(1 − decay) steps.
             average: self.average.map(|decay| decay.min((k + 1) as f64 / (k + 10) as f64)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn adam(epsilon: f64) -> TrainingSpec {
+        TrainingSpec { epsilon, ..TrainingSpec::default() }
+    }
+
+    #[test]
+    fn numbers_that_32_bits_do_not_hold_are_refused_by_their_key() {
+        let of = |change: &dyn Fn(&mut TrainingSpec)| {
+            let mut spec = TrainingSpec::default();
+            change(&mut spec);
+            spec.validate()
+        };
+        for value in [1e-60, 1e-39, 1e39, f64::MAX, f64::INFINITY, f64::NAN] {
+            let changes: [(&str, &dyn Fn(&mut TrainingSpec)); 5] = [
+                ("rate", &|s| s.rate = value),
+                ("epsilon", &|s| s.epsilon = value),
+                ("weight_decay", &|s| s.weight_decay = value),
+                ("penalty", &|s| s.ridge = value),
+                ("clip", &|s| s.clip = Some(value)),
+            ];
+            for (key, change) in changes {
+                let refused = of(change).unwrap_err().to_string();
+                assert!(refused.contains(key) && refused.contains("32-bit"), "{key} = {value}: {refused}");
+            }
+        }
+        assert!(of(&|s| s.weight_decay = 0.0).is_ok() && of(&|s| s.ridge = 0.0).is_ok());
+        // Only Adam divides by it.
+        assert!(of(&|s| (s.optimizer, s.epsilon) = (Optimizer::Sgd, 0.0)).is_ok());
+    }
+
+    proptest! {
+        /// ε that is let through bounds the first step of Adam, η g/(√g² + ε), by η, for every gradient of 32 bits.
+        #[test]
+        fn limits_no_gradient_makes_a_long_first_step(power in -60.0f64..40.0, bits in any::<u32>()) {
+            let gradient = f32::from_bits(bits);
+            let epsilon = 10f64.powf(power);
+            prop_assume!(gradient.is_finite() && (gradient * gradient).is_finite() && adam(epsilon).validate().is_ok());
+            let step = gradient / ((gradient * gradient).sqrt() + epsilon as f32);
+            prop_assert!(step.abs() <= 1.0 + 1e-6, "{gradient:e} {epsilon:e}: {step:e}");
         }
     }
 }

@@ -6,11 +6,11 @@
 
 use super::spec::TrainingSpec;
 use crate::error::Result;
+use gtv_theory::Schedule;
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::ntk::{Embedding, Frame, LayerScaling, MlpSpec};
 use gtv_theory::problem::{TrainingProblem, Triples};
 use gtv_theory::training::DsmSampler;
-use gtv_theory::Schedule;
 
 /// A network, its inputs, and the training set that it is fitted to.
 #[derive(Clone)]

@@ -99,7 +99,9 @@ macro_rules! level {
 }
 
 level!(White, WHITE, |_| Ok(TimeCorrelation::White));
-level!(MatchedWhite, MATCHED, |theory| Ok(TimeCorrelation::MatchedWhite(StepLength::on_grid(&theory.times)?)));
+level!(MatchedWhite, MATCHED, |theory| Ok(TimeCorrelation::MatchedWhite(StepLength::on_grid(
+    &theory.times
+)?)));
 level!(Damped, DAMPED, |theory| {
     Ok(TimeCorrelation::Damped { correlation_time: theory.study.theory.correlation_time })
 });

@@ -9,10 +9,10 @@ mod naive;
 mod sampler;
 mod small_noise;
 
+pub use fokker_planck::FokkerPlanck;
 pub use in_time::{Damped, MatchedWhite, White};
 pub use naive::Naive;
-pub use fokker_planck::FokkerPlanck;
-pub use sampler::{Sampled, Sampler, integrate};
+pub use sampler::{Sampled, Sampler, integrate, tell_lost};
 pub(crate) use small_noise::about_mean_paths;
 pub use small_noise::{LinearNoise, Semiclassical};
 

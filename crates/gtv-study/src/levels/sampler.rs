@@ -5,10 +5,10 @@ use crate::error::{Error, Result};
 use crate::study::Study;
 use crate::theory::Theory;
 use crate::warning::Warning;
-use gtv_models::watch::Session;
+use gtv_models::watch::{Session, Watch};
 use gtv_theory::ScoreField;
 use gtv_theory::compare::{Level, LevelSamples};
-use gtv_theory::dynamics::{self, Lookup, PfOde, Samples};
+use gtv_theory::dynamics::{self, Lookup, PfOde, Samples, Tally};
 use gtv_theory::rng::{ChaCha8Rng, Purpose, Streams};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -18,7 +18,7 @@ pub struct Sampled {
     /// The samples, grouped by model.
     pub samples: LevelSamples,
     /// Paths left out.
-    pub diverged: usize,
+    pub failed: Tally,
 }
 
 /// Draws levels of a study.
@@ -75,7 +75,7 @@ impl Sampler<'_> {
                 signal * mu + std * noise
             }));
         }
-        Ok(Sampled { samples: LevelSamples::new(level, cloud.dim(), vec![x])?, diverged: 0 })
+        Ok(Sampled { samples: LevelSamples::new(level, cloud.dim(), vec![x])?, failed: Tally::default() })
     }
 
     /// A level made by one field.
@@ -108,14 +108,14 @@ impl Sampler<'_> {
     ) -> Result<Sampled> {
         let label = level.to_string();
         let stage = self.session.watch.stage(&label, paths as u64);
-        let (x, diverged) = self.part(&label, || {
+        let (x, failed) = self.part(&label, || {
             let progress = |paths: usize| {
                 stage.advance(paths as u64);
                 !self.session.watch.interrupted()
             };
             draw(paths, &progress)
         })?;
-        self.finish(level, vec![x], diverged)
+        self.finish(level, vec![x], failed)
     }
 
     /// A level made by a law of fields: `draw(model, rng)` gives each model's field.
@@ -132,7 +132,7 @@ impl Sampler<'_> {
         use rayon::prelude::*;
         let (label, streams) = (level.to_string(), self.streams(&level));
         let stage = self.session.watch.stage(&label, models as u64);
-        let groups: Vec<(Vec<f64>, usize)> = (0..models)
+        let groups: Vec<(Vec<f64>, Tally)> = (0..models)
             .into_par_iter()
             .map(|model| {
                 let drawn = self.part(&format!("{label}-{model:05}"), || {
@@ -144,39 +144,57 @@ impl Sampler<'_> {
                 drawn
             })
             .collect::<Result<_>>()?;
-        let diverged = groups.iter().map(|g| g.1).sum();
-        self.finish(level, groups.into_iter().map(|g| g.0).collect(), diverged)
+        let mut failed = Tally::default();
+        groups.iter().for_each(|g| failed += g.1);
+        self.finish(level, groups.into_iter().map(|g| g.0).collect(), failed)
     }
 
-    /// A kept part, or a new one: states that arrived, and the number that did not.
-    fn part(&self, key: &str, make: impl FnOnce() -> Result<Samples>) -> Result<(Vec<f64>, usize)> {
+    /// A kept part, or a new one: states that arrived, and the numbers of those that did not.
+    fn part(&self, key: &str, make: impl FnOnce() -> Result<Samples>) -> Result<(Vec<f64>, Tally)> {
         let mut values = self.session.part(key, || {
             let samples = make()?;
             self.session.check()?;
-            let failed = samples.failed.diverged + samples.failed.exhausted;
             let mut values = samples.x;
-            values.push(failed as f64);
+            values.extend([samples.failed.diverged, samples.failed.exhausted].map(|paths| paths as f64));
             Ok::<_, Error>(values)
         })?;
-        let failed = values.pop().unwrap_or_default();
-        Ok((values, failed as usize))
+        let mut count = || values.pop().unwrap_or_default() as usize;
+        let (exhausted, diverged) = (count(), count());
+        Ok((values, Tally { diverged, exhausted }))
     }
 
-    fn finish(&self, level: Level, groups: Vec<Vec<f64>>, diverged: usize) -> Result<Sampled> {
+    fn finish(&self, level: Level, groups: Vec<Vec<f64>>, failed: Tally) -> Result<Sampled> {
         let dim = self.study.problem().dim();
-        if diverged > 0 {
-            let arrived: usize = groups.iter().map(|g| g.len() / dim).sum();
-            let (level, total) = (level.to_string(), (arrived + diverged) as u64);
-            self.session.watch.warn(&Warning::PathsDiverged { level, diverged: diverged as u64, total });
-        }
-        // A model all of whose paths diverged has no distribution to show; the count above tells of it.
+        let arrived: usize = groups.iter().map(|g| g.len() / dim).sum();
+        tell_lost(&level.to_string(), arrived, failed, self.session.watch)?;
+        // A model none of whose paths arrived has no distribution to show; the counts above tell of it.
         let groups: Vec<Vec<f64>> = groups.into_iter().filter(|g| !g.is_empty()).collect();
-        if groups.is_empty() {
-            let advice = "use more sampling.steps, or sampling.form = \"denoiser\"";
-            return Err(Error::NoPath { level: level.to_string(), how: "diverged", advice });
-        }
-        Ok(Sampled { samples: LevelSamples::new(level, dim, groups)?, diverged })
+        Ok(Sampled { samples: LevelSamples::new(level, dim, groups)?, failed })
     }
+}
+
+/// Warns of paths that did not arrive.
+///
+/// # Errors
+/// [`Error::NoPath`] where none did, with the setting that helps against what became of most of them.
+pub fn tell_lost(level: &str, arrived: usize, failed: Tally, watch: &dyn Watch) -> Result<()> {
+    let Tally { diverged, exhausted } = failed;
+    let total = arrived + diverged + exhausted;
+    if arrived == 0 {
+        let (how, advice) = if exhausted > diverged {
+            (Warning::GIVEN_UP, Warning::MORE_STEPS)
+        } else {
+            ("diverged", "use more sampling.steps, or sampling.form = \"denoiser\"")
+        };
+        return Err(Error::NoPath { level: level.to_owned(), how, advice });
+    }
+    if diverged > 0 {
+        watch.warn(&Warning::PathsDiverged { level: level.to_owned(), diverged, total });
+    }
+    if exhausted > 0 {
+        watch.warn(&Warning::PathsExhausted { level: level.to_owned(), exhausted, total });
+    }
+    Ok(())
 }
 
 /// Paths of one field by the study's sampler; `id` tells models of one stream family apart.

@@ -2,9 +2,9 @@
 
 use super::{GridTable, Mode, WINDOW, at_least_one, count_line, gaussian, paper_trainer, pull_back};
 
+use gtv_models::LinearTrainer;
 use gtv_models::linear::Progress;
 use gtv_models::{Error, Result};
-use gtv_models::LinearTrainer;
 use gtv_theory::compare::{Axis, between_model_bands};
 use gtv_theory::dynamics::{Lookup, LookupGrid, unobserved};
 use gtv_theory::features::Separable;

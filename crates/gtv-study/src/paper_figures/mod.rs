@@ -13,11 +13,11 @@ pub use fig3::{Basis, Fig3, Fig3Panel, Fig3Spec};
 pub use pull_back::pull_back;
 pub use table::GridTable;
 
+use gtv_models::LinearTrainer;
 use gtv_models::Result;
 use gtv_theory::compare::Axis;
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::features::{AxisBasis, Separable};
-use gtv_models::LinearTrainer;
 use gtv_theory::rng::Streams;
 use gtv_theory::{Features, Objective, PointCloud, Schedule, TrainingProblem};
 use serde::{Deserialize, Serialize};

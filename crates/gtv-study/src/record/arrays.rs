@@ -34,8 +34,11 @@ impl Arrays {
         values: Vec<f64>,
     ) -> Result<()> {
         let (expected, found) = (shape.iter().product(), values.len());
-        let array = ArrayD::from_shape_vec(IxDyn(shape), values)
-            .map_err(|_| TheoryError::Shape { name: "an array of the record", expected, found })?;
+        let array = ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|_| TheoryError::Shape {
+            name: "an array of the record",
+            expected,
+            found,
+        })?;
         self.0.insert(name.into(), array);
         Ok(())
     }

@@ -43,6 +43,11 @@ impl Estimate {
     }
 }
 
+/// The end of an interval, where there is one.
+fn finite(end: f64) -> Option<f64> {
+    Some(end).filter(|end| end.is_finite())
+}
+
 impl From<f64> for Estimate {
     fn from(value: f64) -> Self {
         Self { value, lo: None, hi: None, floor: None }
@@ -51,13 +56,13 @@ impl From<f64> for Estimate {
 
 impl From<compare::Interval> for Estimate {
     fn from(i: compare::Interval) -> Self {
-        Self { value: i.value, lo: Some(i.lo), hi: Some(i.hi), floor: None }
+        Self { value: i.value, lo: finite(i.lo), hi: finite(i.hi), floor: None }
     }
 }
 
 impl From<compare::Estimate> for Estimate {
     fn from(e: compare::Estimate) -> Self {
-        Self { value: e.value, lo: Some(e.lo), hi: Some(e.hi), floor: Some(e.floor) }
+        Self { value: e.value, lo: finite(e.lo), hi: finite(e.hi), floor: Some(e.floor) }
     }
 }
 
@@ -126,6 +131,9 @@ pub struct LevelRecord {
     /// Paths that left the finite numbers, excluded from everything else.
     #[serde(default)]
     pub diverged: usize,
+    /// Paths that were given up after `sampling.max_steps` steps, excluded alike.
+    #[serde(default)]
+    pub exhausted: usize,
     /// Share of samples whose nearest datum is three times nearer than the second nearest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memorized_fraction: Option<Estimate>,

@@ -93,7 +93,8 @@ impl JsonSchema for TheoryName {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let variant = |name: Self| schemars::json_schema!({ "const": name.name(), "description": name.card().meaning });
+        let variant =
+            |name: Self| schemars::json_schema!({ "const": name.name(), "description": name.card().meaning });
         schemars::json_schema!({ "oneOf": Self::all().map(variant).collect::<Vec<_>>() })
     }
 }

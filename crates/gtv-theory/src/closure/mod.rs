@@ -1,6 +1,7 @@
 //! Closures: from a [`Learner`] to the [`Law`] of its score over training sets.
 //!
-//! A closure is its own file and one line in [`CLOSURES`]; one from outside the crate is any [`Closure`] of a user's own.
+//! A closure of this crate is a file of its own and one line in [`CLOSURES`]. One from outside is any type that implements
+//! [`Closure`]: see the example `own_closure`.
 
 mod card;
 mod finite_p;
@@ -52,7 +53,7 @@ pub static CLOSURES: [&dyn Closure; 4] = [&Paper, &Leading, &FiniteP, &ShotNoise
 ///
 /// ```
 /// use gtv_theory::closure::named;
-/// assert_eq!(named("finite-p").map(|closure| closure.card().label), Some("finite P"));
+/// assert!(named("shot-noise").is_some_and(|closure| closure.card().covariance_of == Some("finite-p")));
 /// assert!(named("no-such-closure").is_none());
 /// ```
 pub fn named(name: &str) -> Option<&'static dyn Closure> {

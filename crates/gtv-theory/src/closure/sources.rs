@@ -1,9 +1,9 @@
 //! Where the variance of a linear model's prediction comes from, by closure.
 //!
-//! Ŵ is linear in the labels, so given the places (x, t)_n its mean is the model trained on the true score (J0) with the same
-//! draws: Var ŷ = Var ŷ_J0 + E Var[ŷ | places] at m = 1, the second part being label noise, which is what generalization
-//! *through variance* is made of. Separately, Var E[ŷ | x0_1 … x0_n] is the part of the data points' draw: Cov is linear in m at
-//! fixed P, so it is m (Cov|_{m=2} − Cov|_{m=1}).
+//! Ŵ is linear in the labels. So, given the places (x, t)_n, its mean is the model trained on the true score (J0) at the same
+//! places, and Var ŷ = Var ŷ_J0 + E Var[ŷ | places] at m = 1. The second part is label noise, the source of generalization
+//! *through variance*. Separately, Var E[ŷ | x0_1 … x0_n] is the part of which data points were drawn. Cov is linear in m at fixed
+//! P, so that part is m (Cov|_{m=2} − Cov|_{m=1}).
 
 use super::Closure;
 use crate::error::Result;

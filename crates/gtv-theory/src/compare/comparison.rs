@@ -67,7 +67,8 @@ pub fn compare_levels(
         comparison.pairs = defined.iter().map(|p| (p.a, p.b)).collect();
         for (pair, resampled) in defined.iter_mut().zip(metric.measure(&comparison)?) {
             let sides = [pair.a, pair.b].map(|i| &comparison.resamples[i]);
-            pair.distances.push((metric, resampled.estimate(card.noise, sides, settings.confidence)));
+            pair.distances
+                .push((metric, resampled.estimate((card.noise, card.most), sides, settings.confidence)));
         }
     }
     Ok(out)
@@ -127,8 +128,9 @@ impl<'a> Comparison<'a> {
         self.streams
     }
 
+    /// For metrics that compare masses: the pairs of all of them are the same.
     pub(super) fn line(&self) -> Result<&Line> {
-        made(&self.line, || Line::new(self.levels, &self.resamples))
+        made(&self.line, || Line::new(self.levels, &self.resamples, &self.pairs))
     }
 
     pub(super) fn grid(&self) -> Result<&Grid> {

@@ -89,7 +89,7 @@ pub(super) fn js_unchecked(a: &[f64], b: &[f64]) -> f64 {
         let mean = 0.5 * (a + b);
         term(a, mean) + term(b, mean)
     });
-    (0.5 * sum).max(0.0)
+    (0.5 * sum).clamp(0.0, std::f64::consts::LN_2)
 }
 
 const LANES: usize = 8;

@@ -7,24 +7,19 @@
 //! (KL, JS, energy) has the floor (f_a + f_b)/2, one that is linear (W₁, sliced W₂) has ((f_a² + f_b²)/2)^½.
 //! Resampling N members gives (N − 1)/N of their variance, which is corrected.
 
-use super::bootstrap::{Resamples, recentred_interval};
+use super::bootstrap::{Interval, Resamples};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-/// A distance, its bootstrap interval over members, and its same-size resampling floor.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// A distance, its bootstrap interval over members ([`Interval`]), and its same-size resampling floor.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The distance between the levels as sampled.
-    #[serde(with = "crate::number")]
     pub value: f64,
     /// Lower end of the recentred percentile interval.
-    #[serde(with = "crate::number")]
     pub lo: f64,
     /// Upper end.
-    #[serde(with = "crate::number")]
     pub hi: f64,
     /// The distance that two ensembles of these sizes with the same law would be expected to have.
-    #[serde(with = "crate::number")]
     pub floor: f64,
 }
 
@@ -61,16 +56,22 @@ impl Resampled {
         Self { value: distance(a, 0, b, 0), draws, null: [null(a), null(b)] }
     }
 
-    pub(super) fn estimate(mut self, noise: Noise, sides: [&Resamples; 2], confidence: f64) -> Estimate {
-        let value = self.value.max(0.0);
-        let i = recentred_interval(value, &mut self.draws, confidence, (0.0, f64::INFINITY));
+    /// The estimate of a metric whose values lie in [0, `most`].
+    pub(super) fn estimate(
+        mut self,
+        (noise, most): (Noise, f64),
+        sides: [&Resamples; 2],
+        confidence: f64,
+    ) -> Estimate {
         let [a, b] = self.null;
         let [va, vb] = sides.map(Resamples::variance_factor);
         let floor = match noise {
             Noise::Quadratic => 0.5 * (a * va + b * vb),
             Noise::Linear => (0.5 * (a * a * va + b * b * vb)).sqrt(),
         };
-        Estimate { value: i.value, lo: i.lo, hi: i.hi, floor: floor.max(0.0) }
+        let fewer = if sides[0].members() < sides[1].members() { sides[0] } else { sides[1] };
+        let Interval { value, lo, hi } = fewer.interval(self.value, &mut self.draws, confidence, (0.0, most));
+        Estimate { value, lo, hi, floor: floor.clamp(0.0, most) }
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! Gaussianity: skewness and excess kurtosis over members at each probe point and component.
 
-use super::bootstrap::{Interval, Resamples, recentred_interval};
+use super::bootstrap::{Interval, Resamples};
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::rng::Streams;
 use rayon::prelude::*;
@@ -29,7 +29,7 @@ pub struct KernelComparison {
     pub correlation: f64,
 }
 
-/// [`KernelComparison`] with intervals over members.
+/// [`KernelComparison`] with intervals over members, which fewer than 5 do not have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KernelEstimate {
     /// Relative L²(ρ) error of the mean.
@@ -97,7 +97,7 @@ impl<'a> ProbePredictions<'a> {
         check_finite("the members' predictions", values, columns)?;
         if members < 2 {
             return Err(Error::OutOfRange {
-                name: "ensemble.members",
+                name: "members",
                 value: members as f64,
                 expected: "at least 2, to have a variance",
             });
@@ -181,7 +181,7 @@ impl<'a> ProbePredictions<'a> {
             .collect();
         let interval = |pick: fn(&KernelComparison) -> f64, domain| {
             let mut values: Vec<f64> = draws.iter().map(pick).filter(|v| v.is_finite()).collect();
-            recentred_interval(pick(&value), &mut values, confidence, domain)
+            drawn.interval(pick(&value), &mut values, confidence, domain)
         };
         let noise: f64 = ensemble.variance.iter().zip(&self.weights).map(|(v, w)| v * w).sum();
         let norm = squared_norm(&ensemble.mean, &self.weights);
@@ -200,7 +200,7 @@ impl<'a> ProbePredictions<'a> {
     pub fn gaussianity(&self) -> Result<Gaussianity> {
         if self.members < 4 {
             return Err(Error::OutOfRange {
-                name: "ensemble.members",
+                name: "members",
                 value: self.members as f64,
                 expected: "at least 4, to have a kurtosis",
             });
@@ -322,7 +322,7 @@ fn correlation(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
         bb += w * (b - mb) * (b - mb);
         ab += w * (a - ma) * (b - mb);
     }
-    ab / (aa * bb).sqrt()
+    (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0)
 }
 
 fn normalised(weights: &[f64]) -> Result<Vec<f64>> {

@@ -24,7 +24,7 @@ mod summary;
 mod wasserstein;
 
 pub use bands::{Bands, between_model_bands, level_bands};
-pub use bootstrap::{Interval, Resamples, bootstrap_members, recentred_interval};
+pub use bootstrap::{FEWEST_GROUPS, Interval, Resamples, recentred_interval};
 pub use comparison::{Comparison, PairComparison, compare_levels};
 pub use crossed::{CrossedVariance, crossed_variance};
 pub use divergence::{js, kl, smooth};

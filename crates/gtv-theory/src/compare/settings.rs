@@ -9,32 +9,38 @@ use serde::{Deserialize, Serialize};
 
 /// Settings of [`compare_levels`](super::compare_levels) and [`summarize_level`](super::summarize_level).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct CompareSettings {
     /// The distances to compute; those that are not defined in the data's dimension are left out.
+    #[schemars(length(min = 1))]
     pub metrics: Vec<MetricName>,
     /// Histogram bins on each axis, for KL and JS; 200 in one dimension and 60 in two where it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2))]
     pub bins: Option<usize>,
     /// Range of the histogram on each axis. All samples outside share one further cell.
+    #[schemars(extend("increasing" = true, "unit" = "x"))]
     pub range: [f64; 2],
     /// Bootstrap resamples, at least 2.
+    #[schemars(range(min = 2))]
     pub bootstrap: usize,
     /// Random directions of sliced distances.
+    #[schemars(range(min = 1))]
     pub projections: usize,
     /// Coverage of every interval.
+    #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
     pub confidence: f64,
     /// Samples of each level in the energy distance (2D and more; all pairs of them are visited).
+    #[schemars(range(min = 2))]
     pub energy_samples: usize,
     /// Multiplications (samples × data points × dimension) allowed for the search of nearest data in one level;
     /// beyond it the level's samples are thinned evenly.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub neighbour_work: f64,
     /// Distance from a datum that counts as near it; a fifth of the mean distance between neighbouring data (0.2 for data
     /// one apart) where it is not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "x"))]
     pub near_radius: Option<f64>,
     /// Height and width of a data point that is an image.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<[usize; 2]>,
 }
 

@@ -1,7 +1,7 @@
 //! What one level looks like by itself: mean, covariance, memorized fraction, mass near each datum and between them,
 //! each with a bootstrap interval over members.
 
-use super::bootstrap::{Interval, Resamples, recentred_interval};
+use super::bootstrap::{Interval, Resamples};
 use super::levels::{Level, LevelSamples, ResamplingUnit};
 use super::memorization::nearest_two_unchecked;
 use super::moments::about;
@@ -111,7 +111,7 @@ impl Spread<'_> {
     ) -> Interval {
         let mut rows = mixed.chunks_exact(columns).map(f);
         let value = rows.next().expect("row 0 is the level itself");
-        recentred_interval(value, &mut rows.collect::<Vec<_>>(), self.confidence, domain)
+        self.resamples.interval(value, &mut rows.collect::<Vec<_>>(), self.confidence, domain)
     }
 
     fn moments(&self, units: &[&[f64]], dim: usize) -> Result<(Vec<Interval>, Vec<Interval>, Interval)> {

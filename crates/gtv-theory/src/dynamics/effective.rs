@@ -143,7 +143,7 @@ impl<'a> NaivePaths<'a> {
     /// Starts from N(α_T `mean`, σ_T² I) instead.
     ///
     /// # Errors
-    /// A `mean` that has not D finite values.
+    /// A `mean` that does not have D finite values.
     pub fn starting_around(mut self, mean: &[f64]) -> Result<Self> {
         self.centre = start_centre(self.schedule, self.cloud.dim(), mean)?;
         Ok(self)

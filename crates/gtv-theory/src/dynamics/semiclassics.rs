@@ -28,7 +28,7 @@ impl SmallNoise1d {
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless D = 1; [`Error::OutOfRange`] for a reach that is not positive;
-    /// [`Error::Empty`] for less than two nodes; as [`LinearNoise::path`].
+    /// [`Error::Empty`] for fewer than two nodes; as [`LinearNoise::path`].
     pub fn new<F: ScoreField + ?Sized>(
         mean_score: &F,
         paths: &LinearNoise<'_, F>,

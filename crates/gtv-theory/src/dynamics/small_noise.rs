@@ -46,7 +46,7 @@ impl<'a, F: ScoreField + ?Sized> LinearNoise<'a, F> {
     /// The path from x_T = `start`.
     ///
     /// # Errors
-    /// A `start` that has not D finite values; [`Error::NotFinite`](crate::Error::NotFinite) for a path that diverges.
+    /// A `start` that does not have D finite values; [`Error::NotFinite`](crate::Error::NotFinite) for a path that diverges.
     pub fn path(&self, start: &[f64]) -> Result<NoisePath> {
         let dim = self.mean_score.dim();
         check_len("the start", dim, start.len())?;

@@ -4,7 +4,7 @@ use super::{FeatureMap, Features};
 use crate::linalg::gemm_nn;
 use std::sync::Arc;
 
-/// Points evaluated at a time: what the features before the rotation need of memory.
+/// Points evaluated at a time, which bounds the memory for the features before the rotation.
 const BLOCK: usize = 2048;
 
 /// Rᵀφ.

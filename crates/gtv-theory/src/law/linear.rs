@@ -103,7 +103,7 @@ impl LinearLaw {
         self
     }
 
-    /// The weights are deviations from a field.
+    /// The same law, whose weights are deviations from a field.
     #[must_use]
     pub fn around(mut self, base: Arc<dyn ScoreField>) -> Self {
         self.base = Some(base);

@@ -37,7 +37,7 @@ impl StepLength {
     /// belongs to the nearest t_k.
     ///
     /// # Errors
-    /// [`Error::Empty`] for less than two times; [`Error::OutOfRange`] for times that do not descend.
+    /// [`Error::Empty`] for fewer than two times; [`Error::OutOfRange`] for times that do not descend.
     pub fn on_grid(times: &[f64]) -> Result<Self> {
         if times.len() < 2 {
             return Err(Error::Empty { name: "the list of step times" });

@@ -17,7 +17,8 @@ impl RidgeSystem {
             second_moment[i * size + i] += ridge;
             inverse[i * size + i] = 1.0;
         }
-        let advice = "features that no training point reaches have no second moment: use a ridge above 0";
+        let advice = "features that are the same, or zero, at the training points leave it singular, and polynomials outside \
+                      their range leave it so beside any ridge: raise the ridge, use fewer features, or widen their range";
         linalg::solve_spd("the features' second moment", advice, &second_moment, size, &mut inverse)?;
         Ok(Self { inverse, size })
     }

@@ -1,7 +1,7 @@
 //! The inputs of a network: (x, t) ↦ (c_in(t) x, e(t)).
 //!
 //! e(t) is built on a clock u: t itself for `raw`, the log-SNR ln(α²/σ²) for the others, each mapped affinely to [−1, 1]
-//! over [ε, T] (log-SNR beyond ±20 is held there).
+//! over [ε, T] (the log-SNR is clipped at ±20).
 
 use crate::error::{Error, Result};
 use crate::problem::Preconditioning;

@@ -314,7 +314,7 @@ impl Lanczos {
 
 /// The eigenvalues of T, ascending, and its eigenvectors as columns.
 struct Ritz {
-    /// What counts as 0 is 0.
+    /// Eigenvalues that count as 0 are 0.
     values: Vec<f64>,
     vectors: Vec<f64>,
     samples: usize,

@@ -17,4 +17,4 @@ pub use frame::Frame;
 pub use kernel::{InfiniteNetwork, Kernels};
 pub use krylov::{KrylovFlow, KrylovSolution, KrylovSpec};
 pub use model::{NetworkKernel, NetworkModel};
-pub use predict::{GradientFlow, InitialLaw, Moments};
+pub use predict::{GradientFlow, InitialLaw, Moments, Unfitted};

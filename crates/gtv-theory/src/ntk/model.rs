@@ -1,5 +1,5 @@
-//! A score model around an infinitely wide network: y = skip_t x + out_t F(inputs(x, t)), with the kernel of what is learned,
-//! K(z, z') = out_t Θ(i(z), i(z')) out_t', and of what it starts from, the same of the NNGP.
+//! A score model around an infinitely wide network: y = skip_t x + out_t F(inputs(x, t)). The kernel of its gradient flow is
+//! K(z, z') = out_t Θ(i(z), i(z')) out_t'; that of its initial function has the NNGP in the place of Θ.
 
 use super::{Embedding, Frame, InfiniteNetwork, MlpSpec};
 use crate::error::Result;
@@ -9,7 +9,7 @@ use std::ops::Deref;
 /// Which kernel of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NetworkKernel {
-    /// Θ, in which gradient flow moves.
+    /// Θ, the kernel of gradient flow.
     #[default]
     Ntk,
     /// That of the function at initialisation.
@@ -19,6 +19,7 @@ pub enum NetworkKernel {
 /// An infinitely wide network in its frame.
 #[derive(Debug, Clone)]
 pub struct NetworkModel {
+    arch: MlpSpec,
     network: InfiniteNetwork,
     frame: Frame,
 }
@@ -30,7 +31,12 @@ impl NetworkModel {
     /// Those of [`InfiniteNetwork::new`].
     pub fn new(spec: &MlpSpec, embedding: Embedding, objective: &Objective) -> Result<Self> {
         let network = InfiniteNetwork::new(spec, embedding.inputs())?;
-        Ok(Self { network, frame: Frame::new(embedding, objective) })
+        Ok(Self { arch: spec.clone(), network, frame: Frame::new(embedding, objective) })
+    }
+
+    /// The architecture.
+    pub fn arch(&self) -> &MlpSpec {
+        &self.arch
     }
 
     /// The network.

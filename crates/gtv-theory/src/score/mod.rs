@@ -3,15 +3,20 @@
 mod anisotropic;
 mod blocked;
 mod blocked_cov;
+mod bounded;
 mod closed_form;
 mod direct;
 mod evaluation;
 mod exact;
 mod exact32;
+mod fold;
 mod lanes;
 mod mixture;
 mod objective;
+mod queries;
 mod real;
+mod screen;
+mod source;
 
 pub use anisotropic::AnisotropicScore;
 pub use closed_form::ClosedForm;

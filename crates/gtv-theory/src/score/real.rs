@@ -2,6 +2,7 @@
 //! its sum.
 
 use super::lanes::{LANES, exp_nonpositive, exp_nonpositive_f32};
+use super::source::Source;
 use faer::traits::ComplexField;
 
 /// f32 or f64.
@@ -11,19 +12,33 @@ pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
     /// Error of a logit (estimated from roundoff) above which logits are recomputed by direct differences in f64.
     const LOGIT_TOLERANCE: f64;
 
+    /// Cycles of a term of a matrix product on AVX2.
+    const TERM: f64;
+
+    /// The points themselves where they are held in this precision.
+    fn own<'a>(source: Source<'a>) -> Option<&'a [Self]>;
     fn from_f64(value: f64) -> Self;
     fn to_f64(self) -> f64;
     /// row += bias; returns the maximum (−∞ if all are NaN).
     fn add_and_max(row: &mut [Self], bias: &[Self]) -> Self;
+    /// Σ of the entries below `limit`.
+    fn sum_below(row: &[Self], limit: Self) -> f64;
+    /// Appends the places of the entries not below `limit`.
+    fn list_not_below(row: &[Self], limit: Self, places: &mut Vec<u16>);
     /// row ← e^{row − max}; returns the sum, accumulated in f64 over lane sums of one row.
     fn exp_and_sum(row: &mut [Self], max: Self) -> f64;
 }
 
 macro_rules! impl_real {
-    ($real:ty, $exp:path, $width:expr, $tolerance:expr) => {
+    ($real:ty, $own:path, $exp:path, $width:expr, $tolerance:expr, $term:expr) => {
         impl Real for $real {
             const ROUNDOFF: f64 = 0.5 * <$real>::EPSILON as f64;
             const LOGIT_TOLERANCE: f64 = $tolerance;
+            const TERM: f64 = $term;
+
+            fn own<'a>(source: Source<'a>) -> Option<&'a [Self]> {
+                if let $own(points) = source { Some(points) } else { None }
+            }
 
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
@@ -55,6 +70,37 @@ macro_rules! impl_real {
             }
 
             #[inline(always)]
+            fn sum_below(row: &[Self], limit: Self) -> f64 {
+                let mut lanes = [0.0; $width];
+                let chunks = row.chunks_exact($width);
+                let rest: f64 =
+                    chunks.remainder().iter().filter(|v| **v < limit).map(|v| f64::from(*v)).sum();
+                for chunk in chunks {
+                    for j in 0..$width {
+                        lanes[j] += if chunk[j] < limit { chunk[j] } else { 0.0 };
+                    }
+                }
+                lanes.iter().map(|v| f64::from(*v)).sum::<f64>() + rest
+            }
+
+            #[inline(always)]
+            fn list_not_below(row: &[Self], limit: Self, places: &mut Vec<u16>) {
+                for (i, chunk) in row.chunks($width).enumerate() {
+                    let mut reached = 0u32;
+                    for v in chunk {
+                        reached += u32::from(!(*v < limit));
+                    }
+                    if reached > 0 {
+                        for (j, v) in chunk.iter().enumerate() {
+                            if !(*v < limit) {
+                                places.push((i * $width + j) as u16);
+                            }
+                        }
+                    }
+                }
+            }
+
+            #[inline(always)]
             fn exp_and_sum(row: &mut [Self], max: Self) -> f64 {
                 let mut lanes = [0.0; $width];
                 let mut chunks = row.chunks_exact_mut($width);
@@ -75,6 +121,6 @@ macro_rules! impl_real {
     };
 }
 
-impl_real!(f64, exp_nonpositive, LANES, 1e-11);
+impl_real!(f64, Source::F64, exp_nonpositive, LANES, 1e-11, 0.16);
 // Two AVX-512 registers: an f32 exponential is short, so more of them are kept in flight.
-impl_real!(f32, exp_nonpositive_f32, 4 * LANES, 3e-4);
+impl_real!(f32, Source::F32, exp_nonpositive_f32, 4 * LANES, 3e-4, 0.08);

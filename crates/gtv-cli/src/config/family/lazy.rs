@@ -52,14 +52,18 @@ impl Default for LazyNet {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LazyTraining {
-    /// τ, the time of gradient flow; inf fits every label.
+    /// τ, the time of gradient flow; inf is the end of training.
     #[schemars(range(min = 0.0), extend("infinite" = true))]
     pub time: f64,
+    /// Modes of a member's kernel below this share of the largest are not learned; P · 2.2e-16, what rounding resolves, where it is not given.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cutoff: Option<f64>,
 }
 
 impl Default for LazyTraining {
     fn default() -> Self {
-        Self { time: 100.0 }
+        Self { time: 100.0, cutoff: None }
     }
 }
 
@@ -68,7 +72,8 @@ impl LazyConfig {
     pub(super) fn build(&self, loaded: &Loaded, ground: Ground) -> anyhow::Result<LazyFamily> {
         let LazyNet { depth, activation, weight_var, bias_var, ref inputs, centred } = self.lazy;
         let parameterisation = Parameterisation::Ntk;
-        let arch = MlpSpec { depth, activation, parameterisation, weight_var, bias_var, ..MlpSpec::default() };
+        let arch =
+            MlpSpec { depth, activation, parameterisation, weight_var, bias_var, ..MlpSpec::default() };
         let embedding = inputs.embedding("model.lazy", loaded, &ground)?;
         loaded.check_initial_function(centred)?;
         let initial = match centred {
@@ -76,7 +81,13 @@ impl LazyConfig {
             false => InitialFunctions::Drawn(NystromSpec::default(), ground.streams),
         };
         let problem = ground.problem(loaded, embedding.preconditioning())?;
-        let trainer = LazyTrainer::new(&arch, embedding, problem, self.training.time, initial);
+        let trainer =
+            LazyTrainer::new(&arch, embedding, problem, self.training.time, initial).and_then(|trainer| {
+                match self.training.cutoff {
+                    None => Ok(trainer),
+                    Some(cutoff) => trainer.with_cutoff(cutoff),
+                }
+            });
         let sections = ["model.lazy", "model", "training"];
         Ok(LazyFamily::new(trainer.map_err(|e| loaded.refused_model(&sections, e))?))
     }

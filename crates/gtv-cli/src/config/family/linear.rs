@@ -1,7 +1,7 @@
 //! Linear models: `model.ridge` and `[model.features]`.
 
-use crate::config::build::Ground;
 use crate::config::Loaded;
+use crate::config::build::Ground;
 use gtv_models::{LinearFamily, LinearTrainer};
 use gtv_theory::features::{AxisBasis, RandomFourier, Separable};
 use gtv_theory::rng::Streams;
@@ -139,6 +139,14 @@ impl FeaturesConfig {
                 (grid.x as f64).powf(dim as f64) * grid.t as f64
             }
             Self::RandomFourier(random) => random.count as f64,
+        }
+    }
+
+    /// The range that each coordinate must keep to, where there is one.
+    pub(in crate::config) fn range(&self) -> Option<[f64; 2]> {
+        match self {
+            Self::Gaussian(grid) | Self::Fourier(grid) | Self::Polynomial(grid) => Some(grid.range),
+            Self::RandomFourier(_) => None,
         }
     }
 

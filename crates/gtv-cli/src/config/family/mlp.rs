@@ -46,7 +46,7 @@ pub struct MlpTraining {
     /// Steps over which η rises from 0.
     #[schemars(extend("derived" = "a twentieth of steps"))]
     pub warmup: u64,
-    /// Steps.
+    /// Steps in all.
     #[schemars(range(min = 1))]
     pub steps: u64,
     /// Where a step's triples come from.
@@ -197,7 +197,7 @@ impl OptimizerConfig {
 
 impl MlpConfig {
     /// The family.
-    pub(super) fn build(&self, loaded: &Loaded, ground: Ground) -> anyhow::Result<MlpFamily> {
+    pub(in crate::config) fn build(&self, loaded: &Loaded, ground: Ground) -> anyhow::Result<MlpFamily> {
         let (net, training, kernel) = (&self.mlp, &self.training, loaded.config.theory.kernel);
         if loaded.trains {
             check_device(training.device, loaded)?;

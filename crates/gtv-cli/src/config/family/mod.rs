@@ -10,8 +10,8 @@ pub use lazy::{LazyConfig, LazyNet, LazyTraining};
 pub use linear::{FeatureTime, FeaturesConfig, GridFeatures, LinearConfig, RandomFeatures};
 pub use mlp::{MlpConfig, MlpNet, MlpTraining, OptimizerConfig};
 
-use super::build::Ground;
 use super::Loaded;
+use super::build::Ground;
 use gtv_models::Family;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

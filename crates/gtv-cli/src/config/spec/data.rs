@@ -22,14 +22,14 @@ impl Default for DataConfig {
     }
 }
 
-/// What to do with identical points in a file.
+/// What to do with points that are in a file twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Duplicates {
-    /// Stop with the first pair.
+    /// Stop with the first pair of identical points.
     #[default]
     Refuse,
-    /// One point with the sum of the weights.
+    /// One point, with the sum of the weights, for those that lie closer than the noise at t_min.
     Merge,
 }
 
@@ -57,6 +57,9 @@ pub struct FileData {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub limit: Option<usize>,
+    /// Reads an array of three and more dimensions as one point for each entry of its first axis.
+    #[serde(default)]
+    pub flatten: bool,
     /// What to do with identical points.
     #[serde(default)]
     pub duplicates: Duplicates,

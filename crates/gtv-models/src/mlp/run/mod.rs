@@ -7,7 +7,7 @@ mod state;
 
 pub use log::Log;
 
-use super::{MlpField, MlpFamily, ProbeSet};
+use super::{MlpFamily, MlpField, ProbeSet};
 use crate::error::Result;
 use crate::family::Member;
 use crate::watch::{Session, Stage};

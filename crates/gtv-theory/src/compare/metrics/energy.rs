@@ -34,6 +34,7 @@ static CARD: MetricCard = MetricCard {
     meaning: "2E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖ (any dimension)",
     dimensions: 1..=usize::MAX,
     compares: Compares::Mass,
+    most: f64::INFINITY,
     noise: Noise::Quadratic,
 };
 
@@ -45,7 +46,7 @@ impl Metric for Energy {
     fn measure(&self, comparison: &Comparison<'_>) -> Result<Vec<Resampled>> {
         let dim = comparison.dim();
         if dim == 1 {
-            return Ok(comparison.line()?.resampled(comparison.pairs(), |d| d.1));
+            return Ok(comparison.line()?.resampled(1));
         }
         let thinned: Vec<Vec<Vec<f64>>> = comparison
             .levels()

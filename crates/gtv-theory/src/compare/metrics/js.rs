@@ -24,6 +24,7 @@ static CARD: MetricCard = MetricCard {
     meaning: "Jensen–Shannon divergence of histograms, between 0 and ln 2 (one and two dimensions)",
     dimensions: 1..=2,
     compares: Compares::Densities,
+    most: std::f64::consts::LN_2,
     noise: Noise::Quadratic,
 };
 

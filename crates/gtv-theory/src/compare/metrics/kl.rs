@@ -25,6 +25,7 @@ static CARD: MetricCard = MetricCard {
     meaning: "KL(a ‖ b) of histograms, half a sample added to each cell (one and two dimensions)",
     dimensions: 1..=2,
     compares: Compares::Densities,
+    most: f64::INFINITY,
     noise: Noise::Quadratic,
 };
 

@@ -56,6 +56,8 @@ pub struct MetricCard {
     pub dimensions: RangeInclusive<usize>,
     /// What of a level it compares.
     pub compares: Compares,
+    /// The largest value it can take; the least is 0.
+    pub most: f64,
     /// How it depends on small noise, which decides how the floors of two levels are joined.
     pub noise: Noise,
 }

@@ -38,6 +38,7 @@ static CARD: MetricCard = MetricCard {
     meaning: "root mean square over random directions of W₂ of the projections (two dimensions and more)",
     dimensions: 2..=usize::MAX,
     compares: Compares::Mass,
+    most: f64::INFINITY,
     noise: Noise::Linear,
 };
 

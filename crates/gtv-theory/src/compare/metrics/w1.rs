@@ -22,6 +22,7 @@ static CARD: MetricCard = MetricCard {
     meaning: "how far mass must be moved on average to turn one distribution into the other (one dimension)",
     dimensions: 1..=1,
     compares: Compares::Mass,
+    most: f64::INFINITY,
     noise: Noise::Linear,
 };
 
@@ -31,6 +32,6 @@ impl Metric for W1 {
     }
 
     fn measure(&self, comparison: &Comparison<'_>) -> Result<Vec<Resampled>> {
-        Ok(comparison.line()?.resampled(comparison.pairs(), |d| d.0))
+        Ok(comparison.line()?.resampled(0))
     }
 }

@@ -46,30 +46,37 @@ pub enum BuiltIn {
     Square {
         /// Rotation, in radians.
         #[serde(default)]
+        #[schemars(extend("unit" = "radian"))]
         angle: f64,
     },
     /// A regular grid: `count` values per axis, in every combination.
     Grid {
         /// D.
         #[serde(default = "default_dim")]
+        #[schemars(range(min = 1))]
         dim: usize,
         /// Values per axis.
         #[serde(default = "default_side")]
+        #[schemars(range(min = 1))]
         count: usize,
         /// First and last value of each axis.
         #[serde(default = "default_range")]
+        #[schemars(extend("unit" = "x"))]
         range: [f64; 2],
     },
     /// Equally spaced points on a circle in a plane of R^D.
     Circle {
         /// D, at least 2.
         #[serde(default = "default_dim")]
+        #[schemars(range(min = 2))]
         dim: usize,
         /// Number of points.
         #[serde(default = "default_count")]
+        #[schemars(range(min = 1))]
         count: usize,
         /// Radius, in data units.
         #[serde(default = "default_radius")]
+        #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "x"))]
         radius: f64,
         /// Centre; the origin when empty.
         #[serde(default)]
@@ -79,9 +86,11 @@ pub enum BuiltIn {
     Segment {
         /// D.
         #[serde(default = "default_dim")]
+        #[schemars(range(min = 1))]
         dim: usize,
         /// Number of points.
         #[serde(default = "default_count")]
+        #[schemars(range(min = 1))]
         count: usize,
         /// First end; (−1, …, −1) when empty.
         #[serde(default)]
@@ -94,12 +103,15 @@ pub enum BuiltIn {
     Plane {
         /// D, at least 2.
         #[serde(default = "default_dim")]
+        #[schemars(range(min = 2))]
         dim: usize,
         /// Number of points.
         #[serde(default = "default_count")]
+        #[schemars(range(min = 1))]
         count: usize,
         /// Half the patch's side, in data units.
         #[serde(default = "default_radius")]
+        #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "x"))]
         radius: f64,
         /// Centre; the origin when empty.
         #[serde(default)]
@@ -112,6 +124,7 @@ pub enum BuiltIn {
     GaussianMixture {
         /// Number of points drawn.
         #[serde(default = "default_count")]
+        #[schemars(range(min = 1))]
         count: usize,
         /// The mixture's components.
         components: Vec<MixtureComponent>,

@@ -1,6 +1,7 @@
 //! p_data = Σ_m π_m δ(x0 − μ_m).
 
 use crate::error::{Error, Result, check_finite, check_len};
+use rayon::prelude::*;
 
 /// A weighted set of M points in D dimensions.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,15 +58,16 @@ impl PointCloud {
     /// # Errors
     /// [`Error::DuplicatePoints`] with the first pair in the order of the later index.
     pub fn check_distinct(&self) -> Result<()> {
-        let mut seen = std::collections::HashMap::with_capacity(self.len());
-        for (i, row) in self.points.chunks_exact(self.dim).enumerate() {
-            // +0.0 turns −0.0 into +0.0, so that equal numbers have equal bits.
-            let key: Vec<u64> = row.iter().map(|v| (v + 0.0).to_bits()).collect();
-            if let Some(first) = seen.insert(key, i) {
-                return Err(Error::DuplicatePoints { first, second: i });
-            }
+        // +0.0 turns −0.0 into +0.0, so that equal numbers have equal bits.
+        let bits = |m: usize| self.point(m).iter().map(|v| (v + 0.0).to_bits());
+        // Sorted, equal points are neighbours, the earlier first; this takes one index a point beside the data.
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.par_sort_unstable_by(|&a, &b| bits(a).cmp(bits(b)).then(a.cmp(&b)));
+        let equal = order.windows(2).filter(|pair| bits(pair[0]).eq(bits(pair[1])));
+        match equal.min_by_key(|pair| pair[1]) {
+            Some(pair) => Err(Error::DuplicatePoints { first: pair[0], second: pair[1] }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// M, the number of points.
@@ -175,5 +177,19 @@ mod tests {
     fn duplicates_are_found_also_across_signed_zeros() {
         let cloud = PointCloud::new(vec![0.0, 1.0, 2.0, 3.0, -0.0, 1.0], 2).unwrap();
         assert_eq!(cloud.check_distinct(), Err(Error::DuplicatePoints { first: 0, second: 2 }));
+    }
+
+    #[test]
+    fn oracle_the_first_pair_of_equal_points_is_named() {
+        // Few values in two dimensions, so that most lists hold several equal points.
+        for seed in 0..200u64 {
+            let draw = |i: u64| ((seed * 31 + i) * 0x9e37_79b9 % 1009) % 4;
+            let points: Vec<f64> = (0..2 * (2 + seed % 9)).map(|i| draw(i) as f64).collect();
+            let cloud = PointCloud::new(points, 2).unwrap();
+            let pair = (1..cloud.len())
+                .find_map(|b| (0..b).find(|&a| cloud.point(a) == cloud.point(b)).map(|a| (a, b)));
+            let want = pair.map_or(Ok(()), |(first, second)| Err(Error::DuplicatePoints { first, second }));
+            assert_eq!(cloud.check_distinct(), want, "{:?}", cloud.points());
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Work that cannot fit in memory is refused, with the estimate, before it starts.
 
+mod available;
+
 use std::fmt;
 
 /// Bytes that the program may use, and where the number comes from.
@@ -34,7 +36,7 @@ pub struct TooLarge {
 impl Budget {
     /// The user's `--memory-limit`, or else what the system says is available (no limit where it does not say).
     pub fn new(stated: Option<u64>) -> Self {
-        Self { limit: stated.or_else(available), stated: stated.is_some() }
+        Self { limit: stated.or_else(available::bytes), stated: stated.is_some() }
     }
 
     /// The limit in bytes, if there is one.
@@ -60,20 +62,6 @@ impl Budget {
             }),
             _ => Ok(()),
         }
-    }
-}
-
-/// Memory available without swapping: the kernel's estimate, capped by this process' control group.
-fn available() -> Option<u64> {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").ok();
-    let free = meminfo.as_deref().and_then(|text| {
-        let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(1024)
-    });
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|t| t.trim().parse().ok());
-    match (free, group) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }
 
