@@ -27,7 +27,9 @@ pub enum Error {
         name: &'static str,
     },
     /// A law whose level is asked for, but of which no field can be drawn.
-    #[error("the law of {name} is known only at two points at a time: no level can be drawn from it (Law::draw)")]
+    #[error(
+        "the law of {name} is known only at two points at a time: no level can be drawn from it (Law::draw)"
+    )]
     NoDraw {
         /// The closure or level.
         name: &'static str,

@@ -128,7 +128,9 @@ mod tests {
         assert!(calls < 20, "{calls}");
         // A decreasing map, whose undamped iteration oscillates for ever: x = 4/(0.1 + x).
         let root = -0.05 + (0.0025f64 + 4.0).sqrt();
-        let found = solve("test", Approach::EXACT, vec![0.0], &[1.0], true, |x| Ok((vec![4.0 / (0.1 + x[0])], ()))).unwrap();
+        let found =
+            solve("test", Approach::EXACT, vec![0.0], &[1.0], true, |x| Ok((vec![4.0 / (0.1 + x[0])], ())))
+                .unwrap();
         assert!((found.x[0] - root).abs() < 1e-9);
     }
 

@@ -6,7 +6,9 @@
 
 use super::{IterativeSpec, LazyEnsemble, LazyMember, LazyTrainer};
 use crate::error::Result;
-use crate::family::{Effort, Facts, Family, LazyRecord, LearnerRecord, MULTIPLICATION, Member, Members, Need, Resolution};
+use crate::family::{
+    Effort, Facts, Family, LazyRecord, LearnerRecord, MULTIPLICATION, Member, Members, Need, Resolution,
+};
 use crate::watch::{Session, Warning};
 use crate::weights_file::{numbers, tensors};
 use gtv_theory::features::{FeatureMap, Features};

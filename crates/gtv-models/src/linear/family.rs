@@ -2,7 +2,9 @@
 
 use super::{LinearEnsemble, LinearTrainer};
 use crate::error::Result;
-use crate::family::{Effort, MULTIPLICATION, Facts, Family, LearnerRecord, Member, Members, Need, Resolution};
+use crate::family::{
+    Effort, Facts, Family, LearnerRecord, MULTIPLICATION, Member, Members, Need, Resolution,
+};
 use crate::watch::Session;
 use crate::weights_file::{numbers, tensors};
 use gtv_theory::ScoreField;
@@ -92,7 +94,9 @@ impl Family for LinearFamily {
         let (count, dim) = (features.len() as f64, problem.dim() as f64);
         let evaluation = match features.as_ref() {
             // Functions on each coordinate, and the product of all at the time in hand.
-            Features::Separable(basis) => 8e-9 * dim * basis.space()[0].len() as f64 + 1e-9 * basis.space_len() as f64,
+            Features::Separable(basis) => {
+                8e-9 * dim * basis.space()[0].len() as f64 + 1e-9 * basis.space_len() as f64
+            }
             Features::RandomFourier(_) | Features::Mapped(_) => count * (1e-8 + 1e-9 * dim),
         };
         Effort {

@@ -11,7 +11,9 @@ use super::run::{self, Log};
 use super::{Layer, MlpField, NetworkForm, NoiseDraws, StepRule, Task, Weights, linearised};
 use crate::device::Backend;
 use crate::error::{Error, Result};
-use crate::family::{Effort, MULTIPLICATION, Facts, Family, LearnerRecord, Member, Members, Need, Resolution};
+use crate::family::{
+    Effort, Facts, Family, LearnerRecord, MULTIPLICATION, Member, Members, Need, Resolution,
+};
 use crate::watch::Session;
 use crate::weights_file::{encode, numbers, tensors};
 use gtv_theory::dynamics::Sampling;

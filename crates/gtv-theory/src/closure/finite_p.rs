@@ -61,10 +61,18 @@ impl FiniteP {
     pub fn of_ridge(learner: &Ridge) -> Result<LinearLaw> {
         Ok(law(learner, &*learner.self_consistent()?))
     }
+
+    /// The law as it is in many dimensions, from totals over outputs and a pool of models, in any dimension.
+    ///
+    /// # Errors
+    /// As [`Closure::law`].
+    pub fn pooled(learner: &Ridge) -> Result<LinearLaw> {
+        Ok(law(learner, &SelfConsistent::pooled(learner)?))
+    }
 }
 
 /// The Gaussian law with the mean and covariance of solved fixed points.
-pub(crate) fn law(learner: &Ridge, solved: &SelfConsistent) -> LinearLaw {
+pub(super) fn law(learner: &Ridge, solved: &SelfConsistent) -> LinearLaw {
     let of = |covariance| {
         LinearLaw::new(learner.problem(), learner.features().clone(), solved.mean.clone(), covariance)
     };

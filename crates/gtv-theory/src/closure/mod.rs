@@ -12,8 +12,6 @@ mod sources;
 
 pub use card::{Card, Role};
 pub use finite_p::FiniteP;
-#[cfg(test)]
-pub(crate) use finite_p::law as law_of;
 pub use leading::Leading;
 pub use paper::Paper;
 pub use shot_noise::{ShotNoise, ShotNoiseLaw};

@@ -9,7 +9,7 @@
 use super::{Card, Closure, Role, finite_p};
 use crate::error::Result;
 use crate::law::{At, Law, LinearLaw, PathCov, PredictionMoments, Response, Settling, TotalMoments};
-use crate::learner::{Learner, Part, Partners, Ridge, Spread, Sprinkling};
+use crate::learner::{Learner, Part, Partners, Ridge, SelfConsistent, Spread, Sprinkling};
 use crate::linalg::{self, gemm_nn, quadratic_forms};
 use crate::problem::Prediction;
 use crate::rng::ChaCha8Rng;
@@ -56,7 +56,18 @@ impl ShotNoise {
     /// # Errors
     /// As [`Closure::law`].
     pub fn of_ridge(learner: &Ridge) -> Result<ShotNoiseLaw> {
-        let solved = learner.self_consistent()?;
+        Ok(Self::from_solved(learner, &*learner.self_consistent()?))
+    }
+
+    /// The law as it is in many dimensions, its noise from a pool of models, in any dimension.
+    ///
+    /// # Errors
+    /// As [`Closure::law`].
+    pub fn pooled(learner: &Ridge) -> Result<ShotNoiseLaw> {
+        Ok(Self::from_solved(learner, &SelfConsistent::pooled(learner)?))
+    }
+
+    fn from_solved(learner: &Ridge, solved: &SelfConsistent) -> ShotNoiseLaw {
         let noise = match &solved.spread {
             Spread::Blocks(blocks) => Noise::Blocks(
                 Sprinkling::new(learner, &solved.system, &solved.mean),
@@ -64,7 +75,7 @@ impl ShotNoise {
             ),
             Spread::Pooled(pooled) => Noise::Pool(pooled.partners.clone()),
         };
-        Ok(ShotNoiseLaw { gaussian: finite_p::law(learner, &solved), noise })
+        ShotNoiseLaw { gaussian: finite_p::law(learner, solved), noise }
     }
 }
 

@@ -9,6 +9,7 @@ mod field;
 mod in_time;
 mod linear;
 mod naive;
+mod node_covariance;
 mod pairwise;
 mod path_cov;
 mod weight_paths;
@@ -18,8 +19,9 @@ pub use empirical_fields::EmpiricalFields;
 pub use field::LinearField;
 pub use in_time::{InTime, TimeCorrelation};
 pub(crate) use linear::DENSE_LIMIT;
-pub use linear::{BlockCovariance, Covariance, LinearLaw, NodeCovariance};
+pub use linear::{BlockCovariance, Covariance, LinearLaw};
 pub use naive::{Naive, StepLength};
+pub use node_covariance::NodeCovariance;
 pub use path_cov::{PathCov, Response};
 
 use crate::problem::Prediction;

@@ -87,7 +87,8 @@ mod tests {
         let weights = vec![0.1, 0.2, 0.0, 0.3, 0.1, 0.2, 0.1];
         let cloud = PointCloud::with_weights(points, 3, weights).unwrap();
         let schedule = Schedule::paper(1e-3).unwrap();
-        let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 10, Streams::new(1)).unwrap();
+        let problem =
+            TrainingProblem::new(cloud, schedule, Objective::default(), 10, Streams::new(1)).unwrap();
         let places = problem.probes(0, 300);
         let means = posterior_means(&problem, &places.x, &places.t);
         for ((x, &t), mean) in places.x.chunks_exact(3).zip(&places.t).zip(means.chunks_exact(3)) {

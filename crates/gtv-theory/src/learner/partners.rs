@@ -157,7 +157,8 @@ impl Partners {
             .into_par_iter()
             .map(|set| sprinkling.damped(&sprinkling.triples(&mut stream(set, 0))))
             .collect();
-        let mut pool = Self { sprinkling, models: vec![mean.to_vec()], generations: 0, change: f64::INFINITY };
+        let mut pool =
+            Self { sprinkling, models: vec![mean.to_vec()], generations: 0, change: f64::INFINITY };
         let (mut variance, mut last_step) = (0.0, f64::INFINITY);
         while pool.change > SETTLED {
             let models = (0..count)

@@ -143,12 +143,13 @@ impl Ridge {
 
     /// The finite-P fixed points; solved once, for all closures that are made from them.
     pub(crate) fn self_consistent(&self) -> Result<Arc<SelfConsistent>> {
-        let mut solved = self.solved.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = solved.as_ref() {
+        // Not held while solving: another closure of this learner may be a task of the same pool of threads.
+        let solved = || self.solved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = solved().as_ref() {
             return Ok(known.clone());
         }
         let made = Arc::new(SelfConsistent::of(self)?);
-        *solved = Some(made.clone());
+        *solved() = Some(made.clone());
         Ok(made)
     }
 

@@ -73,8 +73,13 @@ struct Leveraged {
 impl SelfConsistent {
     pub(super) fn of(learner: &Ridge) -> Result<Self> {
         let (dim, f_len) = (learner.dim(), learner.features.len());
-        let bytes = (dim * (dim + 1) / 2).saturating_mul(f_len * f_len + learner.nodes.len()).saturating_mul(8);
-        if dim <= MOST_OUTPUTS && bytes <= BLOCK_LIMIT { Self::in_blocks(learner) } else { Self::pooled(learner) }
+        let bytes =
+            (dim * (dim + 1) / 2).saturating_mul(f_len * f_len + learner.nodes.len()).saturating_mul(8);
+        if dim <= MOST_OUTPUTS && bytes <= BLOCK_LIMIT {
+            Self::in_blocks(learner)
+        } else {
+            Self::pooled(learner)
+        }
     }
 
     /// With every block S_ij.
@@ -95,7 +100,7 @@ impl SelfConsistent {
     }
 
     /// With the sum over outputs, and models of other training sets.
-    fn pooled(learner: &Ridge) -> Result<Self> {
+    pub(crate) fn pooled(learner: &Ridge) -> Result<Self> {
         let dim = learner.dim();
         let found = Leveraged::of(learner)?;
         let mut influence = found.influence(dim);
@@ -227,6 +232,3 @@ fn lift(learner: &Ridge, leverage: &[f64]) -> Result<Vec<f64>> {
     }
     Ok(shares.iter().map(|h| 1.0 / (1.0 - h.min(0.9)).sqrt()).collect())
 }
-
-#[cfg(test)]
-mod tests;
