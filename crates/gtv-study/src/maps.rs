@@ -163,7 +163,7 @@ fn covariance(law: &dyn Law, x: &[f64], times: &[f64]) -> Vec<f64> {
         .into_par_iter()
         .map(|k| {
             let here = At { x, t: times[k] };
-            let trace = |t: &f64| law.cov(here, At { x, t: *t }).iter().step_by(dim + 1).sum::<f64>();
+            let trace = |t: &f64| law.cov_trace(here, At { x, t: *t });
             times[..=k].iter().map(trace).collect()
         })
         .collect();

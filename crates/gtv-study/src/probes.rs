@@ -7,7 +7,7 @@ use crate::study::Study;
 use crate::theory::{Solved, Theory};
 use gtv_models::Members;
 use gtv_theory::compare::kernel::{ProbeMoments, ProbePredictions};
-use gtv_theory::law::{Law, PredictionMoments};
+use gtv_theory::law::{Law, TotalMoments};
 use gtv_theory::quadrature::normal_quantile;
 
 /// Probe points, drawn from the training distribution: averages over them are averages over ρ.
@@ -47,7 +47,8 @@ impl Probes {
 
     /// The prediction of a law at the probes.
     pub fn theory(&self, theory: &Theory<'_>, law: &dyn Law) -> ProbeMoments {
-        traced(theory.moments(law, &self.x, &self.t), self.dim)
+        let TotalMoments { mean, variance } = theory.moments(law, &self.x, &self.t);
+        ProbeMoments { mean, variance }
     }
 
     /// Theory against ensemble, and both into `arrays`.
@@ -208,10 +209,4 @@ fn cumulant(values: &[f64], weights: &[f64], standard_error: f64) -> Cumulant {
         standard_error,
         share_beyond_two_se: sizes.iter().filter(|s| **s > 2.0 * standard_error).count() as f64 / count,
     }
-}
-
-/// tr Var y from the variances of the components.
-fn traced(moments: PredictionMoments, dim: usize) -> ProbeMoments {
-    let variance = moments.variance.chunks_exact(dim).map(|v| v.iter().sum()).collect();
-    ProbeMoments { mean: moments.mean, variance }
 }

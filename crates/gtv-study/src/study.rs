@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::levels::{Sampled, Sampler};
 use crate::maps;
 use crate::probes::Probes;
-use crate::record::{Arrays, Distances, GaussianityRecord, KernelNumbers, LevelRecord, Record};
+use crate::record::{Arrays, Distances, GaussianityRecord, KernelNumbers, LevelRecord, PoolRecord, Record};
 use crate::sources;
 use crate::spec::{EnsembleSpec, SamplingSpec, TheorySpec};
 use crate::theory::Theory;
@@ -180,6 +180,11 @@ impl Study {
             session.watch.warn(&Warning::HighLoad { load });
         }
         record.quadrature = clock.time("quadrature check", || quadrature_error(&theory, session))?;
+        record.pool = theory.laws.iter().find_map(|solved| solved.law.settling()).map(|found| PoolRecord {
+            models: found.models,
+            generations: found.generations,
+            change: found.change,
+        });
         record.mean_score_closure = theory.mean_law().map(|solved| solved.name().to_owned());
         if members.len() > 1 {
             let probes = Probes::from_training(self, members.as_ref());

@@ -8,7 +8,7 @@ use gtv_models::watch::Session;
 use gtv_theory::closure::{Closure, VarianceSources, variance_sources};
 use gtv_theory::compare::Level;
 use gtv_theory::dynamics::SmallNoise1d;
-use gtv_theory::law::{Law, Naive, PredictionMoments, StepLength};
+use gtv_theory::law::{Law, Naive, StepLength, TotalMoments};
 use gtv_theory::learner::Learner;
 use std::sync::OnceLock;
 
@@ -87,9 +87,9 @@ impl<'a> Theory<'a> {
         self.laws.iter().filter(move |solved| !solved.closure.card().is_covered_by(cards()))
     }
 
-    /// E y and Var y of a law, in the study's prediction type.
-    pub fn moments(&self, law: &dyn Law, x: &[f64], t: &[f64]) -> PredictionMoments {
-        law.prediction_moments(self.study.problem().objective().prediction, x, t)
+    /// E y and tr Var y of a law, in the study's prediction type.
+    pub fn moments(&self, law: &dyn Law, x: &[f64], t: &[f64]) -> TotalMoments {
+        law.total_moments(self.study.problem().objective().prediction, x, t)
     }
 
     /// What a closure says of the sources of variance, averaged over points.

@@ -6,7 +6,9 @@ mod parts;
 
 pub use arrays::Arrays;
 pub use gtv_models::family::{LazyRecord, LinearisedRecord};
-pub use parts::{Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, VarianceSource};
+pub use parts::{
+    Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, PoolRecord, VarianceSource,
+};
 
 use gtv_theory::number;
 use serde::{Deserialize, Serialize};
@@ -79,6 +81,10 @@ pub struct Record {
     /// Relative errors of the quadratures behind the theory, each from a second resolution.
     #[serde(default, with = "number::map")]
     pub quadrature: BTreeMap<String, f64>,
+    /// The pool of models of other training sets that finite-p and shot-noise take part of their noise from, in more than a few
+    /// dimensions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolRecord>,
     /// Wall-clock seconds by stage.
     #[serde(default, with = "number::map")]
     pub timing: BTreeMap<String, f64>,
@@ -116,6 +122,7 @@ impl Default for Record {
             lazy: None,
             levels: BTreeMap::new(),
             quadrature: BTreeMap::new(),
+            pool: None,
             timing: BTreeMap::new(),
             warnings: Vec::new(),
         }

@@ -174,3 +174,14 @@ pub struct VarianceSource {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "number::map")]
     pub predicted: BTreeMap<String, f64>,
 }
+
+/// A pool of models, each trained on a set of its own, that are each other's partners.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PoolRecord {
+    /// Models in the pool.
+    pub models: usize,
+    /// Generations of them, until their variance had settled.
+    pub generations: usize,
+    /// Relative change of the variance in the last one.
+    pub change: f64,
+}

@@ -6,12 +6,15 @@
 //! term in the braces, as at leading order.
 //!
 //! A sample shrinks its own residual by 1/(1+δ) (leave-one-out), and the other P − 1 samples' noise shows up in it.
+//!
+//! In more than a few dimensions only S_tr = Σ_i S_ii is solved for: variances and correlations summed over outputs come from it, to
+//! the quadrature's accuracy. Draws, and the outputs' own variances and covariances, have the noise of the other samples from a pool of
+//! K models in the place of φᵀS_ijφ, whose share in them has a relative standard error of √(2/K).
 
 use super::{Card, Closure, Role};
-use crate::error::{Error, Result};
-use crate::fixed_point;
-use crate::law::{Covariance, Law, LinearLaw};
-use crate::learner::{Learner, Ridge, RidgeSystem, SharedPoints, sandwich};
+use crate::error::Result;
+use crate::law::{Covariance, Law, LinearLaw, Settling};
+use crate::learner::{Learner, Ridge, SelfConsistent, Spread};
 
 /// Self-consistent leverage.
 ///
@@ -56,95 +59,32 @@ impl FiniteP {
     /// # Errors
     /// As [`Closure::law`].
     pub fn of_ridge(learner: &Ridge) -> Result<LinearLaw> {
-        Ok(solve(learner)?.law(learner))
+        Ok(law(learner, &*learner.self_consistent()?))
+    }
+
+    /// The law as it is in many dimensions, from totals over outputs and a pool of models, in any dimension.
+    ///
+    /// # Errors
+    /// As [`Closure::law`].
+    pub fn pooled(learner: &Ridge) -> Result<LinearLaw> {
+        Ok(law(learner, &SelfConsistent::pooled(learner)?))
     }
 }
 
-/// The most memory that the blocks S_ij may take.
-const BLOCK_LIMIT: usize = 2 << 30;
-
-/// The solved fixed points.
-pub(super) struct Solved {
-    pub(super) system: RidgeSystem,
-    pub(super) mean: Vec<f64>,
-    pub(super) blocks: Vec<Vec<f64>>,
-}
-
-impl Solved {
-    /// The Gaussian law with their mean and covariance.
-    pub(super) fn law(&self, learner: &Ridge) -> LinearLaw {
-        let covariance = Covariance::from_blocks(self.blocks.clone());
-        LinearLaw::new(learner.problem(), learner.features().clone(), self.mean.clone(), covariance)
-    }
-}
-
-pub(super) fn solve(learner: &Ridge) -> Result<Solved> {
-    let (dim, f_len) = (learner.dim(), learner.features.len());
-    let pairs = dim * (dim + 1) / 2;
-    let bytes = pairs.saturating_mul(f_len * f_len + learner.nodes.len()).saturating_mul(8);
-    if bytes > BLOCK_LIMIT {
-        return Err(Error::TooLarge {
-            name: "the finite-p covariance (one F x F block for each pair of outputs)",
-            needed_bytes: bytes as u64,
-            limit_bytes: BLOCK_LIMIT as u64,
-            advice: "use the closure leading in this dimension",
-        });
-    }
-    let (system, damped, mean) = damped_mean(learner)?;
-    let residual = learner.residual(&mean);
-    let influence: Vec<f64> = residual.iter().enumerate().map(|(k, r)| damped[k / dim] * r).collect();
-    let shared = SharedPoints::new(learner, &influence, &mean)?;
-    let mut blocks = Vec::with_capacity(pairs);
-    for i in 0..dim {
-        for j in i..dim {
-            let product = |q: usize| influence[q * dim + i] * influence[q * dim + j];
-            blocks.push(covariance_block(learner, &system, &damped, product, &shared, (i, j))?);
+/// The Gaussian law with the mean and covariance of solved fixed points.
+pub(super) fn law(learner: &Ridge, solved: &SelfConsistent) -> LinearLaw {
+    let of = |covariance| {
+        LinearLaw::new(learner.problem(), learner.features().clone(), solved.mean.clone(), covariance)
+    };
+    match &solved.spread {
+        Spread::Blocks(blocks) => of(Covariance::from_blocks(blocks.clone())),
+        Spread::Pooled(pooled) => {
+            let settling = Settling {
+                models: pooled.partners.models().len(),
+                generations: pooled.partners.generations,
+                change: pooled.partners.change,
+            };
+            of(Covariance::Nodes(pooled.nodes.clone())).with_total(pooled.total.clone(), settling)
         }
     }
-    Ok(Solved { system, mean, blocks })
-}
-
-/// A_δ + γ, w/(1 + δ) on the nodes, and W̄.
-fn damped_mean(learner: &Ridge) -> Result<(RidgeSystem, Vec<f64>, Vec<f64>)> {
-    let (system, leverage) = leverage(learner)?;
-    let damped: Vec<f64> = learner.weight.iter().zip(&leverage).map(|(w, d)| w / (1.0 + d)).collect();
-    let mean = system.solve(&learner.target_moment(|q| damped[q]));
-    Ok((system, damped, mean))
-}
-
-/// δ on the nodes and the system A_δ + γ that belongs to it.
-fn leverage(learner: &Ridge) -> Result<(RidgeSystem, Vec<f64>)> {
-    let name = "the finite-p leverage (use a larger ridge or more samples)";
-    let start = vec![0.0; learner.nodes.len()];
-    let found = fixed_point::solve(name, start, &learner.nodes.mass, true, |leverage| {
-        let second_moment = learner.second_moment(|q| learner.weight[q] / (1.0 + leverage[q]));
-        let system = RidgeSystem::new(second_moment, learner.features.len(), learner.ridge)?;
-        let mut forms = learner.design.quadratic(system.inverse());
-        for (form, weight) in forms.iter_mut().zip(&learner.weight) {
-            *form *= weight / learner.samples();
-        }
-        Ok((forms, system))
-    })?;
-    Ok((found.made, found.x))
-}
-
-/// One block S_ij from its linear equation; each iteration is the noise of one more generation of samples.
-fn covariance_block(
-    learner: &Ridge,
-    system: &RidgeSystem,
-    damped: &[f64],
-    product: impl Fn(usize) -> f64,
-    shared: &SharedPoints,
-    (i, j): (usize, usize),
-) -> Result<Vec<f64>> {
-    let name = "the finite-p covariance (use a larger ridge or more samples)";
-    let start = vec![0.0; learner.nodes.len()];
-    let found = fixed_point::solve(name, start, &learner.nodes.mass, false, |forms| {
-        let mut inner = learner.second_moment(|q| product(q) + damped[q] * damped[q] * forms[q]);
-        shared.add_to(&mut inner, i, j);
-        let mut block = sandwich(system.inverse(), &inner, learner.features.len());
-        block.iter_mut().for_each(|v| *v /= learner.samples());
-        Ok((learner.design.quadratic(&block), block))
-    })?;
-    Ok(found.made)
 }

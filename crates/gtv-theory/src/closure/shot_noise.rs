@@ -2,18 +2,19 @@
 //! every cumulant is kept to first order in one sample's influence. One draw of the weights is
 //!
 //! Ŵ = W̄ − γ(A_δ+γ)⁻¹W̄ + (1/P) Σ_{n=1}^{N} (A_δ+γ)⁻¹ φ_n w_n (r_n + η_n)ᵀ/(1+δ_n), N ~ Poisson(P),
-//! (x0, t, x)_n ~ ρ, r_n = y_n − W̄ᵀφ_n, η_n ~ N(0, φ_nᵀSφ_n): mean and covariance are those of `finite-p`.
+//! (x0, t, x)_n ~ ρ, r_n = y_n − W̄ᵀφ_n, η_n ~ N(0, φ_nᵀSφ_n): mean and covariance are those of `finite-p`. In more than a few
+//! dimensions η_n = −(Ŵ_k − W̄)ᵀφ_n, Ŵ_k one of a pool of models that were trained on other sets, drawn anew for each triple. Where m
+//! triples share a data point, so do those of a draw.
 
 use super::{Card, Closure, Role, finite_p};
 use crate::error::Result;
-use crate::features::Features;
-use crate::law::{At, Law, LinearLaw, PathCov, PredictionMoments, Response};
-use crate::learner::{Learner, Ridge};
-use crate::linalg::{self, gemm_nn, gemm_tn};
-use crate::problem::{DsmSampler, Prediction, TrainingProblem};
+use crate::law::{At, Law, LinearLaw, PathCov, PredictionMoments, Response, Settling, TotalMoments};
+use crate::learner::{Learner, Part, Partners, Ridge, SelfConsistent, Spread, Sprinkling};
+use crate::linalg::{self, gemm_nn, quadratic_forms};
+use crate::problem::Prediction;
 use crate::rng::ChaCha8Rng;
 use crate::score::ScoreField;
-use rand_distr::{Distribution, Poisson, StandardNormal};
+use rand_distr::{Distribution, StandardNormal};
 use std::sync::Arc;
 
 /// Poisson sprinkling of training points.
@@ -55,17 +56,26 @@ impl ShotNoise {
     /// # Errors
     /// As [`Closure::law`].
     pub fn of_ridge(learner: &Ridge) -> Result<ShotNoiseLaw> {
-        let solved = finite_p::solve(learner)?;
-        let shrunk = solved.system.solve(&solved.mean);
-        Ok(ShotNoiseLaw {
-            gaussian: solved.law(learner),
-            problem: learner.problem().clone(),
-            sampler: DsmSampler::new(learner.problem().cloud().clone(), *learner.problem().schedule()),
-            features: learner.features().clone(),
-            offset: solved.mean.iter().zip(shrunk).map(|(w, s)| w - learner.ridge() * s).collect(),
-            inverse: solved.system.inverse().to_vec(),
-            blocks: solved.blocks,
-        })
+        Ok(Self::from_solved(learner, &*learner.self_consistent()?))
+    }
+
+    /// The law as it is in many dimensions, its noise from a pool of models, in any dimension.
+    ///
+    /// # Errors
+    /// As [`Closure::law`].
+    pub fn pooled(learner: &Ridge) -> Result<ShotNoiseLaw> {
+        Ok(Self::from_solved(learner, &SelfConsistent::pooled(learner)?))
+    }
+
+    fn from_solved(learner: &Ridge, solved: &SelfConsistent) -> ShotNoiseLaw {
+        let noise = match &solved.spread {
+            Spread::Blocks(blocks) => Noise::Blocks(
+                Sprinkling::new(learner, &solved.system, &solved.mean),
+                blocks.iter().map(|block| linalg::fold(block, learner.features().len())).collect(),
+            ),
+            Spread::Pooled(pooled) => Noise::Pool(pooled.partners.clone()),
+        };
+        ShotNoiseLaw { gaussian: finite_p::law(learner, solved), noise }
     }
 }
 
@@ -82,15 +92,15 @@ impl ShotNoise {
 /// ```
 pub struct ShotNoiseLaw {
     gaussian: LinearLaw,
-    problem: TrainingProblem,
-    /// Independent triples.
-    sampler: DsmSampler,
-    features: Arc<Features>,
-    inverse: Vec<f64>,
-    /// S_ij for i ≤ j.
-    blocks: Vec<Vec<f64>>,
-    /// W̄ − γ(A_δ+γ)⁻¹W̄, F × D.
-    offset: Vec<f64>,
+    noise: Noise,
+}
+
+/// Where the other samples' noise η in a residual comes from.
+enum Noise {
+    /// N(0, φᵀSφ) of the blocks S_ij, i ≤ j, each folded.
+    Blocks(Sprinkling, Vec<Vec<f64>>),
+    /// Models trained on other sets.
+    Pool(Arc<Partners>),
 }
 
 impl Law for ShotNoiseLaw {
@@ -106,6 +116,18 @@ impl Law for ShotNoiseLaw {
         self.gaussian.prediction_moments(prediction, x, t)
     }
 
+    fn total_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> TotalMoments {
+        self.gaussian.total_moments(prediction, x, t)
+    }
+
+    fn cov_trace(&self, z: At<'_>, other: At<'_>) -> f64 {
+        self.gaussian.cov_trace(z, other)
+    }
+
+    fn settling(&self) -> Option<Settling> {
+        self.gaussian.settling()
+    }
+
     fn draw(&self, rng: &mut ChaCha8Rng) -> Option<Box<dyn ScoreField>> {
         Some(Box::new(self.gaussian.field(self.sample_weights(rng))))
     }
@@ -118,28 +140,36 @@ impl Law for ShotNoiseLaw {
 impl ShotNoiseLaw {
     /// One draw of the weights, F × D.
     pub fn sample_weights(&self, rng: &mut ChaCha8Rng) -> Vec<f64> {
-        let (dim, f_len, mean) = (self.features.dim(), self.features.len(), self.gaussian.mean_weights());
-        let samples = self.problem.samples() as f64;
-        let count = match Poisson::new(samples) {
-            Ok(poisson) => poisson.sample(rng) as usize,
-            // Only a non-positive or absurdly large mean fails, and a training problem excludes the former.
-            Err(_) => self.problem.samples(),
-        };
-        let triples = self.sampler.draw_from(rng, count);
-        let mut phi = vec![0.0; count * f_len];
-        self.features.fill(&triples.x, &triples.t, &mut phi);
-        let leverage = quadratic_rows(&phi, &self.inverse, f_len);
-        let forms: Vec<Vec<f64>> =
-            self.blocks.iter().map(|block| quadratic_rows(&phi, block, f_len)).collect();
-        let mut predicted = vec![0.0; count * dim];
-        gemm_nn(count, dim, f_len, &phi, mean, &mut predicted);
+        match &self.noise {
+            Noise::Pool(partners) => partners.draw(rng),
+            Noise::Blocks(sprinkling, blocks) => {
+                let triples = sprinkling.triples(rng);
+                let damped = sprinkling.damped(&triples);
+                let dim = self.gaussian.dim();
+                let normal: Vec<f64> = StandardNormal.sample_iter(rng).take(triples.len() * dim).collect();
+                sprinkling.weights(&triples, &damped, &|part| self.residual(part, blocks, &normal))
+            }
+        }
+    }
 
-        let mut influence = vec![0.0; count * dim];
-        let labels = self.problem.labels(&triples);
+    /// r_n + η_n of some triples, n × D, for standard normal numbers of all triples.
+    fn residual(&self, part: &Part<'_>, blocks: &[Vec<f64>], normal: &[f64]) -> Vec<f64> {
+        let (dim, f_len) = (self.gaussian.dim(), self.gaussian.features().len());
+        let count = part.labels.len() / dim;
+        let mut residual = vec![0.0; part.labels.len()];
+        gemm_nn(count, dim, f_len, part.phi, self.gaussian.mean_weights(), &mut residual);
+        residual.iter_mut().zip(part.labels).for_each(|(r, y)| *r = y - *r);
+        let forms: Vec<Vec<f64>> = blocks
+            .iter()
+            .map(|block| {
+                let mut forms = vec![0.0; count];
+                quadratic_forms(part.phi, block, f_len, &mut forms);
+                forms
+            })
+            .collect();
         let mut local = vec![0.0; dim * dim];
-        for n in 0..count {
-            let weight = self.problem.weight(triples.t[n]);
-            let damped = weight / (1.0 + weight / samples * leverage[n]) / samples;
+        let rows = residual.chunks_exact_mut(dim).zip(normal[part.first * dim..].chunks_exact(dim));
+        for (n, (residual, noise)) in rows.enumerate() {
             // η_n from the D × D covariance of the other samples' noise at this point.
             for i in 0..dim {
                 for j in 0..=i {
@@ -148,26 +178,10 @@ impl ShotNoiseLaw {
                 }
             }
             let factor = linalg::cholesky_semidefinite(&local, dim);
-            let noise: Vec<f64> = StandardNormal.sample_iter(&mut *rng).take(dim).collect();
             for i in 0..dim {
-                let eta: f64 = (0..=i).map(|j| factor[i * dim + j] * noise[j]).sum();
-                influence[n * dim + i] = damped * (labels[n * dim + i] - predicted[n * dim + i] + eta);
+                residual[i] += (0..=i).map(|j| factor[i * dim + j] * noise[j]).sum::<f64>();
             }
         }
-        let (mut projected, mut weights) = (vec![0.0; f_len * dim], vec![0.0; f_len * dim]);
-        gemm_tn(f_len, dim, count, &phi, &influence, &mut projected);
-        gemm_nn(f_len, dim, f_len, &self.inverse, &projected, &mut weights);
-        weights.iter_mut().zip(&self.offset).for_each(|(w, o)| *w += o);
-        weights
+        residual
     }
-}
-
-/// φ_nᵀ M φ_n for every row.
-fn quadratic_rows(phi: &[f64], matrix: &[f64], f_len: usize) -> Vec<f64> {
-    let mut image = vec![0.0; phi.len()];
-    gemm_nn(phi.len() / f_len, f_len, f_len, phi, matrix, &mut image);
-    phi.chunks_exact(f_len)
-        .zip(image.chunks_exact(f_len))
-        .map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum())
-        .collect()
 }

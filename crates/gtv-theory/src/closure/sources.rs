@@ -52,7 +52,7 @@ pub fn variance_sources(
 ) -> Result<VarianceSources> {
     let problem = learner.problem();
     let mean_of = |law: &dyn Law| {
-        let moments = law.prediction_moments(problem.objective().prediction, x, t);
+        let moments = law.total_moments(problem.objective().prediction, x, t);
         moments.variance.iter().sum::<f64>() / t.len() as f64
     };
     if let Some(fixed) = learner.from_fixed_start() {

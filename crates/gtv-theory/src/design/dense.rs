@@ -1,17 +1,13 @@
-//! Sums over nodes without structure: blocks of the dense feature matrix and GEMM.
+//! The feature matrix on nodes without structure, stored.
 
+use super::blocked::{BLOCK, RowBlocks};
 use super::sums::Design;
 use crate::error::{Error, Result};
 use crate::features::Features;
-use crate::linalg::{gemm_nn, gemm_tn};
 use crate::quadrature::Nodes;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows evaluated at a time; fixed, so that sums do not depend on the number of threads.
-pub(crate) const BLOCK: usize = 2048;
-/// Blocks whose partial sums are held at once.
-const WAVE: usize = 8;
 /// The most memory that the stored feature matrix may take.
 const STORE_LIMIT: usize = 3 << 30;
 
@@ -58,75 +54,19 @@ impl DenseDesign {
     pub(crate) fn rows(&self, range: Range<usize>) -> &[f64] {
         &self.phi[range.start * self.features..range.end * self.features]
     }
-
-    /// Σ over blocks of [`BLOCK`] rows of `term(block index, Φ rows)`, added in the order of the blocks.
-    pub(crate) fn sum_blocks(&self, len: usize, term: impl Fn(usize, &[f64]) -> Vec<f64> + Sync) -> Vec<f64> {
-        let mut sum = vec![0.0; len];
-        let blocks: Vec<&[f64]> = self.phi.chunks(BLOCK * self.features).collect();
-        for (wave, group) in blocks.chunks(WAVE).enumerate() {
-            let parts: Vec<Vec<f64>> =
-                group.par_iter().enumerate().map(|(i, rows)| term(wave * WAVE + i, rows)).collect();
-            for part in parts {
-                for (s, p) in sum.iter_mut().zip(part) {
-                    *s += p;
-                }
-            }
-        }
-        sum
-    }
 }
 
-impl Design for DenseDesign {
-    fn gram(&self, values: &[f64]) -> Vec<f64> {
-        let f_len = self.features;
-        self.sum_blocks(f_len * f_len, |block, rows| {
-            let n = rows.len() / f_len;
-            let values = &values[block * BLOCK..block * BLOCK + n];
-            let scaled: Vec<f64> = rows
-                .chunks_exact(f_len)
-                .zip(values)
-                .flat_map(|(row, v)| row.iter().map(move |p| p * v))
-                .collect();
-            let mut out = vec![0.0; f_len * f_len];
-            gemm_tn(f_len, f_len, n, rows, &scaled, &mut out);
-            out
-        })
+impl RowBlocks for DenseDesign {
+    fn row_count(&self) -> usize {
+        self.phi.len() / self.features
     }
 
-    fn project(&self, values: &[f64], outputs: usize) -> Vec<f64> {
-        let f_len = self.features;
-        self.sum_blocks(f_len * outputs, |block, rows| {
-            let n = rows.len() / f_len;
-            let values = &values[block * BLOCK * outputs..(block * BLOCK + n) * outputs];
-            let mut out = vec![0.0; f_len * outputs];
-            gemm_tn(f_len, outputs, n, rows, values, &mut out);
-            out
-        })
+    fn row_len(&self) -> usize {
+        self.features
     }
 
-    fn apply(&self, weights: &[f64], outputs: usize) -> Vec<f64> {
-        let f_len = self.features;
-        let mut out = vec![0.0; self.phi.len() / f_len * outputs];
-        out.par_chunks_mut(BLOCK * outputs).zip(self.phi.par_chunks(BLOCK * f_len)).for_each(
-            |(out, rows)| {
-                gemm_nn(rows.len() / f_len, outputs, f_len, rows, weights, out);
-            },
-        );
-        out
-    }
-
-    fn quadratic(&self, matrix: &[f64]) -> Vec<f64> {
-        let f_len = self.features;
-        let mut out = vec![0.0; self.phi.len() / f_len];
-        out.par_chunks_mut(BLOCK).zip(self.phi.par_chunks(BLOCK * f_len)).for_each(|(out, rows)| {
-            let mut product = vec![0.0; rows.len()];
-            gemm_nn(out.len(), f_len, f_len, rows, matrix, &mut product);
-            for ((o, row), image) in
-                out.iter_mut().zip(rows.chunks_exact(f_len)).zip(product.chunks_exact(f_len))
-            {
-                *o = row.iter().zip(image).map(|(a, b)| a * b).sum();
-            }
-        });
-        out
+    fn with_block<R>(&self, block: usize, work: impl FnOnce(&[f64]) -> R) -> R {
+        let first = block * BLOCK;
+        work(self.rows(first..self.row_count().min(first + BLOCK)))
     }
 }

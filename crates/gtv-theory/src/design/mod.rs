@@ -2,29 +2,39 @@
 //!
 //! gram(v) = Σ_q v_q φ_q φ_qᵀ, project(v) = Σ_q φ_q v_qᵀ, apply(W)_q = Wᵀφ_q, quadratic(M)_q = φ_qᵀ M φ_q.
 
+mod blocked;
 mod dense;
+mod streamed;
 mod sums;
 mod tensor;
 
-pub(crate) use dense::{BLOCK, DenseDesign};
+pub(crate) use blocked::{BLOCK, RowBlocks};
+pub(crate) use dense::DenseDesign;
+use streamed::StreamedDesign;
 pub(crate) use sums::Design;
 use tensor::TensorDesign;
 
 use crate::error::Result;
 use crate::features::Features;
 use crate::quadrature::Nodes;
+use std::sync::Arc;
+
+/// The most memory that stored features may take before they are evaluated anew for every sum.
+const STORED: usize = 512 << 20;
 
 /// The design that exploits what structure there is: sum factorisation where both the features and the nodes are
-/// products, dense blocks otherwise.
+/// products, dense blocks otherwise, stored where they are few.
 ///
 /// # Errors
-/// When a dense design of these features would not fit in memory.
-pub(crate) fn design(features: &Features, nodes: &Nodes) -> Result<Box<dyn Design>> {
-    match features {
+/// None for features that fit the nodes.
+pub(crate) fn design(features: &Arc<Features>, nodes: &Arc<Nodes>) -> Result<Arc<dyn Design>> {
+    let bytes = nodes.len().saturating_mul(features.len()).saturating_mul(8);
+    match features.as_ref() {
         Features::Separable(separable) if !nodes.blocks().is_empty() => {
-            Ok(Box::new(TensorDesign::new(separable, nodes)))
+            Ok(Arc::new(TensorDesign::new(separable, nodes)))
         }
-        _ => Ok(Box::new(DenseDesign::new(features, nodes)?)),
+        _ if bytes > STORED => Ok(Arc::new(StreamedDesign::new(features.clone(), nodes.clone()))),
+        _ => Ok(Arc::new(DenseDesign::new(features, nodes)?)),
     }
 }
 
@@ -111,16 +121,17 @@ mod tests {
         let space = AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: 4 };
         for dim in [1, 2] {
             let cloud = PointCloud::new((0..3 * dim).map(|i| (i as f64).cos()).collect(), dim).unwrap();
-            let nodes = Nodes::new(&cloud, &schedule, &spec, Streams::new(1)).unwrap();
-            let features = Features::Separable(Separable::uniform(dim, space, time).unwrap());
+            let nodes = Arc::new(Nodes::new(&cloud, &schedule, &spec, Streams::new(1)).unwrap());
+            let features = Arc::new(Features::Separable(Separable::uniform(dim, space, time).unwrap()));
             oracle(&features, &nodes, design(&features, &nodes).unwrap().as_ref());
             oracle(&features, &nodes, &DenseDesign::new(&features, &nodes).unwrap());
         }
         let cloud = PointCloud::new((0..12).map(|i| (i as f64).cos()).collect(), 4).unwrap();
-        let nodes = Nodes::new(&cloud, &schedule, &spec, Streams::new(1)).unwrap();
-        let features = Features::RandomFourier(
-            RandomFourier::new(4, 24, 1.0, 3.0, Some(schedule), Streams::new(2)).unwrap(),
-        );
+        let spec = QuadratureSpec { quasi_nodes: BLOCK + 150, ..spec };
+        let nodes = Arc::new(Nodes::new(&cloud, &schedule, &spec, Streams::new(1)).unwrap());
+        let fourier = RandomFourier::new(4, 24, 1.0, 3.0, Some(schedule), Streams::new(2)).unwrap();
+        let features = Arc::new(Features::RandomFourier(fourier));
         oracle(&features, &nodes, design(&features, &nodes).unwrap().as_ref());
+        oracle(&features, &nodes, &StreamedDesign::new(features.clone(), nodes.clone()));
     }
 }

@@ -11,6 +11,6 @@ pub(crate) trait Design: Send + Sync {
     /// Wᵀφ_q, Q × K. `weights`: F × K.
     fn apply(&self, weights: &[f64], outputs: usize) -> Vec<f64>;
 
-    /// φ_qᵀ M φ_q, Q. `matrix`: F × F symmetric.
+    /// φ_qᵀ M φ_q, Q. `matrix`: F × F.
     fn quadratic(&self, matrix: &[f64]) -> Vec<f64>;
 }

@@ -1,11 +1,11 @@
 //! The law of a linear model's weights Ŵ (F × D) and of the score field they make.
 
 use super::field::LinearField;
+use super::node_covariance::NodeCovariance;
 use super::weight_paths::{LinearModel, WeightCov};
-use super::{At, Law, PathCov, PredictionMoments, Response};
-use crate::design::Design;
+use super::{At, Law, PathCov, PredictionMoments, Response, Settling, TotalMoments};
 use crate::features::Features;
-use crate::linalg::{self, gemm_nn, gemm_nt, gemm_tn};
+use crate::linalg::{self, gemm_nn, gemm_nt};
 use crate::problem::{Objective, Prediction, Schedule, TrainingProblem};
 use crate::rng::ChaCha8Rng;
 use crate::score::ScoreField;
@@ -17,26 +17,13 @@ pub enum Covariance {
     /// Blocks S_ij (F × F) for i ≤ j, and the lower Cholesky factor of the whole once a draw needs it.
     Blocks(BlockCovariance),
     /// Influences of quadrature nodes, where D·F is too large for a matrix.
-    Nodes(NodeCovariance),
+    Nodes(Arc<NodeCovariance>),
 }
 
 /// Blocks S_ij and, once a draw needs it, their joint factor.
 pub struct BlockCovariance {
     blocks: Vec<Vec<f64>>,
     factor: OnceLock<Vec<f64>>,
-}
-
-/// A covariance (1/P)(Σ_q ρ_q g_q g_qᵀ − ḡḡᵀ), g_q = (A+γ)⁻¹φ_q u_qᵀ, kept as influences on quadrature nodes.
-pub struct NodeCovariance {
-    pub(crate) design: Arc<dyn Design>,
-    /// (A+γ)⁻¹, F × F.
-    pub(crate) inverse: Vec<f64>,
-    /// √(ρ_q/P) u_q, Q × D.
-    pub(crate) influence: Vec<f64>,
-    /// √(ρ_q): the part of ḡ in each node's draw.
-    pub(crate) root_mass: Vec<f64>,
-    /// ḡ/√P = (A+γ)⁻¹ Σ ρ φ uᵀ/√P, F × D.
-    pub(crate) mean: Vec<f64>,
 }
 
 /// Above this size of D·F the joint covariance is not formed.
@@ -46,6 +33,21 @@ impl Covariance {
     /// The covariance of given blocks S_ij (F × F), i ≤ j.
     pub fn from_blocks(blocks: Vec<Vec<f64>>) -> Self {
         Self::Blocks(BlockCovariance { blocks, factor: OnceLock::new() })
+    }
+
+    /// Σ_i S_ii of D outputs, F × F.
+    fn total(&self, dim: usize) -> Vec<f64> {
+        match self {
+            Self::Blocks(own) => {
+                let mut sum = own.blocks[0].clone();
+                for i in 1..dim {
+                    let block = &own.blocks[block_index(dim, i, i)];
+                    sum.iter_mut().zip(block).for_each(|(s, b)| *s += b);
+                }
+                sum
+            }
+            Self::Nodes(nodes) => nodes.total(),
+        }
     }
 }
 
@@ -73,6 +75,9 @@ pub struct LinearLaw {
     /// W̄, F × D; deviations from `base` where there is one.
     mean: Vec<f64>,
     covariance: Covariance,
+    /// Σ_i S_ii, F × F, once it is needed.
+    total: OnceLock<Arc<Vec<f64>>>,
+    settling: Option<Settling>,
     base: Option<Arc<dyn ScoreField>>,
 }
 
@@ -85,7 +90,14 @@ impl LinearLaw {
         covariance: Covariance,
     ) -> Self {
         let (objective, schedule) = (*problem.objective(), *problem.schedule());
-        Self { objective, schedule, features, mean, covariance, base: None }
+        let total = OnceLock::new();
+        Self { objective, schedule, features, mean, covariance, total, settling: None, base: None }
+    }
+
+    /// Totals over outputs are those of Σ_i S_ii (F × F) rather than of the covariance, whose noise is in part from a pool of models.
+    #[must_use]
+    pub(crate) fn with_total(self, sum: Arc<Vec<f64>>, settling: Settling) -> Self {
+        Self { total: OnceLock::from(sum), settling: Some(settling), ..self }
     }
 
     /// The same law, whose weights are deviations from a field.
@@ -112,24 +124,12 @@ impl LinearLaw {
 
     /// tr Cov Ŵ, summed over outputs.
     pub fn total_weight_variance(&self) -> f64 {
-        let (dim, f_len) = (self.dim(), self.features.len());
-        match &self.covariance {
-            Covariance::Blocks(own) => (0..dim)
-                .map(|i| &own.blocks[block_index(dim, i, i)])
-                .map(|block| (0..f_len).map(|a| block[a * f_len + a]).sum::<f64>())
-                .sum(),
-            Covariance::Nodes(nodes) => {
-                // Σ_q |M φ_q|² |u_q|²: a quadratic form of M² on the nodes.
-                let squared = square(&nodes.inverse);
-                let forms = nodes.design.quadratic(&squared);
-                let total: f64 = forms
-                    .iter()
-                    .zip(nodes.influence.chunks_exact(dim))
-                    .map(|(form, u)| form * u.iter().map(|u| u * u).sum::<f64>())
-                    .sum();
-                total - nodes.mean.iter().map(|m| m * m).sum::<f64>()
-            }
-        }
+        self.total().iter().step_by(self.features.len() + 1).sum()
+    }
+
+    /// Σ_i S_ii, F × F.
+    fn total(&self) -> &[f64] {
+        self.total.get_or_init(|| Arc::new(self.covariance.total(self.dim())))
     }
 
     /// One draw of the weights: W̄ plus a deviation, F × D.
@@ -149,16 +149,8 @@ impl LinearLaw {
                 weights
             }
             Covariance::Nodes(nodes) => {
-                let noise: Vec<f64> = StandardNormal.sample_iter(rng).take(nodes.root_mass.len()).collect();
-                let scaled: Vec<f64> =
-                    nodes.influence.iter().enumerate().map(|(i, u)| u * noise[i / dim]).collect();
-                let projected = nodes.design.project(&scaled, dim);
-                let common: f64 = noise.iter().zip(&nodes.root_mass).map(|(z, r)| z * r).sum();
-                let mut weights = vec![0.0; f_len * dim];
-                gemm_nn(f_len, dim, f_len, &nodes.inverse, &projected, &mut weights);
-                for ((w, m), shift) in weights.iter_mut().zip(&self.mean).zip(&nodes.mean) {
-                    *w += m - common * shift;
-                }
+                let mut weights = nodes.sample(rng);
+                weights.iter_mut().zip(&self.mean).for_each(|(w, m)| *w += m);
                 weights
             }
         }
@@ -178,9 +170,20 @@ impl LinearLaw {
     /// # Shapes
     /// `x`: n × D; `t`: n.
     pub fn moments(&self, x: &[f64], t: &[f64]) -> PredictionMoments {
+        let (mean, variance) = self.by_blocks(x, t, |phi, n| self.variance(phi, n));
+        PredictionMoments { mean, variance }
+    }
+
+    /// E y at points, and what is made of blocks of their features.
+    fn by_blocks(
+        &self,
+        x: &[f64],
+        t: &[f64],
+        variance: impl Fn(&[f64], usize) -> Vec<f64>,
+    ) -> (Vec<f64>, Vec<f64>) {
         const BLOCK: usize = 64;
         let dim = self.dim();
-        let mut moments = PredictionMoments { mean: Vec::new(), variance: Vec::new() };
+        let (mut means, mut variances) = (Vec::new(), Vec::new());
         for (x, t) in x.chunks(BLOCK * dim).zip(t.chunks(BLOCK)) {
             let phi = self.fill(x, t);
             let mut mean = vec![0.0; x.len()];
@@ -189,10 +192,36 @@ impl LinearLaw {
                 Some(base) => self.add_base(base.as_ref(), x, t, &mut mean),
                 None => self.add_skip(x, t, &mut mean),
             }
-            moments.mean.extend(mean);
-            moments.variance.extend(self.variance(&phi, t.len()));
+            means.extend(mean);
+            variances.extend(variance(&phi, t.len()));
         }
-        moments
+        (means, variances)
+    }
+
+    /// Mean and variances (`each` of them at a point) of another prediction type: both are affine in the score, a y + b x = a' y' + b' x.
+    fn convert(
+        &self,
+        to: Prediction,
+        x: &[f64],
+        t: &[f64],
+        mean: &mut [f64],
+        variance: &mut [f64],
+        each: usize,
+    ) {
+        if to == self.objective.prediction {
+            return;
+        }
+        let dim = self.dim();
+        for (k, (mean, x)) in mean.iter_mut().zip(x).enumerate() {
+            let (on_y, on_x) = self.objective.score_coefficients(&self.schedule, t[k / dim]);
+            let (on_other, other_on_x) = to.score_coefficients(&self.schedule, t[k / dim]);
+            *mean = (on_y * *mean + (on_x - other_on_x) * x) / on_other;
+        }
+        for (k, variance) in variance.iter_mut().enumerate() {
+            let (on_y, _) = self.objective.score_coefficients(&self.schedule, t[k / each]);
+            let (on_other, _) = to.score_coefficients(&self.schedule, t[k / each]);
+            *variance *= (on_y / on_other).powi(2);
+        }
     }
 
     /// y's conditional mean under the exact score: y = (s − b x)/a.
@@ -247,12 +276,7 @@ impl LinearLaw {
                 }
             }
             Covariance::Nodes(nodes) => {
-                let kernel_squared: Vec<f64> = nodes.kernel(phi, n).iter().map(|k| k * k).collect();
-                let influence: Vec<f64> = nodes.influence.iter().map(|u| u * u).collect();
-                gemm_tn(n, dim, nodes.root_mass.len(), &kernel_squared, &influence, &mut variance);
-                let mut mean = vec![0.0; n * dim];
-                gemm_nn(n, dim, f_len, phi, &nodes.mean, &mut mean);
-                variance.iter_mut().zip(mean).for_each(|(v, m)| *v -= m * m);
+                nodes.variance(phi, &mut variance);
             }
         }
         variance
@@ -281,39 +305,6 @@ impl BlockCovariance {
     }
 }
 
-impl NodeCovariance {
-    /// k(z, z_q) = φ(z)ᵀ(A+γ)⁻¹φ_q for n points z, Q × n.
-    fn kernel(&self, phi: &[f64], n: usize) -> Vec<f64> {
-        let f_len = self.inverse.len().isqrt();
-        let mut rows = vec![0.0; n * f_len];
-        gemm_nn(n, f_len, f_len, phi, &self.inverse, &mut rows);
-        let mut columns = vec![0.0; n * f_len];
-        for (k, row) in rows.chunks_exact(f_len).enumerate() {
-            for (f, v) in row.iter().enumerate() {
-                columns[f * n + k] = *v;
-            }
-        }
-        self.design.apply(&columns, n)
-    }
-
-    /// φᵀ S_ij = Σ_q k(z, z_q) u_qi u_qj φ_qᵀ(A+γ)⁻¹/P − (φᵀḡ_i) ḡ_jᵀ.
-    fn images(&self, phi: &[f64], i: usize, j: usize, out: &mut [f64]) {
-        let f_len = self.inverse.len().isqrt();
-        let (n, dim) = (phi.len() / f_len, self.mean.len() / f_len);
-        let mut weighted = self.kernel(phi, n);
-        for (k, u) in weighted.chunks_exact_mut(n).zip(self.influence.chunks_exact(dim)) {
-            k.iter_mut().for_each(|k| *k *= u[i] * u[j]);
-        }
-        let projected = self.design.project(&weighted, n);
-        gemm_tn(n, f_len, f_len, &projected, &self.inverse, out);
-        for (phi, out) in phi.chunks_exact(f_len).zip(out.chunks_exact_mut(f_len)) {
-            let mean = self.mean.chunks_exact(dim);
-            let along: f64 = phi.iter().zip(mean.clone()).map(|(p, m)| p * m[i]).sum();
-            out.iter_mut().zip(mean).for_each(|(o, m)| *o -= along * m[j]);
-        }
-    }
-}
-
 impl Law for LinearLaw {
     fn mean_score(&self) -> Arc<dyn ScoreField> {
         match &self.base {
@@ -327,19 +318,35 @@ impl Law for LinearLaw {
     }
 
     fn prediction_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> PredictionMoments {
-        let mut moments = self.moments(x, t);
-        if prediction == self.objective.prediction {
-            return moments;
-        }
-        // Both are affine in the score: a y + b x = a' y' + b' x.
-        let dim = self.dim();
-        for (k, x) in x.iter().enumerate() {
-            let (on_y, on_x) = self.objective.score_coefficients(&self.schedule, t[k / dim]);
-            let (on_other, other_on_x) = prediction.score_coefficients(&self.schedule, t[k / dim]);
-            moments.mean[k] = (on_y * moments.mean[k] + (on_x - other_on_x) * x) / on_other;
-            moments.variance[k] *= (on_y / on_other).powi(2);
-        }
-        moments
+        let PredictionMoments { mut mean, mut variance } = self.moments(x, t);
+        self.convert(prediction, x, t, &mut mean, &mut variance, self.dim());
+        PredictionMoments { mean, variance }
+    }
+
+    fn total_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> TotalMoments {
+        let f_len = self.features.len();
+        let folded = linalg::fold(self.total(), f_len);
+        let (mut mean, mut variance) = self.by_blocks(x, t, |phi, n| {
+            let mut forms = vec![0.0; n];
+            linalg::quadratic_forms(phi, &folded, f_len, &mut forms);
+            forms
+        });
+        self.convert(prediction, x, t, &mut mean, &mut variance, 1);
+        TotalMoments { mean, variance }
+    }
+
+    fn cov_trace(&self, z: At<'_>, other: At<'_>) -> f64 {
+        let f_len = self.features.len();
+        let (phi, others) = (self.fill(z.x, &[z.t]), self.fill(other.x, &[other.t]));
+        let mut image = vec![0.0; f_len];
+        gemm_nn(1, f_len, f_len, &phi, self.total(), &mut image);
+        let form: f64 = image.iter().zip(others).map(|(a, b)| a * b).sum();
+        let on_y = |t| self.objective.score_coefficients(&self.schedule, t).0;
+        on_y(z.t) * on_y(other.t) * form
+    }
+
+    fn settling(&self) -> Option<Settling> {
+        self.settling
     }
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Option<Box<dyn ScoreField>> {
@@ -366,14 +373,6 @@ fn block_index(dim: usize, i: usize, j: usize) -> usize {
 /// D of D(D + 1)/2 blocks.
 fn side_of_triangle(blocks: usize) -> usize {
     (2 * blocks).isqrt()
-}
-
-/// M².
-fn square(matrix: &[f64]) -> Vec<f64> {
-    let n = matrix.len().isqrt();
-    let mut out = vec![0.0; matrix.len()];
-    gemm_nn(n, n, n, matrix, matrix, &mut out);
-    out
 }
 
 /// The lower Cholesky factor of the joint covariance in the variable order (output, feature).

@@ -9,6 +9,7 @@ mod field;
 mod in_time;
 mod linear;
 mod naive;
+mod node_covariance;
 mod pairwise;
 mod path_cov;
 mod weight_paths;
@@ -18,8 +19,9 @@ pub use empirical_fields::EmpiricalFields;
 pub use field::LinearField;
 pub use in_time::{InTime, TimeCorrelation};
 pub(crate) use linear::DENSE_LIMIT;
-pub use linear::{BlockCovariance, Covariance, LinearLaw, NodeCovariance};
+pub use linear::{BlockCovariance, Covariance, LinearLaw};
 pub use naive::{Naive, StepLength};
+pub use node_covariance::NodeCovariance;
 pub use path_cov::{PathCov, Response};
 
 use crate::problem::Prediction;
@@ -43,6 +45,26 @@ pub struct PredictionMoments {
     pub mean: Vec<f64>,
     /// Var y_i, n × D.
     pub variance: Vec<f64>,
+}
+
+/// Mean and total variance of the prediction y at given points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TotalMoments {
+    /// E y, n × D.
+    pub mean: Vec<f64>,
+    /// tr Var y, n.
+    pub variance: Vec<f64>,
+}
+
+/// How well a pool of models, from which a law takes part of its noise, has settled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settling {
+    /// Models in the pool.
+    pub models: usize,
+    /// Generations of them.
+    pub generations: usize,
+    /// Relative change of their variance in the last one.
+    pub change: f64,
 }
 
 /// The law of a learned score over training randomness: its first two moments, and draws where it has finite rank.
@@ -85,6 +107,30 @@ pub trait Law: Send + Sync {
         PredictionMoments { mean, variance }
     }
 
+    /// E y and tr Var y of a prediction type at points: all that maps and ratios of variances ask for, which some laws know at once and
+    /// better than the outputs' own variances.
+    ///
+    /// The default sums [`Law::prediction_moments`] over outputs.
+    ///
+    /// # Shapes
+    /// `x`: n × D; `t`: n.
+    fn total_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> TotalMoments {
+        let PredictionMoments { mean, variance } = self.prediction_moments(prediction, x, t);
+        let dim = x.len() / t.len().max(1);
+        let variance = variance.chunks_exact(dim.max(1)).map(|v| v.iter().sum()).collect();
+        TotalMoments { mean, variance }
+    }
+
+    /// tr Cov[ŝ(z), ŝ(z')].
+    fn cov_trace(&self, z: At<'_>, other: At<'_>) -> f64 {
+        self.cov(z, other).iter().step_by(z.x.len() + 1).sum()
+    }
+
+    /// The pool of models that the law is made from, where there is one.
+    fn settling(&self) -> Option<Settling> {
+        None
+    }
+
     /// One draw of the whole field ŝ, the same for all paths; `None` for a law that is only known at two points at a time.
     fn draw(&self, _rng: &mut ChaCha8Rng) -> Option<Box<dyn ScoreField>> {
         None
@@ -111,6 +157,18 @@ impl<L: Law + ?Sized> Law for &L {
 
     fn prediction_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> PredictionMoments {
         (**self).prediction_moments(prediction, x, t)
+    }
+
+    fn total_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> TotalMoments {
+        (**self).total_moments(prediction, x, t)
+    }
+
+    fn cov_trace(&self, z: At<'_>, other: At<'_>) -> f64 {
+        (**self).cov_trace(z, other)
+    }
+
+    fn settling(&self) -> Option<Settling> {
+        (**self).settling()
     }
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Option<Box<dyn ScoreField>> {

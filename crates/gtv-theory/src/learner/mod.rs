@@ -5,12 +5,17 @@
 //! wide networks learn.
 
 mod flow;
+mod labels;
+mod partners;
 mod ridge;
+mod self_consistent;
 mod shared;
 mod system;
 
 pub use flow::{Flow, FlowSpectrum, InitialFunction, MeanFit, NearestTime, VarianceSplit};
+pub(crate) use partners::{Part, Partners, Sprinkling};
 pub use ridge::Ridge;
+pub(crate) use self_consistent::{SelfConsistent, Spread};
 pub(crate) use shared::SharedPoints;
 pub(crate) use system::{RidgeSystem, sandwich};
 

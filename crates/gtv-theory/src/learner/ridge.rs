@@ -8,6 +8,8 @@
 //! unbiased, expressive, no ridge, label noise only. Directions of feature space that the training distribution does not see have
 //! no inverse: eigenvalues of A below `CUTOFF` of the largest are dropped, which is the γ → 0 limit on the rest.
 
+use super::labels::{conditional_means, labels, posterior_means};
+use super::self_consistent::SelfConsistent;
 use super::{Learner, Order, RidgeSystem, SharedPoints, sandwich};
 use crate::design::{Design, design};
 use crate::error::{Error, Result, check_len};
@@ -15,10 +17,8 @@ use crate::features::Features;
 use crate::law::{Covariance, DENSE_LIMIT, LinearLaw, NodeCovariance};
 use crate::problem::TrainingProblem;
 use crate::quadrature::{Nodes, QuadratureSpec};
-use crate::score::{ExactScore, ScoreField};
-use rayon::prelude::*;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Relative size below which an eigenvalue of A counts as zero.
 const CUTOFF: f64 = 1e-10;
@@ -48,6 +48,8 @@ pub struct Ridge {
     pub(crate) weight: Vec<f64>,
     /// y_q − skip_q x_q, Q × D.
     pub(crate) target: Vec<f64>,
+    /// The finite-P fixed points, once a closure has asked for them.
+    solved: Arc<Mutex<Option<Arc<SelfConsistent>>>>,
 }
 
 /// The nodes of ρ, for features that fit the data.
@@ -72,9 +74,9 @@ impl Ridge {
         quadrature: &QuadratureSpec,
     ) -> Result<Self> {
         check_ridge(ridge)?;
-        let nodes = nodes(problem, &features, quadrature)?;
-        let design = design(&features, &nodes)?.into();
-        Ok(Self::on_nodes(problem.clone(), Arc::new(features), ridge, *quadrature, Arc::new(nodes), design))
+        let (nodes, features) = (Arc::new(nodes(problem, &features, quadrature)?), Arc::new(features));
+        let design = design(&features, &nodes)?;
+        Ok(Self::on_nodes(problem.clone(), features, ridge, *quadrature, nodes, design))
     }
 
     /// The same for features that have been evaluated on nodes already.
@@ -88,7 +90,8 @@ impl Ridge {
     ) -> Self {
         let weight = nodes.t.iter().map(|&t| problem.weight(t)).collect();
         let target = labels(&problem, &nodes);
-        Self { problem, features, ridge, quadrature, nodes, design, weight, target }
+        let solved = Arc::default();
+        Self { problem, features, ridge, quadrature, nodes, design, weight, target, solved }
     }
 
     /// φ.
@@ -127,7 +130,32 @@ impl Ridge {
         } else {
             labels(&problem, &self.nodes)
         };
-        Self { problem, target, ..self.clone() }
+        Self { problem, target, solved: Arc::default(), ..self.clone() }
+    }
+
+    /// The same learner on fewer nodes, where that is a rule too: a start for iterations on all of them.
+    pub(super) fn on_fewer_nodes(&self, len: usize) -> Result<Self> {
+        let nodes = Arc::new(self.nodes.prefix(len));
+        let design = design(&self.features, &nodes)?;
+        let features = self.features.clone();
+        Ok(Self::on_nodes(self.problem.clone(), features, self.ridge, self.quadrature, nodes, design))
+    }
+
+    /// The finite-P fixed points; solved once, for all closures that are made from them.
+    pub(crate) fn self_consistent(&self) -> Result<Arc<SelfConsistent>> {
+        // Not held while solving: another closure of this learner may be a task of the same pool of threads.
+        let solved = || self.solved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = solved().as_ref() {
+            return Ok(known.clone());
+        }
+        let made = Arc::new(SelfConsistent::of(self)?);
+        *solved() = Some(made.clone());
+        Ok(made)
+    }
+
+    /// Labels for the mean: their conditional means where these are at hand, which have no noise of their own.
+    pub(super) fn conditional_means(&self) -> Option<Vec<f64>> {
+        conditional_means(&self.problem, &self.nodes)
     }
 
     /// ρ_q f(q), Q values.
@@ -142,9 +170,14 @@ impl Ridge {
 
     /// E[f φ (y − skip x)ᵀ] for f on the nodes, F × D.
     pub(crate) fn target_moment(&self, f: impl Fn(usize) -> f64) -> Vec<f64> {
+        self.moment_of(&self.target, f)
+    }
+
+    /// E[f φ yᵀ] for f and y (Q × D) on the nodes, F × D.
+    pub(super) fn moment_of(&self, labels: &[f64], f: impl Fn(usize) -> f64) -> Vec<f64> {
         let dim = self.dim();
         let mass = self.weighted(f);
-        let weighted: Vec<f64> = self.target.iter().enumerate().map(|(i, y)| mass[i / dim] * y).collect();
+        let weighted: Vec<f64> = labels.iter().enumerate().map(|(i, y)| mass[i / dim] * y).collect();
         self.design.project(&weighted, dim)
     }
 
@@ -158,7 +191,7 @@ impl Ridge {
     /// y_q − E[y | x_q, t_q], the label noise, Q × D.
     pub(super) fn label_noise(&self) -> Vec<f64> {
         let (dim, problem) = (self.dim(), &self.problem);
-        let mean = posterior_mean(problem.exact(), &self.nodes);
+        let mean = posterior_means(problem, &self.nodes.x, &self.nodes.t);
         let mix = 1.0 - problem.objective().target_mix;
         let clean = self.nodes.point.iter().flat_map(|&m| problem.cloud().point(m as usize));
         clean
@@ -186,13 +219,13 @@ impl Ridge {
                 u.iter_mut().for_each(|u| *u *= root / samples.sqrt());
             }
             let shift: Vec<f64> = mean.iter().map(|m| self.ridge * m / samples.sqrt()).collect();
-            return Ok(Covariance::Nodes(NodeCovariance {
+            return Ok(Covariance::Nodes(Arc::new(NodeCovariance {
                 design: self.design.clone(),
                 inverse: system.inverse().to_vec(),
                 influence,
                 root_mass,
                 mean: system.solve(&shift),
-            }));
+            })));
         }
         let shared = SharedPoints::new(self, &influence, mean)?;
         let mut blocks = Vec::with_capacity(dim * (dim + 1) / 2);
@@ -261,39 +294,4 @@ fn check_ridge(ridge: f64) -> Result<()> {
         return Ok(());
     }
     Err(Error::OutOfRange { name: "ridge", value: ridge, expected: "a finite number, 0 or above" })
-}
-
-/// y_q − skip_q x_q = c_t x0 + (d_t − skip_t) x, with (1 − η) x0 + η m(x, t) in the place of x0, Q × D.
-pub(super) fn labels(problem: &TrainingProblem, nodes: &Nodes) -> Vec<f64> {
-    let (cloud, mix, dim) = (problem.cloud(), problem.objective().target_mix, problem.dim());
-    let mut target: Vec<f64> = nodes.point.iter().flat_map(|&m| cloud.point(m as usize)).copied().collect();
-    if mix > 0.0 {
-        for (y, m) in target.iter_mut().zip(posterior_mean(problem.exact(), nodes)) {
-            *y = (1.0 - mix) * *y + mix * m;
-        }
-    }
-    for (q, y) in target.chunks_exact_mut(dim).enumerate() {
-        let (on_x0, on_x) = problem.objective().label_coefficients(problem.schedule(), nodes.t[q]);
-        for (y, x) in y.iter_mut().zip(&nodes.x[q * dim..]) {
-            *y = on_x0 * *y + on_x * x;
-        }
-    }
-    target
-}
-
-/// m(x_q, t_q), Q × D.
-fn posterior_mean(exact: &ExactScore, nodes: &Nodes) -> Vec<f64> {
-    let dim = nodes.dim();
-    let mut mean = vec![0.0; nodes.x.len()];
-    // Nodes of one time are contiguous, so a run of equal times is one batch.
-    let mut runs = Vec::new();
-    let (mut x, mut out) = (&nodes.x[..], &mut mean[..]);
-    for run in nodes.t.chunk_by(|a, b| a == b) {
-        let (head, tail) = x.split_at(run.len() * dim);
-        let (out_head, out_tail) = std::mem::take(&mut out).split_at_mut(run.len() * dim);
-        runs.push((run[0], head, out_head));
-        (x, out) = (tail, out_tail);
-    }
-    runs.into_par_iter().for_each(|(t, x, out)| exact.denoiser_into(x, t, out));
-    mean
 }

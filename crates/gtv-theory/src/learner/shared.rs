@@ -10,6 +10,7 @@
 
 use super::Ridge;
 use crate::error::{Error, Result};
+use crate::linalg::gemm_nt;
 use crate::problem::TrainingProblem;
 
 /// What must be added to E[g_i g_jᵀ].
@@ -78,6 +79,20 @@ impl SharedPoints {
                     *v += left * sum[b * self.dim + j];
                 }
             }
+        };
+        for point in &self.points {
+            add(1.0, point);
+        }
+        add(-self.draws, &self.mean);
+    }
+
+    /// Adds the same for i = j, summed over outputs, to E[Σ_i g_i g_iᵀ], F × F.
+    pub(crate) fn add_trace_to(&self, inner: &mut [f64]) {
+        let f_len = inner.len().isqrt();
+        let mut product = vec![0.0; inner.len()];
+        let mut add = |sign: f64, sum: &[f64]| {
+            gemm_nt(f_len, f_len, self.dim, sum, sum, &mut product);
+            inner.iter_mut().zip(&product).for_each(|(v, p)| *v += sign * p);
         };
         for point in &self.points {
             add(1.0, point);

@@ -158,6 +158,23 @@ impl Nodes {
         }
     }
 
+    /// The first `len` nodes of a quasi-random rule, a coarser rule of the same distribution; all nodes of a tensor rule.
+    pub(crate) fn prefix(&self, len: usize) -> Self {
+        if !self.blocks.is_empty() || len >= self.len() {
+            return self.clone();
+        }
+        let total: f64 = self.mass[..len].iter().sum();
+        Self {
+            dim: self.dim,
+            times: Vec::new(),
+            blocks: Vec::new(),
+            mass: self.mass[..len].iter().map(|mass| mass / total).collect(),
+            t: self.t[..len].to_vec(),
+            x: self.x[..len * self.dim].to_vec(),
+            point: self.point[..len].to_vec(),
+        }
+    }
+
     /// Q, the number of nodes.
     pub fn len(&self) -> usize {
         self.mass.len()

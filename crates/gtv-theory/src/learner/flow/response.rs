@@ -13,7 +13,7 @@
 //! hardly begun to be learned.
 
 use super::Flow;
-use crate::design::BLOCK;
+use crate::design::{BLOCK, RowBlocks};
 use crate::error::{Error, Result};
 use crate::law::DENSE_LIMIT;
 use crate::learner::SharedPoints;

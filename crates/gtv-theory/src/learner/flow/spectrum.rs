@@ -10,7 +10,8 @@
 
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::features::{FeatureMap, Features, RotatedFeatures, ScaledFeatures};
-use crate::learner::ridge::{labels, nodes};
+use crate::learner::labels::labels;
+use crate::learner::ridge::nodes;
 use crate::linalg::{gemm_nn, gemm_tn, symmetric_eigen};
 use crate::problem::TrainingProblem;
 use crate::quadrature::{Nodes, QuadratureSpec};
