@@ -27,7 +27,9 @@ fn paths_without_steps_enough_are_given_up_not_diverged() {
         .line(&format!("compare a.toml --out none --quiet {dopri5} --set sampling.max_steps=2"))
         .refused(1, &["pf_ode", "given up", "sampling.max_steps", "sampling.rtol"]);
     bench.line(&format!("train a.toml --out run --quiet {dopri5} --set sampling.max_steps=2")).done();
-    bench.line("sample run --count 20 --out s.npy --quiet").refused(1, &["20 of 20 paths", "sampling.max_steps"]);
+    bench
+        .line("sample run --count 20 --out s.npy --quiet")
+        .refused(1, &["20 of 20 paths", "sampling.max_steps"]);
     assert!(!bench.path("s.npy").exists());
     // Some arrive: the others are counted apart from those that diverge.
     let mut seen = false;

@@ -20,7 +20,8 @@ const QUERIES: usize = 1024;
 const PATHS: usize = 1000;
 
 fn main() {
-    let [data, repeats, times] = std::env::args().skip(1).collect::<Vec<_>>().try_into().expect("three arguments");
+    let [data, repeats, times] =
+        std::env::args().skip(1).collect::<Vec<_>>().try_into().expect("three arguments");
     let repeats: usize = repeats.parse().expect("a number of repeats");
     let mut rng = Streams::new(1).stream(Purpose::Probe, 0, 0);
     let (points, dim) = points(&data, &mut rng);
@@ -68,8 +69,12 @@ fn report_paths<F: ScoreField, T: ComplexField + Copy>(
     dim: usize,
     repeats: usize,
 ) {
-    let settings =
-        Sampling { form: Form::Denoiser, steps: 50, grid: TimeGrid::EdmRho { rho: 7.0 }, ..Sampling::default() };
+    let settings = Sampling {
+        form: Form::Denoiser,
+        steps: 50,
+        grid: TimeGrid::EdmRho { rho: 7.0 },
+        ..Sampling::default()
+    };
     let sampler = PfOde::new(field, &settings).unwrap();
     let (mut products, mut paths) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..repeats {
@@ -128,6 +133,9 @@ fn power_law(count: usize, dim: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
     const CLUSTERS: usize = 100;
     let mut normal = |scale: f64| -> f64 { scale * rng.sample::<f64, _>(StandardNormal) };
     let scale = |d: usize| 5.0 / (1.0 + d as f64).powf(0.8);
-    let centres: Vec<f64> = (0..CLUSTERS * dim).map(|i| normal(scale(i % dim) * (2.0f64 / 3.0).sqrt())).collect();
-    (0..count * dim).map(|i| centres[i / dim % CLUSTERS * dim + i % dim] + normal(scale(i % dim) / 3f64.sqrt())).collect()
+    let centres: Vec<f64> =
+        (0..CLUSTERS * dim).map(|i| normal(scale(i % dim) * (2.0f64 / 3.0).sqrt())).collect();
+    (0..count * dim)
+        .map(|i| centres[i / dim % CLUSTERS * dim + i % dim] + normal(scale(i % dim) / 3f64.sqrt()))
+        .collect()
 }

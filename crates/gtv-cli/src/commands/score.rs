@@ -100,7 +100,11 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
     let index = index.map_or(String::new(), |cost| {
         format!("; index of the points: {:.2} s, {:.1} MB", cost.seconds, cost.bytes as f64 / 1e6)
     });
-    ctx.say(&format!("{}: {count} queries in {dim} dimensions: {}{index}", args.out.display(), names.join(", ")))
+    ctx.say(&format!(
+        "{}: {count} queries in {dim} dimensions: {}{index}",
+        args.out.display(),
+        names.join(", ")
+    ))
 }
 
 /// What is to blame for a result that is no 64-bit float: squares of coordinates, or the division by σ², whichever is

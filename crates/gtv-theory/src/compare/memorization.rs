@@ -1,6 +1,8 @@
 //! Memorization: d₁, d₂ = distances from a sample to its nearest and second-nearest datum; a sample is a copy
 //! when d₁/d₂ < 1/3 (Yoon et al. 2023; Gu et al. 2023), and the memorized fraction is the share of copies.
 
+#![expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is not a number counts as reached")]
+
 use super::wasserstein::{check_samples, dot};
 use crate::data::PointCloud;
 use crate::error::{Error, Result};

@@ -337,9 +337,9 @@ impl<T: Real> Dense<T> {
             mean.iter_mut().zip(&self.shift).for_each(|(m, s)| *m = *m / used + s);
             if let Some(active) = &self.active {
                 let mut varies = active.iter().map(|d| *d as usize).peekable();
-                for d in 0..dim {
-                    if varies.next_if_eq(&d).is_none() && !mean[d].is_nan() {
-                        mean[d] = self.shift[d];
+                for (d, (mean, shift)) in mean.iter_mut().zip(&self.shift).enumerate() {
+                    if varies.next_if_eq(&d).is_none() && !mean.is_nan() {
+                        *mean = *shift;
                     }
                 }
             }

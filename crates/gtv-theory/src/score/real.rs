@@ -1,6 +1,8 @@
 //! The two precisions of the blocked path, and their row kernels: l ↦ l + b with its maximum, l ↦ e^{l − max} with
 //! its sum.
 
+#![expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is not a number counts as reached")]
+
 use super::lanes::{LANES, exp_nonpositive, exp_nonpositive_f32};
 use super::source::Source;
 use faer::traits::ComplexField;

@@ -15,16 +15,15 @@ pub(crate) const NEAREST_BLOCK: usize = 512;
 /// Points among which a second neighbour is looked for first.
 const SAMPLE: usize = 32;
 
+/// The nearest point, its distance, and the distance of the second-nearest, for each of some queries.
+type NearestTwo = Vec<(usize, f64, f64)>;
+
 /// For each query the nearest point, its distance, and the distance of the second-nearest; none for blocks of
 /// 512 queries for which matrix products are cheaper. None when there are too few points for an index.
 ///
 /// # Shapes
 /// `points`: M × D; `x`: n × D.
-pub(crate) fn nearest_two(
-    points: &[f64],
-    dim: usize,
-    x: &[f64],
-) -> Option<Vec<Option<Vec<(usize, f64, f64)>>>> {
+pub(crate) fn nearest_two(points: &[f64], dim: usize, x: &[f64]) -> Option<Vec<Option<NearestTwo>>> {
     let (source, len) = (Source::F64(points), points.len() / dim);
     let index = Index::build(source, dim, len)?;
     let noise = Noise { signal: 1.0, half_precision: 0.5 / (index.scale * index.scale) };

@@ -1,6 +1,8 @@
 //! Which way of finding the points that matter is cheapest for a block of queries, from a few of its queries and a
 //! few points: shares of points that each level would leave, and a model of costs.
 
+#![expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is not a number counts as reached")]
+
 use super::sweep::{GROUP, PANEL};
 use super::{Frame, Index, Probes};
 use crate::score::source::Source;
@@ -152,11 +154,11 @@ impl Index {
                     let v = f64::from(at[level][j] + bias[j]) + groups + (beyond * others).sqrt();
                     !(v < f64::from(threshold))
                 };
-                for level in 0..count {
+                for (level, left) in left.iter_mut().enumerate() {
                     let last = self.further_level(level);
                     if (0..PANEL).any(|j| reached(level, last, j)) {
-                        left[level].panels += 1.0;
-                        left[level].points += (0..PANEL).filter(|j| reached(last, last, *j)).count() as f64;
+                        left.panels += 1.0;
+                        left.points += (0..PANEL).filter(|j| reached(last, last, *j)).count() as f64;
                     }
                 }
                 for j in (0..PANEL).filter(|j| reached(count - 1, count - 1, *j)) {

@@ -1,6 +1,8 @@
 //! The loop over panels of points and groups of queries: bounds on v from the first axes, kept in registers and compared
 //! with a threshold of each query.
 
+#![expect(clippy::needless_range_loop, reason = "loops of fixed length over arrays stay in registers")]
+
 use super::{Index, Probes};
 use pulp::Simd;
 
