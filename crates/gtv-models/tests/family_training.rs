@@ -11,12 +11,15 @@ use std::fmt::Display;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+/// The columns of a table, and its rows.
+type Table = (String, Vec<Vec<f64>>);
+
 /// Keeps what it is given; what is in it may be damaged.
 #[derive(Default)]
 struct Memory {
     kept: Mutex<BTreeMap<String, Vec<u8>>>,
     /// Columns of each table that was shown, and its lines.
-    shown: Mutex<BTreeMap<String, (String, Vec<Vec<f64>>)>>,
+    shown: Mutex<BTreeMap<String, Table>>,
     damaged: bool,
 }
 
