@@ -3,13 +3,14 @@
 // Doc comments here are help texts, where [data] is a section of a config and no link.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use crate::config::{Change, ConfigError, ScheduleName};
+use crate::config::{Change, ConfigError, Type, keys};
 use crate::memory::parse_bytes;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use gtv_models::device::Backend;
-use gtv_theory::estimator::Closure;
+use gtv_study::spec::TheoryName;
+use gtv_theory::closure::CLOSURES;
 use gtv_theory::ntk::Activation;
 use std::path::PathBuf;
 
@@ -45,6 +46,9 @@ pub struct Global {
     /// Refuse work estimated to need more memory than this, e.g. 8GiB [default: what is available]
     #[arg(long, global = true, value_name = "SIZE", value_parser = parse_bytes)]
     pub memory_limit: Option<u64>,
+    /// Wait for a folder that another gtv-cli is writing to, instead of stopping
+    #[arg(long, global = true)]
+    pub wait: bool,
 }
 
 /// The commands.
@@ -68,6 +72,10 @@ pub enum Command {
     Figure(FigureArgs),
     /// Render the report of a finished run again from its saved numbers
     Report(ReportArgs),
+    /// Write a config to start from, with every key explained
+    Init(InitArgs),
+    /// Explain a key of a config: type, default, unit, choices and meaning; without KEY list them all
+    Explain(ExplainArgs),
     /// List the devices that networks can be trained on
     Devices,
     /// Print a shell's completion script
@@ -194,6 +202,17 @@ pub enum ModelArg {
     Mlp,
 }
 
+impl ModelArg {
+    /// Its name in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Lazy => "lazy",
+            Self::Mlp => "mlp",
+        }
+    }
+}
+
 /// A compute device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DeviceArg {
@@ -269,11 +288,9 @@ pub struct TrainArgs {
 }
 
 /// The theory's closures by their names in configs.
-fn closure_parser() -> impl TypedValueParser<Value = Closure> {
-    PossibleValuesParser::new(Closure::ALL.map(Closure::name)).map(|name| {
-        // Only names of the list get here.
-        Closure::ALL.into_iter().find(|c| c.name() == name).unwrap_or(Closure::Leading)
-    })
+fn closure_parser() -> impl TypedValueParser<Value = TheoryName> {
+    let names = CLOSURES.map(|closure| closure.card().name);
+    PossibleValuesParser::new(names).try_map(|name| TheoryName::named(&name).ok_or("no such closure"))
 }
 
 /// `gtv-cli sample`.
@@ -289,13 +306,24 @@ pub struct SampleArgs {
     pub member: Option<usize>,
     /// Draw from the theory's law of learned models instead
     #[arg(long, value_parser = closure_parser(), value_name = "CLOSURE")]
-    pub theory: Option<Closure>,
+    pub theory: Option<TheoryName>,
     /// File to write the samples to (.npy)
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
     /// Changes to the config.
     #[command(flatten)]
     pub changes: ConfigArgs,
+}
+
+/// The names that a key of a config can be set to, with what they stand for.
+fn names_of(key: &'static str) -> PossibleValuesParser {
+    let choices = keys().of(key).find_map(|k| match &k.kind {
+        Type::Name(choices) => Some(choices.as_slice()),
+        _ => None,
+    });
+    let value =
+        |c: &'static crate::config::Choice| PossibleValue::new(c.name.as_str()).help(c.meaning.as_str());
+    choices.unwrap_or_default().iter().map(value).collect::<Vec<_>>().into()
 }
 
 /// How much of the proxy-score covariance to compute.
@@ -320,8 +348,9 @@ pub enum PrecisionArg {
 
 /// `gtv-cli score`.
 ///
-/// Writes an npz file with the arrays score (Q, D), log_density (Q), posterior_mean (Q, D), and proxy_score_cov (Q, D, D)
-/// or its trace. Arrays are read from .npy, .npz (FILE.npz or FILE.npz:NAME) and .csv.
+/// Writes an npz file with the arrays score (Q, D), log_density (Q), posterior_mean (Q, D), proxy_score_cov (Q, D, D) or
+/// its trace, and left_out (Q): a bound on the share of the posterior's mass that was left out. Arrays are read from .npy,
+/// .npz (FILE.npz or FILE.npz:NAME), .csv, and by their content from - (standard input) and <(command).
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ScoreArgs {
@@ -338,8 +367,8 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub time: f64,
     /// The noise schedule
-    #[arg(long, value_enum, value_name = "NAME")]
-    pub schedule: ScheduleName,
+    #[arg(long, value_parser = names_of("schedule.kind"), value_name = "NAME")]
+    pub schedule: String,
     /// A parameter of the schedule, e.g. --param beta_min=0.1 (repeatable)
     #[arg(long = "param", value_name = "KEY=VALUE")]
     pub params: Vec<String>,
@@ -349,6 +378,10 @@ pub struct ScoreArgs {
     /// Arithmetic of the sums over data points; f32 takes half the time in many dimensions and is good to 3e-4 nats
     #[arg(long, value_enum, default_value = "f64")]
     pub precision: PrecisionArg,
+    /// Share of the posterior's mass that may be left out of the sums, 0 to 0.01; in many dimensions a larger one
+    /// saves time at middle t [default: 1e-12 in f64, 1e-7 in f32]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub tolerance: Option<f64>,
     /// File to write (.npz)
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
@@ -387,15 +420,8 @@ pub struct NtkArgs {
 
 /// The names of activations, as configs spell them.
 fn activations() -> impl TypedValueParser<Value = Activation> {
-    let all = [
-        ("relu", Activation::Relu),
-        ("erf", Activation::Erf),
-        ("silu", Activation::Silu),
-        ("tanh", Activation::Tanh),
-    ];
-    PossibleValuesParser::new(all.map(|(name, _)| name)).try_map(move |name| {
-        all.iter().find(|(n, _)| *n == name).map(|(_, a)| *a).ok_or("no such activation")
-    })
+    PossibleValuesParser::new(Activation::ALL.map(Activation::name))
+        .try_map(|name| Activation::ALL.into_iter().find(|a| a.name() == name).ok_or("no such activation"))
 }
 
 /// The figures of the paper.
@@ -439,6 +465,41 @@ pub struct FigureArgs {
 pub struct ReportArgs {
     /// Folder of a finished run
     pub dir: PathBuf,
+}
+
+/// `gtv-cli init`.
+///
+/// The config runs as it is: gtv-cli compare FILE.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct InitArgs {
+    /// Family of the models (model.kind)
+    #[arg(long, value_enum, default_value = "linear")]
+    pub kind: ModelArg,
+    /// File to write; one that is there is left alone [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// How keys are explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// For a terminal
+    Text,
+    /// docs/config.md: every key in tables
+    Markdown,
+    /// docs/config.schema.json: for editors that check a config as it is written
+    JsonSchema,
+}
+
+/// `gtv-cli explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The key, e.g. model.samples, or a section, e.g. model.features
+    pub key: Option<String>,
+    /// What to print
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: FormatArg,
 }
 
 /// `gtv-cli completions`.

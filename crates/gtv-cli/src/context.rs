@@ -4,9 +4,10 @@ use crate::failure::{UsageError, complain};
 use crate::interrupt::Interrupt;
 use crate::memory::Budget;
 use crate::progress::{Bars, Progress};
-use crate::warnings::Warning;
+use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// The surroundings of a command.
 #[derive(Debug)]
@@ -21,10 +22,12 @@ pub struct Context {
     pub interrupt: Interrupt,
     /// Memory that the command may use.
     pub memory: Budget,
+    /// Whether to wait for a folder that another process writes to.
+    pub wait: bool,
     bars: Bars,
     /// Whether warnings are printed, not only kept.
     loud: bool,
-    warnings: Mutex<Vec<Warning>>,
+    warnings: Mutex<Vec<String>>,
     /// What the work in hand is part of, for printed warnings.
     scope: Mutex<String>,
 }
@@ -58,6 +61,7 @@ impl Context {
             quiet,
             interrupt: Interrupt::install()?,
             memory: Budget::new(memory_limit),
+            wait: false,
             bars: Bars::new(quiet),
             loud: true,
             warnings: Mutex::default(),
@@ -73,6 +77,7 @@ impl Context {
             quiet: true,
             interrupt: Interrupt::default(),
             memory: Budget::new(None),
+            wait: false,
             bars: Bars::new(true),
             loud: false,
             warnings: Mutex::default(),
@@ -87,8 +92,19 @@ impl Context {
             threads: self.threads,
             interrupt: self.interrupt.clone(),
             memory: self.memory,
+            wait: self.wait,
             ..Self::silent()
         }
+    }
+
+    /// Waits for folders that other processes write to, if so asked (`--wait`).
+    pub fn waiting(self, wait: bool) -> Self {
+        Self { wait, ..self }
+    }
+
+    /// How long to wait for another process.
+    pub fn patience(&self) -> Duration {
+        if self.wait { Duration::MAX } else { Duration::ZERO }
     }
 
     /// Starts a progress bar on stderr.
@@ -97,12 +113,12 @@ impl Context {
     }
 
     /// Prints a warning on stderr, `--quiet` or not, and keeps it for the record.
-    pub fn warn(&self, warning: Warning) {
+    pub fn warn(&self, warning: &dyn Display) {
         if self.loud {
             let scope = self.scope.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             self.bars.suspend(|| complain(&format!("warning: {scope}{warning}")));
         }
-        self.kept().push(warning);
+        self.kept().push(warning.to_string());
     }
 
     /// Prints a line about the work in hand on stderr, unless `--quiet`.
@@ -118,16 +134,16 @@ impl Context {
     }
 
     /// The warnings so far, in order.
-    pub fn warnings(&self) -> Vec<Warning> {
+    pub fn warnings(&self) -> Vec<String> {
         self.kept().clone()
     }
 
     /// The warnings since the last call, in order.
-    pub fn take_warnings(&self) -> Vec<Warning> {
+    pub fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut *self.kept())
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Warning>> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
         self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 

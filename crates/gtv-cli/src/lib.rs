@@ -1,12 +1,12 @@
-//! The command-line instrument: arguments → validated config → experiment → one record → plots and report.
+//! The command-line instrument: arguments → validated config → study → one record → plots and report.
 //!
 //! The binary is [`main`]; the modules are public so that the workspace's tests and benchmarks can use them. Nothing
-//! here is meant as a stable library interface: that is `gtv-theory`.
+//! here is meant as a stable library interface: that is `gtv-theory` and `gtv-study`.
 
 pub mod args;
+mod commands;
 pub mod config;
 pub mod context;
-pub mod experiment;
 pub mod failure;
 pub mod interrupt;
 pub mod io;
@@ -16,6 +16,7 @@ pub mod progress;
 pub mod record;
 pub mod report;
 pub mod run_dir;
+pub mod session;
 pub mod warnings;
 
 use clap::Parser;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 /// Runs the program with the process' arguments: 0 done, 1 failed, 2 bad usage, config or data.
 pub fn main() -> ExitCode {
     failure::guard(|| match args::Cli::try_parse() {
-        Ok(cli) => experiment::dispatch(cli),
+        Ok(cli) => commands::dispatch(cli),
         Err(shown) => {
             // Help and version also arrive here; a reader that has gone away is no failure.
             let _ = shown.print();

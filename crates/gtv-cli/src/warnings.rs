@@ -6,22 +6,6 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {
-    /// A saved partial result that cannot be used.
-    #[error("{}: {reason}; this part is computed again", .path.display())]
-    PartSkipped {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A checkpoint that cannot be used.
-    #[error("{}: {reason}; the checkpoint before it is used, or the start where there is none", .path.display())]
-    CheckpointSkipped {
-        /// The file, which is removed.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// Partial results of another config in the run folder.
     #[error("{}: {count} unfinished parts belong to another config or data set and are discarded", .path.display())]
     PartsOfAnotherConfig {
@@ -29,6 +13,32 @@ pub enum Warning {
         path: PathBuf,
         /// How many parts.
         count: usize,
+    },
+    /// Data points that the noise at ε does not tell apart were merged.
+    #[error(
+        "data: {merged} of {total} points lay closer to an earlier one than the noise at schedule.t_min and were merged into it, which makes the weights unequal"
+    )]
+    NearMerged {
+        /// Points merged.
+        merged: usize,
+        /// Points before.
+        total: usize,
+    },
+    /// Data outside what features or a table know of.
+    #[error(
+        "{key} = [{lo}, {hi}] leaves out {data:.1} % of the data as they are learned (p(x | t_min)) and {training:.1} % of the training distribution over all times; widen it, with more features or nodes, or scale the data"
+    )]
+    Uncovered {
+        /// The key.
+        key: String,
+        /// Start of the range.
+        lo: f64,
+        /// End of the range.
+        hi: f64,
+        /// Share of p(x | t_min) outside, in per cent.
+        data: f64,
+        /// Share of p(x, t) outside, in per cent.
+        training: f64,
     },
     /// Identical data points were merged into one of larger weight.
     #[error(
@@ -40,44 +50,12 @@ pub enum Warning {
         /// Points read.
         total: usize,
     },
-    /// Paths whose state overflowed.
+    /// Kernels of infinite width by a series instead of a closed form.
     #[error(
-        "{level}: {diverged} of {total} paths diverged and are left out; use more sampling.steps, or a larger schedule.t_min"
+        "the kernels of {activation} networks have no closed form, and take ten to twenty times as long as those of relu or erf"
     )]
-    PathsDiverged {
-        /// The level of the comparison.
-        level: String,
-        /// Paths that diverged.
-        diverged: u64,
-        /// Paths in all.
-        total: u64,
-    },
-    /// Samples outside the stated histogram range.
-    #[error(
-        "{level}: {share:.1} % of the samples lie outside compare.range, and densities are normalised over the rest; widen the range to see them"
-    )]
-    OutsideRange {
-        /// The level of the comparison.
-        level: String,
-        /// Share outside, in per cent.
-        share: f64,
-    },
-    /// More features than samples, where the theory's closures are weakest.
-    #[error(
-        "load F/P = {load:.2} is above 1: Gaussian closures miss most of the ensemble's tails there; read the distances with their floors, or raise model.samples"
-    )]
-    HighLoad {
-        /// F/P.
-        load: f64,
-    },
-    /// The quadrature has not converged.
-    #[error(
-        "{quantity}: the quadrature error is {relative:.1e} of the value; raise theory.times and lower theory.noise_spacing, or, in more than two dimensions, raise theory.quasi_nodes"
-    )]
-    Quadrature {
-        /// What was integrated.
-        quantity: String,
-        /// Relative change between two resolutions.
-        relative: f64,
+    SlowActivation {
+        /// Its name.
+        activation: &'static str,
     },
 }

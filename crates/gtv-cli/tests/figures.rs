@@ -4,17 +4,20 @@ use std::path::Path;
 
 use gtv_cli::plot::{
     ColorScale, Curve, Densities, DensityPanel, DistancePlot, Figure, HeatPanel, Heatmaps, ImageGrid,
-    ImageRow, LinePanel, LinePoint, LineSeries, Lines, MetricPanel, Row, Scatter, ScatterPanel, Spacing,
+    ImageRow, Key, LinePanel, LineSeries, Lines, MetricPanel, Role, Scatter, ScatterPanel, Spacing,
 };
 use gtv_cli::record::Estimate;
+use gtv_theory::closure::Role as Closure;
 
 /// Checks both files of a figure and returns the SVG's texts.
 fn drawn(figure: &impl Figure, stem: &Path) -> Vec<String> {
-    figure.draw(stem).unwrap();
+    let returned = figure.draw(stem, "what <it> shows").unwrap();
     let (width, height) = figure.size();
     let svg = std::fs::read_to_string(stem.with_extension("svg")).unwrap();
+    assert_eq!(svg, returned);
     let document = roxmltree::Document::parse(&svg).unwrap();
     let root = document.root_element();
+    assert_eq!(root.attribute("aria-label"), Some("what <it> shows"));
     let attribute = |name| root.attribute(name).unwrap().parse::<f64>().unwrap();
     assert_eq!((attribute("width"), attribute("height")), (width, height));
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "a coordinate is not finite");
@@ -55,18 +58,23 @@ fn coordinates(node: roxmltree::Node<'_, '_>) -> Vec<(f64, f64)> {
     points
 }
 
+fn key(role: Role) -> Key {
+    Key { label: format!("the {role:?}"), role }
+}
+
 fn densities(panels: usize, columns: usize) -> Densities {
     let x: Vec<f64> = (0..100).map(|i| -1.5 + 0.03 * f64::from(i)).collect();
     let bump = |width: f64| {
         x.iter().map(|x| (-x * x / (2.0 * width * width)).exp() / (2.5 * width)).collect::<Vec<_>>()
     };
     let scaled = |f: f64| bump(0.2).iter().map(|v| f * v).collect::<Vec<_>>();
-    let curve = |level: &str, width| Curve { level: level.into(), density: bump(width), band: None };
-    let ensemble = Curve { band: Some((scaled(0.7), scaled(1.2))), ..curve("ensemble", 0.2) };
-    let curves = vec![curve("data", 0.01), curve("pf_ode", 0.1), ensemble, curve("theory_finite-p", 0.21)];
+    let curve = |role, width| Curve { key: key(role), density: bump(width), band: None };
+    let ensemble = Curve { band: Some((scaled(0.7), scaled(1.2))), ..curve(Role::Ensemble, 0.2) };
+    let theory = curve(Role::Closure(Closure::FiniteSample), 0.21);
+    let curves = vec![curve(Role::Data, 0.01), curve(Role::TrueScore, 0.1), ensemble, theory];
     let panel =
         DensityPanel { title: "ε = 0.01, P = 64".into(), x: x.clone(), curves, data: vec![-1.0, 0.0, 1.0] };
-    Densities { panels: vec![panel; panels], columns, alt: "densities".into() }
+    Densities { panels: vec![panel; panels], columns }
 }
 
 fn heatmaps(values: Vec<f64>, nx: usize, ny: usize, panels: usize) -> Heatmaps {
@@ -87,45 +95,42 @@ fn heatmaps(values: Vec<f64>, nx: usize, ny: usize, panels: usize) -> Heatmaps {
         y_label: "x₂".into(),
         scales: vec![ColorScale::new("tr C / (tr C + ‖s‖²)", None)],
         square: true,
-        alt: "maps".into(),
     }
 }
 
 fn distances(estimates: Vec<Option<Estimate>>, panels: usize) -> DistancePlot {
-    let row = |i: usize| Row { label: format!("level {i}"), level: ["pf_ode", "theory_paper"][i % 2].into() };
+    let row = |i: usize| Key {
+        label: format!("level {i}"),
+        role: [Role::TrueScore, Role::Closure(Closure::Limit)][i % 2],
+    };
     DistancePlot {
         rows: (0..estimates.len()).map(row).collect(),
         panels: vec![MetricPanel { label: "W₁ (units of x)".into(), estimates }; panels],
         confidence: 0.95,
-        alt: "distances".into(),
     }
 }
 
 fn scatter(pairs: Vec<(f64, f64)>, panels: usize) -> Scatter {
-    let panel = ScatterPanel { level: "theory_leading".into(), title: "theory: leading".into(), pairs };
-    Scatter {
-        panels: vec![panel; panels],
-        x_label: "ensemble".into(),
-        y_label: "theory".into(),
-        alt: "variances".into(),
-    }
+    let panel = ScatterPanel { key: key(Role::Closure(Closure::LeadingOrder)), pairs };
+    Scatter { panels: vec![panel; panels], x_label: "ensemble".into(), y_label: "theory".into() }
 }
 
 fn images(samples: Vec<f64>, nearest: Vec<f64>) -> ImageGrid {
-    let row = ImageRow { level: "ensemble".into(), samples, nearest };
-    ImageGrid { rows: vec![row.clone(), row], shape: [8, 8], alt: "images".into() }
+    let row = ImageRow { label: "ensemble".into(), samples, nearest };
+    ImageGrid { rows: vec![row.clone(), row], shape: [8, 8] }
 }
 
 #[test]
 fn identities_every_kind_of_figure_is_two_valid_files() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    let estimate = |value| Some(Estimate { value, lo: 0.9 * value, hi: 1.2 * value, floor: 0.002 });
+    let estimate = |value: f64| {
+        let ends = (Some(0.9 * value), Some(1.2 * value));
+        Some(Estimate { value, lo: ends.0, hi: ends.1, floor: Some(0.002) })
+    };
 
     let texts = drawn(&densities(1, 1), &at("one"));
-    for text in
-        ["data, smoothed to ε", "PF-ODE, true score", "theory: finite-p", "density (1/units of x)", "x₀"]
-    {
+    for text in ["the Data", "the TrueScore", "the Closure(FiniteSample)", "density (1/units of x)", "x₀"] {
         assert!(texts.iter().any(|t| t == text), "{text} is missing from {texts:?}");
     }
     assert!(
@@ -156,7 +161,7 @@ fn limits_degenerate_numbers_still_make_figures() {
 
     drawn(&Densities::default(), &at("no-panels"));
     let flat = |x: Vec<f64>, y: Vec<f64>| DensityPanel {
-        curves: vec![Curve { level: "ensemble".into(), density: y.clone(), band: Some((y.clone(), y)) }],
+        curves: vec![Curve { key: key(Role::Ensemble), density: y.clone(), band: Some((y.clone(), y)) }],
         x,
         ..DensityPanel::default()
     };
@@ -170,7 +175,7 @@ fn limits_degenerate_numbers_still_make_figures() {
     .into_iter()
     .enumerate()
     {
-        drawn(&Densities { panels: vec![panel], columns: 3, alt: String::new() }, &at(&format!("flat{i}")));
+        drawn(&Densities { panels: vec![panel], columns: 3 }, &at(&format!("flat{i}")));
     }
 
     drawn(&Heatmaps::default(), &at("no-maps"));
@@ -179,7 +184,8 @@ fn limits_degenerate_numbers_still_make_figures() {
     drawn(&heatmaps(vec![1.0], 1, 1, 2), &at("one-bin"));
     drawn(&heatmaps(vec![1.0; 3], 2, 2, 1), &at("wrong-size"));
 
-    let estimate = |value, lo, hi, floor| Some(Estimate { value, lo, hi, floor });
+    let estimate =
+        |value, lo, hi, floor| Some(Estimate { value, lo: Some(lo), hi: Some(hi), floor: Some(floor) });
     drawn(&DistancePlot::default(), &at("no-distances"));
     drawn(&distances(vec![None], 1), &at("missing"));
     drawn(&distances(vec![estimate(0.0, 0.0, 0.0, 0.0)], 2), &at("equal"));
@@ -187,6 +193,8 @@ fn limits_degenerate_numbers_still_make_figures() {
         &distances(vec![estimate(nan, nan, nan, nan), estimate(1.0, 1e-9, f64::INFINITY, 0.1)], 3),
         &at("infinite"),
     );
+
+    drawn(&distances(vec![Some(0.3.into()), estimate(0.4, 0.3, 0.5, nan)], 2), &at("no-intervals"));
 
     drawn(&Scatter::default(), &at("no-pairs"));
     drawn(&scatter(vec![(0.0, 0.0), (nan, 1.0), (-1.0, 2.0)], 1), &at("not-positive"));
@@ -199,21 +207,25 @@ fn limits_degenerate_numbers_still_make_figures() {
 
 #[test]
 fn identities_a_figure_is_drawn_the_same_twice() {
-    let figure = densities(2, 2);
-    assert_eq!(figure.svg().unwrap(), figure.svg().unwrap());
-    assert_eq!(figure.png().unwrap(), figure.png().unwrap());
+    let (figure, dir) = (densities(2, 2), tempfile::tempdir().unwrap());
+    for name in ["one", "two"] {
+        drawn(&figure, &dir.path().join(name));
+    }
+    let bytes = |file: &str| std::fs::read(dir.path().join(file)).unwrap();
+    assert_eq!(bytes("one.svg"), bytes("two.svg"));
+    assert_eq!(bytes("one.png"), bytes("two.png"));
 }
 
 fn lines(values: &[(f64, f64, f64, f64)], floor: &[(f64, f64)], panels: usize, spacing: Spacing) -> Lines {
-    let point = |&(x, value, lo, hi): &(f64, f64, f64, f64)| LinePoint { x, value, lo, hi };
-    let series = |level: &str| LineSeries {
-        level: level.into(),
-        label: format!("label of {level}"),
-        points: values.iter().map(point).collect(),
+    let point = |&(x, value, lo, hi): &(f64, f64, f64, f64)| {
+        (x, Estimate { value, lo: Some(lo), hi: Some(hi), floor: None })
     };
+    let series = |role| LineSeries { key: key(role), points: values.iter().map(point).collect() };
     let panel = LinePanel {
         title: "model.ridge = 0.1".into(),
-        series: ["mean_score", "theory_leading", "theory_finite-p"].map(series).to_vec(),
+        series: [Role::MeanScore, Role::Closure(Closure::LeadingOrder), Role::Closure(Closure::FiniteSample)]
+            .map(series)
+            .to_vec(),
         floor: floor.to_vec(),
     };
     Lines {
@@ -222,7 +234,6 @@ fn lines(values: &[(f64, f64, f64, f64)], floor: &[(f64, f64)], panels: usize, s
         y_label: "W₁ (units of x)".into(),
         spacing,
         reference: None,
-        alt: "lines".into(),
     }
 }
 
@@ -235,7 +246,7 @@ fn identities_lines_show_every_swept_value() {
     for panels in [1, 2, 4, 7] {
         let texts = drawn(&lines(&points, &floor, panels, Spacing::Log), &at(&format!("log{panels}")));
         for text in
-            ["64", "256", "1024", "W₁ (units of x)", "label of mean_score", "floor: the same for equal laws"]
+            ["64", "256", "1024", "W₁ (units of x)", "the MeanScore", "floor: the same for equal laws"]
         {
             assert!(texts.iter().any(|t| t == text), "{text} is missing from {texts:?}");
         }

@@ -2,23 +2,23 @@
 
 use std::path::Path;
 
-use gtv_cli::record::{Arrays, Estimate, Interval, LevelSummary, Record, Saved, VarianceSource};
+use gtv_cli::record::{Arrays, Estimate, LevelRecord, Record, Saved, VarianceSource};
 
 fn saved() -> Saved {
     let mut record = Record { seed: 7, ..Record::default() };
     record.config = serde_json::json!({"model": {"samples": 256}});
     record.dimension = 1;
-    let estimate = Estimate { value: 0.1 + 0.2, lo: 1e-300, hi: f64::NAN, floor: 0.002 };
+    let estimate = Estimate { value: 0.1 + 0.2, lo: Some(1e-300), hi: Some(f64::NAN), floor: Some(0.002) };
     let metrics = [("w1".to_owned(), estimate)].into();
     record.distances.insert("pf_ode".into(), [("ensemble".to_owned(), metrics)].into());
-    let interval = Interval { value: 0.3, lo: 0.2, hi: 0.4 };
+    let interval = Estimate { lo: Some(0.2), hi: Some(0.4), ..0.3.into() };
     record.levels.insert(
         "ensemble".into(),
-        LevelSummary {
+        LevelRecord {
             memorized_fraction: Some(interval),
             gap_mass: Some(interval),
             mean: vec![0.5],
-            ..LevelSummary::default()
+            ..LevelRecord::default()
         },
     );
     let mut arrays = Arrays::default();
@@ -40,8 +40,8 @@ fn identities_a_saved_record_reads_back_bit_for_bit() {
     let after = Saved::read(dir.path()).unwrap();
     assert_eq!(after.config_toml, before.config_toml);
     let estimate = after.record.distance("ensemble", "pf_ode", "w1").unwrap();
-    assert_eq!((estimate.value, estimate.lo, estimate.floor), (0.1 + 0.2, 1e-300, 0.002));
-    assert!(estimate.hi.is_nan(), "a NaN is null in JSON and a NaN again");
+    assert_eq!((estimate.value, estimate.lo, estimate.floor), (0.1 + 0.2, Some(1e-300), Some(0.002)));
+    assert_eq!(estimate.hi, None, "an end that is no number is null in JSON and no end");
     assert_eq!(after.record.levels, before.record.levels);
     for name in before.arrays.names() {
         let (a, b) = (before.arrays.get(name).unwrap(), after.arrays.get(name).unwrap());
@@ -88,7 +88,7 @@ fn identities_errors_name_the_file_and_the_remedy() {
         ("{\"schema\": 99}", "schema 99"),
         ("{\"schema\": 1, \"version\": \"0\"}", "seed"),
     ] {
-        let error = Record::from_json(text, Path::new("summary.json")).unwrap_err().to_string();
+        let error = gtv_cli::record::from_json(text, Path::new("summary.json")).unwrap_err().to_string();
         assert!(error.contains("summary.json") && error.contains(part), "{error}");
     }
 }
@@ -99,18 +99,16 @@ fn identities_numbers_that_are_not_finite_come_back_as_nan() {
     let nan = f64::NAN;
     record.levels.insert(
         "ensemble".into(),
-        LevelSummary {
-            mean: vec![1.0, nan],
-            covariance: vec![nan, f64::INFINITY],
-            ..LevelSummary::default()
-        },
+        LevelRecord { mean: vec![1.0, nan], covariance: vec![nan, f64::INFINITY], ..LevelRecord::default() },
     );
     record.quadrature.insert("mean".into(), nan);
     record.timing.extend([("theory".to_owned(), nan), ("training".to_owned(), 2.5)]);
-    let measured = Some(Interval { value: nan, lo: nan, hi: nan });
+    let measured = Some(Estimate { lo: Some(nan), hi: None, ..nan.into() });
     let predicted = [("paper".to_owned(), nan), ("leading".to_owned(), 0.1)].into();
     record.variance_sources.insert("total".into(), VarianceSource { measured, predicted });
-    let back = Record::from_json(&record.to_json().unwrap(), Path::new("summary.json")).unwrap();
+    let back =
+        gtv_cli::record::from_json(&gtv_cli::record::to_json(&record).unwrap(), Path::new("summary.json"))
+            .unwrap();
     let level = &back.levels["ensemble"];
     assert_eq!((level.mean[0], level.mean.len(), level.covariance.len()), (1.0, 2, 2));
     assert!(level.mean[1].is_nan() && level.covariance.iter().all(|v| v.is_nan()));
@@ -119,5 +117,5 @@ fn identities_numbers_that_are_not_finite_come_back_as_nan() {
     let total = &back.variance_sources["total"];
     assert!(total.measured.unwrap().value.is_nan() && total.predicted["paper"].is_nan());
     assert_eq!(total.predicted["leading"], 0.1);
-    assert_eq!(back.to_json().unwrap(), record.to_json().unwrap());
+    assert_eq!(gtv_cli::record::to_json(&back).unwrap(), gtv_cli::record::to_json(&record).unwrap());
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use gtv_cli::record::{
-    Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved, VarianceSource,
+    Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, Record, Saved, VarianceSource,
 };
 use gtv_cli::report::number::{duration, plain, significant};
 use gtv_cli::report::{answer, render, terminal_table};
 
 mod synthetic;
+
+use synthetic::interval;
 
 fn rendered(saved: &Saved) -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
@@ -32,7 +34,7 @@ fn identities_the_report_holds_every_headline_number() {
         let has = |value: f64| assert!(html.contains(&plain(value)), "{value} is missing");
         let record = &saved.record;
         for e in record.distances.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values) {
-            [e.value, e.lo, e.hi, e.floor].into_iter().for_each(has);
+            [Some(e.value), e.lo, e.hi, e.floor].into_iter().flatten().for_each(has);
         }
         for k in record.kernel.values() {
             [k.mean_error, k.variance_ratio, k.correlation].into_iter().for_each(has);
@@ -45,7 +47,7 @@ fn identities_the_report_holds_every_headline_number() {
             for i in
                 [l.memorized_fraction, l.nearest_distance, l.gap_mass, l.total_variance].into_iter().flatten()
             {
-                [i.value, i.lo, i.hi].into_iter().for_each(has);
+                [Some(i.value), i.lo, i.hi].into_iter().flatten().for_each(has);
             }
         }
         for s in record.variance_sources.values() {
@@ -63,7 +65,8 @@ fn identities_the_report_holds_every_headline_number() {
 fn identities_the_report_stands_alone() {
     for saved in [synthetic::one_dimension(), synthetic::two_dimensions(), synthetic::images()] {
         let (_dir, html) = rendered(&saved);
-        let outside = ["src=\"http", "href=\"http", "url(", "<script", "<link", "@import"];
+        let outside =
+            ["src=", "href=\"http", "url(", "<link", "@import", "fetch(", "XMLHttpRequest", "import("];
         outside.iter().for_each(|o| assert!(!html.contains(o), "{o}"));
         assert!(
             html.contains("<svg") && html.contains("diverged &amp; were left out"),
@@ -96,12 +99,42 @@ fn identities_each_kind_of_record_gives_its_figures() {
         (synthetic::one_dimension(), &one[..]),
         (
             synthetic::two_dimensions(),
-            &["attribution", "density", "distances", "gaussianity_maps", "variance_maps"],
+            &["attribution", "closures", "density", "distances", "gaussianity_maps", "variance_maps"],
         ),
         (synthetic::images(), &["attribution", "distances", "images"]),
     ] {
-        let (dir, _) = rendered(&saved);
+        let (dir, html) = rendered(&saved);
         assert_eq!(figures(dir.path()), pairs(names));
+        // A figure that is drawn is shown, once, and no other is.
+        let mut shown: Vec<&str> =
+            html.split("<figure id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        shown.sort_unstable();
+        assert_eq!(shown, names);
+    }
+}
+
+#[test]
+fn identities_the_head_says_what_was_compared_and_contents_lead_to_every_section() {
+    let mut saved = synthetic::one_dimension();
+    saved.record.data_points = 3;
+    saved.record.config["title"] = "Three <points>".into();
+    let (_dir, html) = rendered(&saved);
+    assert!(html.contains("<title>Three &lt;points&gt; · gtv</title>") && html.contains("Points M <b>3</b>"));
+    let targets: Vec<&str> =
+        html.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(targets.len() >= 7, "{targets:?}");
+    for target in &targets {
+        assert_eq!(html.matches(&format!("id=\"{target}\"")).count(), 1, "{target}");
+    }
+    assert_eq!(html.matches("<h2 ").count(), targets.len());
+    for level in synthetic::LEVELS {
+        let text = html.split("<dl class=\"terms\">").nth(1).unwrap();
+        assert!(
+            text.contains(
+                &gtv_cli::report::levels::card(level).meaning.replace('\'', "&#x27;").replace('/', "&#x2f;")
+            ),
+            "{level}"
+        );
     }
 }
 
@@ -138,7 +171,8 @@ fn limits_sparse_records_give_a_report() {
 fn with(distances: &[(&str, f64, f64, f64)], floor: f64) -> Record {
     let mut record = Record::default();
     for &(level, value, lo, hi) in distances {
-        let metrics = [("w1".to_owned(), Estimate { value, lo, hi, floor })].into();
+        let estimate = Estimate { value, lo: Some(lo), hi: Some(hi), floor: Some(floor) };
+        let metrics = [("w1".to_owned(), estimate)].into();
         record.distances.entry(level.into()).or_default().insert("ensemble".into(), metrics);
     }
     record
@@ -149,18 +183,18 @@ fn identities_the_answer_claims_only_what_intervals_allow() {
     let said = |record: &Record| answer(record).join(" ");
     let clear = with(&[("mean_score", 0.04, 0.035, 0.045), ("theory_finite-p", 0.01, 0.009, 0.012)], 0.002);
     let text = said(&clear);
-    assert!(text.contains("closure finite-p") && text.contains("W₁ = 0.0100 [0.00900, 0.0120]"), "{text}");
     assert!(
-        text.contains("closes 75 %") && text.contains("exceeds the resampling floor (0.00200) by 0.00800"),
+        text.contains("(finite-p) explains 75 %") && text.contains("W₁ = 0.0400 [0.0350, 0.0450]"),
         "{text}"
     );
-
-    let overlap = with(&[("mean_score", 0.04, 0.01, 0.07), ("theory_finite-p", 0.03, 0.02, 0.05)], 0.002);
-    assert!(said(&overlap).contains("does not show that the predicted variance improves"));
-    let worse = with(&[("mean_score", 0.01, 0.009, 0.012), ("theory_finite-p", 0.04, 0.03, 0.05)], 0.002);
-    assert!(said(&worse).contains("the finite-p closure fails here"));
+    assert!(
+        text.contains(
+            "the rest, 0.0100 [0.00900, 0.0120], exceeds the resampling floor (0.00200) by 0.00800"
+        ),
+        "{text}"
+    );
     let noise = with(&[("theory_paper", 0.004, 0.001, 0.007)], 0.003);
-    assert!(said(&noise).contains("cannot be told apart"));
+    assert!(said(&noise).contains("not for certain") && !said(&noise).contains("within"), "{}", said(&noise));
 
     let gaussian = |own: (f64, f64, f64)| {
         let own = ("gaussian_empirical", own.0, own.1, own.2);
@@ -172,7 +206,7 @@ fn identities_the_answer_claims_only_what_intervals_allow() {
     // The closure is chosen before the numbers are seen; a closer one is named, but only a clearly closer one.
     let luck =
         with(&[("theory_shot-noise", 0.02, 0.015, 0.025), ("theory_paper", 0.018, 0.012, 0.024)], 0.002);
-    assert!(said(&luck).contains("closure shot-noise") && !said(&luck).contains("Closer than"));
+    assert!(said(&luck).contains("(shot-noise)") && !said(&luck).contains("Closer than"));
     let closer =
         with(&[("theory_shot-noise", 0.02, 0.015, 0.025), ("theory_leading", 0.01, 0.008, 0.012)], 0.002);
     assert!(said(&closer).contains("Closer than shot-noise: leading at 0.0100"));
@@ -211,6 +245,129 @@ fn identities_the_answer_claims_only_what_intervals_allow() {
     assert!(said(&Record::default()).contains("No distances were saved"));
 }
 
+/// A record of distances (level, value, lo, hi) with one floor, and what is said first of it.
+fn headline(distances: &[(&str, f64, f64, f64)], floor: f64) -> String {
+    answer(&with(distances, floor)).remove(0)
+}
+
+#[test]
+fn identities_the_answer_is_against_the_best_baseline() {
+    // The square with Fourier features: the mean score is the best baseline, and the theory explains most of the rest.
+    let square = [
+        ("data", 0.12, 0.115, 0.125),
+        ("pf_ode", 0.115, 0.110, 0.120),
+        ("mean_score", 0.034, 0.032, 0.036),
+        ("theory_finite-p", 0.013, 0.012, 0.014),
+    ];
+    let text = headline(&square, 0.016);
+    // 1 − 0.013/0.034 = 61.8 %; the logarithms' arms are ln(14/13) = 0.074, ln(34/32) = 0.061 and ln(13/12) = 0.080,
+    // ln(36/34) = 0.057, so the ratio's ends are 0.382 e^0.096 = 0.421 and 0.382 e^−0.098 = 0.347.
+    for part in [
+        "Of the distance between the best baseline (the mean score, W₁ = 0.0340 [0.0320, 0.0360])",
+        "the theory (finite-p) explains 62 % [58, 65]",
+        "the rest, 0.0130 [0.0120, 0.0140], is within the resampling floor (0.0160)",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let others = answer(&with(&square, 0.016)).remove(1);
+    assert_eq!(
+        others,
+        "The other baselines: the true score 0.115 [0.110, 0.120], the data 0.120 [0.115, 0.125]."
+    );
+
+    // Three points with few models: the true score is as near as the theory, however far the mean score is.
+    let points = [
+        ("pf_ode", 0.026, 0.020, 0.032), // as near: its estimate lies in the theory's interval
+        ("mean_score", 0.09, 0.08, 0.10),
+        ("theory_finite-p", 0.025, 0.019, 0.031),
+    ];
+    let text = headline(&points, 0.02);
+    assert!(text.contains("is not shown to explain what the models learn"), "{text}");
+    assert!(text.contains("the true score, without any theory, is as near"), "{text}");
+    assert!(!text.contains("explains") && !text.contains('%'), "{text}");
+
+    let apart = [("mean_score", 0.0361, 0.0272, 0.0491), ("theory_finite-p", 0.0177, 0.0076, 0.0319)];
+    let text = headline(&apart, 0.021);
+    assert!(
+        text.contains("than the best baseline, the mean score, without the predicted variance, is (0.0361"),
+        "{text}"
+    );
+    assert!(text.contains("not for certain: their intervals overlap") && !text.contains("as near"), "{text}");
+
+    // Further than a baseline.
+    let worse = [("mean_score", 0.01, 0.009, 0.012), ("theory_finite-p", 0.04, 0.03, 0.05)];
+    let text = headline(&worse, 0.002);
+    assert!(
+        text.contains("fails here")
+            && text.contains("the mean score, without the predicted variance, is nearer"),
+        "{text}"
+    );
+    assert!(headline(&[("theory_paper", 0.004, 0.001, 0.007)], 0.003).contains("No baseline was compared"));
+}
+
+#[test]
+fn identities_within_the_floor_means_the_estimate() {
+    let theory = |value: f64, lo: f64, hi: f64| {
+        headline(&[("pf_ode", 0.3, 0.28, 0.32), ("theory_finite-p", value, lo, hi)], 0.0198)
+    };
+    let text = theory(0.0293, 0.015, 0.045);
+    assert!(!text.contains("within") && text.contains("by 0.00950, not for certain"), "{text}");
+    assert!(theory(0.0198, 0.015, 0.045).contains("is within the resampling floor (0.0198)"));
+    assert!(
+        theory(0.0293, 0.025, 0.035)
+            .contains("exceeds the resampling floor (0.0198) by 0.00950 [0.00520, 0.0152]")
+    );
+    let mut unknown = with(&[("pf_ode", 0.3, 0.28, 0.32), ("theory_finite-p", 0.02, 0.01, 0.03)], 0.1);
+    for to in unknown.distances.values_mut() {
+        to.get_mut("ensemble").unwrap().get_mut("w1").unwrap().floor = None;
+    }
+    assert!(answer(&unknown)[0].contains("no known resampling floor"));
+}
+
+#[test]
+fn identities_without_intervals_nothing_is_claimed() {
+    let mut record = with(&[("pf_ode", 0.3, 0.3, 0.3), ("theory_finite-p", 0.02, 0.02, 0.02)], 0.03);
+    for to in record.distances.values_mut() {
+        let e = to.get_mut("ensemble").unwrap().get_mut("w1").unwrap();
+        (e.lo, e.hi) = (None, None);
+    }
+    record.levels.insert("ensemble".into(), LevelRecord { models: 3, ..LevelRecord::default() });
+    let text = answer(&record).join(" ");
+    assert!(text.contains("no interval: 3 members are too few, so neither is said to be nearer"), "{text}");
+    assert!(!text.contains("explains") && !text.contains('['), "{text}");
+    assert!(terminal_table(&record).contains("no interval: 3 members are too few"));
+    let (_dir, html) = rendered(&Saved { record, ..Saved::default() });
+    assert!(html.contains("no interval: 3 members are too few") && html.contains("0.0200"));
+}
+
+#[test]
+fn identities_a_learned_distribution_far_from_its_data_is_said_first() {
+    let level = |variance: f64, nearest: f64, mean: f64| LevelRecord {
+        samples: 100,
+        models: 10,
+        total_variance: Some(interval(variance, 0.05 * variance)),
+        nearest_distance: Some(interval(nearest, 0.05 * nearest)),
+        mean: vec![mean],
+        ..LevelRecord::default()
+    };
+    let said = |learned: LevelRecord| {
+        let mut record = with(&[("pf_ode", 0.3, 0.28, 0.32), ("theory_finite-p", 0.02, 0.01, 0.03)], 0.1);
+        record.levels = [("data".to_owned(), level(3.2, 0.1, 0.0)), ("ensemble".to_owned(), learned)].into();
+        answer(&record).remove(0)
+    };
+    let far = "The trained models are far from their data";
+    let collapsed = said(level(0.096, 0.1, 0.0));
+    assert!(collapsed.starts_with(far) && collapsed.contains("total variance is 0.0960"), "{collapsed}");
+    assert!(said(level(7.0, 0.2, 0.0)).starts_with(far));
+    assert!(said(level(3.2, 2.0, 0.0)).contains("from the nearest datum"));
+    assert!(said(level(3.2, 0.3, 2.0)).contains("their mean is 2.00 away"));
+    assert!(said(level(f64::NAN, 0.3, 0.0)).starts_with(far));
+    // Within a factor of two, or not beyond it for certain: nothing.
+    for fine in [level(2.0, 0.3, 0.5), level(6.3, 0.3, 0.0), level(6.6, 1.85, 0.0)] {
+        assert!(said(fine.clone()).starts_with("Of the distance"), "{fine:?}");
+    }
+}
+
 #[test]
 fn identities_the_terminal_table_is_aligned() {
     let table = terminal_table(&synthetic::record(1, &["w1", "kl"]));
@@ -244,15 +401,11 @@ fn identities_numbers_keep_their_digits() {
     assert_eq!(duration(128.4), "2 min 08 s");
 }
 
-fn interval(value: f64, half: f64) -> Interval {
-    Interval { value, lo: value - half, hi: value + half }
-}
-
 fn with_gaps(record: &mut Record, gaps: &[(&str, f64)]) {
     for (level, gap) in gaps {
         let mass_near = [0.34, 0.3, 0.33].map(|m| interval(m * (1.0 - gap), 0.01)).to_vec();
         let summary =
-            LevelSummary { gap_mass: Some(interval(*gap, 0.002)), mass_near, ..LevelSummary::default() };
+            LevelRecord { gap_mass: Some(interval(*gap, 0.002)), mass_near, ..LevelRecord::default() };
         record.levels.insert((*level).into(), summary);
     }
 }
@@ -267,10 +420,10 @@ fn identities_the_main_theory_is_no_illustration_where_there_is_a_closure() {
         all.push((format!("theory_{closure}"), 0.3));
         let rows: Vec<_> = all.iter().map(|(l, v)| (l.as_str(), *v, 0.9 * v, 1.1 * v)).collect();
         let text = answer(&with(&rows, 1e-4)).join(" ");
-        assert!(text.contains(&format!("closure {closure}")) && !text.contains("Closer than"), "{text}");
+        assert!(text.contains(&format!("({closure})")) && !text.contains("Closer than"), "{text}");
     }
     let alone = answer(&with(&[("theory_naive", 0.1, 0.09, 0.11)], 1e-4)).join(" ");
-    assert!(alone.contains("closure naive") && alone.contains("predicts no trained model"), "{alone}");
+    assert!(alone.contains("(naive)") && alone.contains("predicts no trained model"), "{alone}");
 }
 
 #[test]
@@ -312,7 +465,7 @@ fn identities_the_closure_is_doubted_where_load_or_levels_say_so() {
     let mut record = with(&levels, 0.002);
     let said = |record: &Record| answer(record).join(" ");
     assert!(!said(&record).contains("kurtosis"));
-    record.gaussianity = Some(Gaussianity {
+    record.gaussianity = Some(GaussianityRecord {
         models: 2000,
         probes: 96,
         skewness: cumulant(-0.043),
@@ -351,8 +504,7 @@ fn identities_shares_of_the_variance_are_measured_ones() {
 #[test]
 fn identities_the_chain_starts_at_the_points_where_they_are_compared() {
     let mut saved = synthetic::one_dimension();
-    let smoothing =
-        [("w1".to_owned(), Estimate { value: 0.0117, lo: 0.011, hi: 0.012, floor: 0.001 })].into();
+    let smoothing = [("w1".to_owned(), interval(0.0117, 0.0005))].into();
     saved.record.distances.entry("points".into()).or_default().insert("data".into(), smoothing);
     let (_dir, html) = rendered(&saved);
     assert!(html.contains("smoothing of the data by the forward noise") && html.contains("0.0117"));

@@ -11,7 +11,7 @@ use gtv_models::mlp::{
 };
 use gtv_theory::ntk::{Activation, Embedding, MlpSpec, TimeEmbedding};
 use gtv_theory::rng::Streams;
-use gtv_theory::{PointCloud, Preconditioning, Schedule, ScoreField};
+use gtv_theory::{Objective, PointCloud, Preconditioning, Schedule, ScoreField, TrainingProblem};
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ fn task(width: usize) -> Task {
     let embedding = Embedding::new(2, schedule, Preconditioning::None, kind, 2, 1.0, streams).unwrap();
     let cloud = PointCloud::new(vec![-1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0, 1.0], 2).unwrap();
     let arch = MlpSpec { depth: 2, width, activation: Activation::Relu, ..MlpSpec::default() };
-    Task::new(arch, embedding, TrainingSpec { batch: 256, ..TrainingSpec::default() }, cloud).unwrap()
+    let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 1024, streams).unwrap();
+    Task::new(arch, embedding, TrainingSpec { batch: 256, ..TrainingSpec::default() }, problem).unwrap()
 }
 
 fn start(task: &Task, members: usize) -> (Vec<Weights>, Batch) {

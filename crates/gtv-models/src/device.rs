@@ -5,10 +5,11 @@ use crate::error::{Error, Result};
 use crate::mlp::FusedEngine;
 use crate::mlp::{Engine, Task, TensorEngine, Weights};
 use burn::tensor::Device;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A backend of Burn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Backend {
     /// Burn's maintained CPU backend.

@@ -10,7 +10,7 @@ pub enum Error {
     /// The least-squares system of a member has no unique solution.
     #[error(
         "member {member}: the {size} x {size} least-squares system is singular to working precision (reciprocal pivot \
-         ratio {ratio:.1e}) with ridge {ridge}; set a ridge above 0, use fewer features, or more samples"
+         ratio {ratio:.1e}) with ridge {ridge}; set model.ridge above 0, use fewer features (model.features.x, t or count), or more model.samples"
     )]
     Singular {
         /// The member of the ensemble.
@@ -59,6 +59,29 @@ pub enum Error {
         /// The loss.
         loss: f64,
     },
+    /// A file of a member that is damaged, or that does not fit the model.
+    #[error("{reason}")]
+    Member {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What is kept along the way could not be read or written.
+    #[error("{reason}")]
+    Store {
+        /// What failed, and where.
+        reason: String,
+    },
+    /// Training stopped, with what is left of the run.
+    #[error("training stopped, the last good checkpoint is {checkpoint}: {cause}")]
+    Stopped {
+        /// Where the checkpoint is.
+        checkpoint: String,
+        /// Why it stopped.
+        cause: Box<Error>,
+    },
+    /// Somebody asked to stop.
+    #[error("interrupted; the same command again goes on from what its run folder holds")]
+    Interrupted,
     /// The progress callback asked to stop.
     #[error("stopped after {done} of {total} members")]
     Cancelled {

@@ -4,17 +4,18 @@
 //! them, each on its own draw.
 
 pub mod device;
-pub mod ensemble;
 pub mod error;
-pub mod figures;
+pub mod family;
 pub mod lazy;
 pub mod linear;
 pub mod linearize;
-pub mod memo;
 pub mod mlp;
+pub mod watch;
+mod weights_file;
 
-pub use ensemble::{EnsembleOptions, LinearEnsemble, Members};
 pub use error::{Error, Result};
-pub use gtv_theory::training::{DsmSampler, Triples};
-pub use lazy::{LazyEnsemble, LazyTrainer};
-pub use linear::LinearTrainer;
+pub use family::{Family, LearnerRecord, Member, Members};
+pub use lazy::{LazyEnsemble, LazyFamily, LazyTrainer};
+pub use linear::{EnsembleOptions, LinearEnsemble, LinearFamily, LinearTrainer};
+pub use mlp::{MlpFamily, MlpMembers};
+pub use watch::{Session, Store, Unwatched, Watch};

@@ -3,11 +3,12 @@
 //! GPU backends are tested where the machine has a driver, a software one included; with `GTV_REQUIRE_GPU=1` a missing
 //! driver fails the test instead of leaving it out.
 
+use gtv_models::Member;
 use gtv_models::device::{Availability, Backend};
-use gtv_models::mlp::{Engine, Member, Optimizer, Task, TensorEngine, Trainer, TrainingSpec};
+use gtv_models::mlp::{Engine, Optimizer, RateSchedule, Task, TensorEngine, Trainer, TrainingSpec};
 use gtv_theory::ntk::{Activation, Embedding, MlpSpec, TimeEmbedding};
 use gtv_theory::rng::Streams;
-use gtv_theory::{BuiltIn, Preconditioning, Schedule};
+use gtv_theory::{BuiltIn, Objective, Preconditioning, Schedule, TrainingProblem};
 
 const MEMBERS: u64 = 3;
 
@@ -20,10 +21,10 @@ fn task(activation: Activation, optimizer: Optimizer) -> Task {
     let arch = MlpSpec { depth: 2, width: 48, activation, ..MlpSpec::default() };
     let rate = if optimizer == Optimizer::Adam { 1e-3 } else { 0.05 };
     let training = TrainingSpec {
-        preconditioning,
         optimizer,
         rate,
-        samples: 256,
+        rate_schedule: RateSchedule::Constant,
+        warmup: 0,
         batch: 64,
         average: Some(0.9),
         clip: Some(0.5),
@@ -31,7 +32,9 @@ fn task(activation: Activation, optimizer: Optimizer) -> Task {
         ..TrainingSpec::default()
     };
     let cloud = BuiltIn::Square { angle: 0.0 }.build(&streams).unwrap();
-    Task::new(arch, embedding, training, cloud).unwrap()
+    let objective = Objective { preconditioning, ..Objective::default() };
+    let problem = TrainingProblem::new(cloud, schedule, objective, 256, streams).unwrap();
+    Task::new(arch, embedding, training, problem).unwrap()
 }
 
 fn members() -> Vec<Member> {

@@ -1,16 +1,18 @@
 //! Gradient flow as a ridge for each mode: closures against models trained by gradient flow, in closed form on a training set
 //! each.
 
-use gtv_models::Triples;
-use gtv_models::linearize::{KernelFeatureSpec, KernelFeatures, flow_spectrum};
+use gtv_models::linearize::{KernelFeatureSpec, KernelFeatures};
 use gtv_models::mlp::{Initial, Task, TrainingSpec, Weights};
-use gtv_theory::estimator::{Closure, LinearSpec, LinearStatistics};
-use gtv_theory::features::FeatureMap;
+use gtv_theory::closure::FiniteP;
+use gtv_theory::features::{FeatureMap, Features};
+use gtv_theory::learner::{Flow, Learner};
 use gtv_theory::linalg::{gemm_nn, gemm_tn, symmetric_eigen};
+use gtv_theory::memo::MemoFeatures;
 use gtv_theory::ntk::{Embedding, MlpSpec, Parameterisation, TimeEmbedding};
+use gtv_theory::problem::{Objective, Preconditioning, TrainingProblem, Triples};
 use gtv_theory::quadrature::QuadratureSpec;
-use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::{BuiltIn, Features, Preconditioning, Schedule};
+use gtv_theory::rng::Streams;
+use gtv_theory::{BuiltIn, Schedule};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -24,8 +26,10 @@ fn task() -> Task {
         Embedding::new(1, schedule, preconditioning, TimeEmbedding::LogSnr, 2, 1.0, streams).unwrap();
     let arch =
         MlpSpec { depth: 1, width: 256, parameterisation: Parameterisation::Ntk, ..MlpSpec::default() };
-    let training = TrainingSpec { preconditioning, samples: SAMPLES, ..TrainingSpec::default() };
-    Task::new(arch, embedding, training, BuiltIn::ThreePoints {}.build(&streams).unwrap()).unwrap()
+    let cloud = BuiltIn::ThreePoints {}.build(&streams).unwrap();
+    let objective = Objective { preconditioning, ..Objective::default() };
+    let problem = TrainingProblem::new(cloud, schedule, objective, SAMPLES, streams).unwrap();
+    Task::new(arch, embedding, TrainingSpec::default(), problem).unwrap()
 }
 
 fn quadrature() -> QuadratureSpec {
@@ -41,15 +45,14 @@ fn features(task: &Task) -> Arc<dyn FeatureMap> {
 
 /// Gradient flow for a time on one training set, in closed form: y − skip x at the points with features `at`.
 fn trained(task: &Task, features: &dyn FeatureMap, triples: &Triples, time: f64, at: &[f64]) -> Vec<f64> {
-    let (n, len, training) = (triples.len(), features.len(), task.training());
+    let (n, len, schedule) = (triples.len(), features.len(), task.schedule());
+    let objective = task.problem().objective();
     let mut psi = vec![0.0; n * len];
     features.fill(&triples.x, &triples.t, &mut psi);
     let mut labels = vec![0.0; n];
     for (i, &t) in triples.t.iter().enumerate() {
-        let schedule = task.schedule();
-        let root = (training.weight.of_target(schedule, training.prediction, t) / n as f64).sqrt();
-        let (skip, _) = training.preconditioning.output_coefficients(training.prediction, schedule, t);
-        labels[i] = root * (triples.x0[i] - skip * triples.x[i]);
+        let root = (objective.weight.of_target(schedule, objective.prediction, t) / n as f64).sqrt();
+        labels[i] = root * (triples.x0[i] - objective.skip(schedule, t) * triples.x[i]);
         psi[i * len..][..len].iter_mut().for_each(|v| *v *= root);
     }
     let (mut moment, mut cross) = (vec![0.0; len * len], vec![0.0; len]);
@@ -72,15 +75,12 @@ fn trained(task: &Task, features: &dyn FeatureMap, triples: &Triples, time: f64,
 fn monte_carlo_closures_predict_gradient_flow() {
     let (task, members) = (task(), 400);
     let features = features(&task);
-    let spectrum = flow_spectrum(&task, features.clone(), &quadrature(), Streams::new(2)).unwrap();
-    let probes = task.sampler().draw_from(&mut Streams::new(2).stream(Purpose::Probe, 0, 0), 300);
+    let flow = Flow::new(task.problem(), Features::Mapped(features.clone()), 0.0, &quadrature()).unwrap();
+    let spectrum = flow.spectrum();
+    let probes = task.problem().probes(0, 300);
     let mut at = vec![0.0; 300 * features.len()];
     features.fill(&probes.x, &probes.t, &mut at);
-    let skip = |q: usize| {
-        let (training, schedule) = (task.training(), task.schedule());
-        training.preconditioning.output_coefficients(training.prediction, schedule, probes.t[q]).0
-            * probes.x[q]
-    };
+    let skip = |q: usize| task.frame().output_coefficients(probes.t[q]).0 * probes.x[q];
     for modes in [4.0, 12.0, 24.0] {
         let time = spectrum.time_of(modes);
         let learned: Vec<Vec<f64>> = (0..members)
@@ -96,24 +96,6 @@ fn monte_carlo_closures_predict_gradient_flow() {
         let own: Vec<f64> = (0..300)
             .map(|q| learned.iter().map(|m| (m[q] + skip(q) - mean[q]).powi(2)).sum::<f64>() / (count - 1.0))
             .collect();
-        let spec = LinearSpec {
-            features: Features::Mapped(spectrum.features(time).unwrap()),
-            prediction: task.training().prediction,
-            weight: task.training().weight,
-            ridge: 1.0,
-            samples: SAMPLES,
-            draws: 1,
-            target_mix: 0.0,
-            preconditioning: task.training().preconditioning,
-        };
-        let statistics = LinearStatistics::new(
-            &spec,
-            task.schedule(),
-            task.sampler().cloud(),
-            &quadrature(),
-            Streams::new(2),
-        )
-        .unwrap();
         let size: f64 = mean.iter().map(|m| m * m).sum();
         let apart = |theirs: &[f64]| {
             (mean.iter().zip(theirs).map(|(a, b)| (a - b) * (a - b)).sum::<f64>() / size).sqrt()
@@ -127,7 +109,8 @@ fn monte_carlo_closures_predict_gradient_flow() {
             .collect();
         let spread = squares.iter().map(|s| (s - 1.0).powi(2)).sum::<f64>() / (count - 1.0);
         let error = (spread / count).sqrt();
-        let moments = statistics.law(Closure::FiniteP).unwrap().prediction_moments(&probes.x, &probes.t);
+        let flow = flow.at(time).unwrap();
+        let moments = FiniteP::of_ridge(&flow.as_ridge().unwrap()).unwrap().moments(&probes.x, &probes.t);
         let ratio = moments.variance.iter().sum::<f64>() / total;
         // A ridge for each mode is gradient flow up to the second order in modes per sample.
         let order = modes / SAMPLES as f64;
@@ -149,12 +132,11 @@ fn monte_carlo_closures_predict_gradient_flow() {
 
 #[test]
 fn identities_remembered_features_are_the_same() {
-    use gtv_models::memo::MemoFeatures;
     let task = task();
     let plain = features(&task);
     // Room for one of the two batches.
     let memo = MemoFeatures::new(plain.clone(), 40 * (plain.len() + 2));
-    let probes = task.sampler().draw_from(&mut Streams::new(2).stream(Purpose::Probe, 0, 0), 60);
+    let probes = task.problem().probes(0, 60);
     for (from, to) in [(0, 40), (40, 60), (0, 40), (40, 60)] {
         let (mut a, mut b) = (vec![0.0; (to - from) * plain.len()], vec![1.0; (to - from) * plain.len()]);
         plain.fill(&probes.x[from..to], &probes.t[from..to], &mut a);

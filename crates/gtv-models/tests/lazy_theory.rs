@@ -1,19 +1,18 @@
 //! The theory of lazy networks against really trained ones: relu, depth 1, three points in one dimension. Variance at every
 //! training time, the initialisation's share of it, and the average learned distribution.
 
-use gtv_models::ensemble::Members;
-use gtv_models::lazy::{InitialFunctions, LazySpec, LazyTrainer};
-use gtv_models::mlp::Member;
-use gtv_models::{EnsembleOptions, LazyEnsemble};
+use gtv_models::lazy::InitialFunctions;
+use gtv_models::{EnsembleOptions, LazyEnsemble, LazyTrainer, Member, Members};
 use gtv_theory::compare::w1_sorted;
 use gtv_theory::dynamics::{Lookup, LookupGrid, Sampling};
-use gtv_theory::estimator::{Closure, InitialFunction, LazyStatistics, LinearLaw};
+use gtv_theory::features::Features;
+use gtv_theory::learner::{Flow, Learner, Order};
 use gtv_theory::linalg::{gemm_nn, gemm_nt};
 use gtv_theory::ntk::{Embedding, MlpSpec, NetworkFeatures, NetworkKernel, NystromSpec, TimeEmbedding};
+use gtv_theory::problem::{Objective, Preconditioning, TrainingProblem, Triples};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::training::Triples;
-use gtv_theory::{BuiltIn, PointCloud, Preconditioning, Schedule};
+use gtv_theory::{BuiltIn, Schedule};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -27,7 +26,6 @@ const NYSTROM: NystromSpec = NystromSpec { landmarks: 384, threshold: 1e-10, mos
 struct Setting {
     streams: Streams,
     schedule: Schedule,
-    cloud: PointCloud,
     trainer: LazyTrainer,
 }
 
@@ -40,21 +38,22 @@ impl Setting {
         let embedding =
             Embedding::new(1, schedule, preconditioning, TimeEmbedding::LogSnr, 2, 1.0, streams).unwrap();
         let arch = MlpSpec { depth: 1, ..MlpSpec::default() };
-        let spec = LazySpec { samples, time, ..LazySpec::default() };
+        let objective = Objective { preconditioning, ..Objective::default() };
+        let problem = TrainingProblem::new(cloud, schedule, objective, samples, streams).unwrap();
         let initial =
             if initial { InitialFunctions::Drawn(NYSTROM, streams) } else { InitialFunctions::Centred };
-        let trainer = LazyTrainer::new(&arch, embedding, spec, initial, cloud.clone()).unwrap();
-        Self { streams, schedule, cloud, trainer }
+        let trainer = LazyTrainer::new(&arch, embedding, problem, time, initial).unwrap();
+        Self { streams, schedule, trainer }
     }
 
-    fn statistics(&self) -> LazyStatistics {
-        let model = self.trainer.model();
-        let features =
-            NetworkFeatures::new(model, NetworkKernel::Ntk, &self.cloud, &NYSTROM, self.streams).unwrap();
+    /// What stands for the networks in the theory, from the initial function 0.
+    fn flow(&self) -> Flow {
+        let (model, problem) = (self.trainer.model(), self.trainer.problem());
+        let kernel = NetworkKernel::Ntk;
+        let features = NetworkFeatures::new(model, kernel, problem.cloud(), &NYSTROM, self.streams).unwrap();
         println!("features of the tangent kernel: {:?}", features.truncation());
-        let spec = self.trainer.linear_spec(Arc::new(features));
         let quadrature = QuadratureSpec { times: 48, noise_spacing: 0.125, ..QuadratureSpec::default() };
-        LazyStatistics::new(&spec, &self.schedule, &self.cloud, &quadrature, self.streams).unwrap()
+        Flow::new(problem, Features::Mapped(Arc::new(features)), self.trainer.time(), &quadrature).unwrap()
     }
 
     fn train(&self, members: &[Member], times: &[f64]) -> Vec<LazyEnsemble> {
@@ -63,7 +62,7 @@ impl Setting {
     }
 
     fn probes(&self) -> Triples {
-        self.trainer.sampler().draw_from(&mut self.streams.stream(Purpose::Probe, 0, 0), PROBES)
+        self.trainer.problem().probes(0, PROBES)
     }
 }
 
@@ -93,8 +92,9 @@ fn relative(a: &[f64], b: &[f64]) -> f64 {
     (a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>() / size).sqrt()
 }
 
-fn average(law: &LinearLaw, probes: &Triples) -> (Vec<f64>, f64) {
-    let moments = law.prediction_moments(&probes.x, &probes.t);
+/// Mean of the prediction at each place, and its mean variance.
+fn average(flow: &Flow, order: Order, probes: &Triples) -> (Vec<f64>, f64) {
+    let moments = flow.expansion(order).unwrap().moments(&probes.x, &probes.t);
     let variance = moments.variance.iter().sum::<f64>() / PROBES as f64;
     (moments.mean, variance)
 }
@@ -102,13 +102,13 @@ fn average(law: &LinearLaw, probes: &Triples) -> (Vec<f64>, f64) {
 #[test]
 fn monte_carlo_leading_predicts_the_variance_at_every_time() {
     let setting = Setting::new(0, 512, 1.0, false);
-    let (statistics, probes) = (setting.statistics(), setting.probes());
+    let (flow, probes) = (setting.flow(), setting.probes());
     let ensembles = setting.train(&members(300), &TIMES);
     for (ensemble, time) in ensembles.iter().zip(TIMES) {
         let (mean, variance, error) = moments(&ensemble.predictions(&probes.x, &probes.t));
-        let of = |closure| average(&statistics.law(closure, time).unwrap(), &probes);
-        let ((leading_mean, leading), (_, paper)) = (of(Closure::Leading), of(Closure::Paper));
-        let modes = statistics.spectrum().effective_features(time);
+        let of = |order| average(&flow.at(time).unwrap(), order, &probes);
+        let ((leading_mean, leading), (_, paper)) = (of(Order::First), of(Order::Limit));
+        let modes = flow.spectrum().effective_features(time);
         println!(
             "τ = {time}, {modes:.1} modes learned: leading {:.3}, paper {:.3} of the ensemble's variance (standard \
              error {:.3}); error of the mean {:.4}",
@@ -124,10 +124,10 @@ fn monte_carlo_leading_predicts_the_variance_at_every_time() {
 #[test]
 fn monte_carlo_the_initial_functions_share() {
     let setting = Setting::new(0, 512, 1.0, true);
-    let (statistics, probes) = (setting.statistics(), setting.probes());
+    let probes = setting.probes();
     let features = setting.trainer.initial().unwrap().clone();
     println!("features of the initial functions: {:?}", features.truncation());
-    let share = InitialFunction::new(&statistics, features).unwrap();
+    let flow = setting.flow().starting_from(features).unwrap();
     // Twenty training sets, each from twelve initial functions.
     let (sets, starts) = (20, 12);
     let crossed: Vec<Member> =
@@ -141,14 +141,15 @@ fn monte_carlo_the_initial_functions_share() {
         let mean = within.iter().sum::<f64>() / count;
         let spread = within.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / (count - 1.0);
         let error = (spread / count).sqrt();
-        let split = share.split(Closure::Leading, time, &probes.x, &probes.t).unwrap();
+        let flow = flow.at(time).unwrap();
+        let split = flow.split(Order::First, &probes.x, &probes.t).unwrap();
         let theory = split.initialisation + split.interaction;
         println!("τ = {time}: {split:?}; ensemble's share of the start {mean:.3e} ± {error:.1e}");
         // Three standard errors, and the second order of 1/P in the interaction, which is itself the first.
         let order = split.interaction * split.interaction / theory;
         assert!((theory - mean).abs() < 3.0 * error + order, "τ = {time}: {theory} {mean} ± {error}");
         // The joint law has the sum.
-        let joint = average(&share.law(Closure::Leading, time).unwrap(), &probes).1;
+        let joint = average(&flow, Order::First, &probes).1;
         assert!((joint / split.total() - 1.0).abs() < 1e-6, "{joint} {split:?}");
     }
 }
@@ -203,8 +204,8 @@ fn monte_carlo_leading_predicts_the_average_learned_distribution() {
 fn average_learned_distribution(samples: usize) {
     let time = 1000.0;
     let setting = Setting::new(0, samples, time, false);
-    let statistics = setting.statistics();
-    let modes = statistics.spectrum().effective_features(time);
+    let flow = setting.flow();
+    let modes = flow.spectrum().effective_features(time);
     assert!(modes / samples as f64 <= 1.0 / 8.0, "{modes} modes");
     let times = Sampling::default().times(&setting.schedule).unwrap();
     let (mut x, mut t) = (Vec::new(), Vec::new());
@@ -242,8 +243,8 @@ fn average_learned_distribution(samples: usize) {
             values
         })
     };
-    let of_law = |lane: u64, closure: Closure| {
-        let law = statistics.law(closure, time).unwrap();
+    let of_law = |lane: u64, order| {
+        let law = flow.expansion(order).unwrap();
         let model = setting.trainer.model();
         let skip: Vec<f64> = x.iter().zip(&t).map(|(x, t)| model.output_coefficients(*t).0 * x).collect();
         let features = law.features();
@@ -266,8 +267,8 @@ fn average_learned_distribution(samples: usize) {
     let own_draws = own(1);
     let floor = w1_sorted(&own_draws, &own(2));
     let own_moments = w1_sorted(&own_draws, &of_members);
-    let leading = w1_sorted(&of_law(3, Closure::Leading), &of_members);
-    let paper = w1_sorted(&of_law(4, Closure::Paper), &of_members);
+    let leading = w1_sorted(&of_law(3, Order::First), &of_members);
+    let paper = w1_sorted(&of_law(4, Order::Limit), &of_members);
     println!(
         "W1 to the trained average at {modes:.1} modes, P = {samples}: leading {leading:.4}, paper {paper:.4}, own moments \
          {own_moments:.4}, floor {floor:.4}"

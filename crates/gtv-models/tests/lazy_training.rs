@@ -1,14 +1,12 @@
 //! Lazily trained models: their limits in time, what they share with networks trained on the same draws, and their parts.
 
-use gtv_models::ensemble::Members;
-use gtv_models::lazy::{InitialFunctions, IterativeSpec, LazySpec, LazyTrainer};
-use gtv_models::mlp::Member;
-use gtv_models::{EnsembleOptions, Error, LazyEnsemble};
+use gtv_models::lazy::{InitialFunctions, IterativeSpec};
+use gtv_models::{EnsembleOptions, Error, LazyEnsemble, LazyTrainer, Member, Members};
 use gtv_theory::ntk::{Embedding, MlpSpec, NystromSpec, TimeEmbedding};
+use gtv_theory::problem::{Objective, Preconditioning, Prediction, TrainingProblem};
 use gtv_theory::rng::Streams;
-use gtv_theory::{ExactScore, PointCloud, Preconditioning, Prediction, Schedule, ScoreField};
+use gtv_theory::{ExactScore, PointCloud, Schedule, ScoreField};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 const SAMPLES: usize = 40;
 
@@ -26,13 +24,14 @@ fn sized(samples: usize, prediction: Prediction, time: f64, initial: bool) -> La
     let preconditioning = Preconditioning::Edm { data_std: 0.7 };
     let embedding =
         Embedding::new(2, schedule, preconditioning, TimeEmbedding::Sinusoidal, 4, 1.0, streams).unwrap();
-    let spec = LazySpec { prediction, time, samples, ..LazySpec::default() };
+    let objective = Objective { prediction, preconditioning, ..Objective::default() };
+    let problem = TrainingProblem::new(cloud(), schedule, objective, samples, streams).unwrap();
     let initial = if initial {
         InitialFunctions::Drawn(NystromSpec { landmarks: 60, most: 60, ..NystromSpec::default() }, streams)
     } else {
         InitialFunctions::Centred
     };
-    LazyTrainer::new(&MlpSpec::default(), embedding, spec, initial, cloud()).unwrap()
+    LazyTrainer::new(&MlpSpec::default(), embedding, problem, time, initial).unwrap()
 }
 
 fn member(index: u64) -> Member {
@@ -67,7 +66,7 @@ fn limits_the_start_and_the_end_of_training() {
         // τ = ∞: the labels, from any initial function. The kernel's condition, some 1e8 here with its weights, is what is lost.
         for initial in [false, true] {
             let end = trainer(prediction, f64::INFINITY, initial);
-            let triples = end.sampler().draw(streams, 3, SAMPLES).unwrap();
+            let triples = end.problem().sampler().draw(streams, 3, SAMPLES).unwrap();
             let field = end.field(&end.train(streams, member(3)).unwrap()).unwrap();
             let mut y = vec![0.0; 2 * SAMPLES];
             field.predict(&triples.x, &triples.t, &mut y);
@@ -86,7 +85,7 @@ fn oracle_the_flow_is_many_small_steps() {
     // f ← f − h (1/P) K w (f − y) on the training points and the places together: Euler's method, of order 1.
     let (streams, time) = (Streams::new(7), 2.0);
     let trainer = trainer(Prediction::Denoiser, time, true);
-    let triples = trainer.sampler().draw(streams, 3, SAMPLES).unwrap();
+    let triples = trainer.problem().sampler().draw(streams, 3, SAMPLES).unwrap();
     let model = trainer.model();
     let x: Vec<f64> = triples.x.iter().chain(&PLACES.0).copied().collect();
     let t: Vec<f64> = triples.t.iter().chain(&PLACES.1).copied().collect();
@@ -125,7 +124,7 @@ fn identities_members_are_their_draws() {
     let trainer = trainer(Prediction::Denoiser, 5.0, true);
     let made = trainer.train(streams, member(2)).unwrap();
     // The triples are those of any model of this seed and draw.
-    let triples = trainer.sampler().draw(streams, 2, SAMPLES).unwrap();
+    let triples = trainer.problem().sampler().draw(streams, 2, SAMPLES).unwrap();
     assert_eq!((&*made.x, &*made.t), (&triples.x, &triples.t));
     let other_start = trainer.train(streams, Member { init: 9, ..member(2) }).unwrap();
     assert_eq!(other_start.x, made.x);
@@ -153,7 +152,7 @@ fn identities_ensembles_are_their_members() {
         assert_eq!(y, predictions(&trainer, streams, member(k as u64)));
         assert_eq!(one.members()[k], trainer.train(streams, member(k as u64)).unwrap());
         // The score field is the prediction in another form.
-        let field = Members::field(&one, k);
+        let field = one.field(k);
         let (mut score, mut denoiser) = ([0.0; 2], [0.0; 2]);
         field.score_into(&PLACES.0[..2], PLACES.1[0], &mut score);
         field.denoiser_into(&PLACES.0[..2], PLACES.1[0], &mut denoiser);
@@ -180,11 +179,8 @@ fn limits_training_on_the_true_score_needs_no_labels() {
     // η = 1: the label is the posterior mean, which the end of training reproduces at the training points.
     let streams = Streams::new(7);
     let plain = trainer(Prediction::Denoiser, f64::INFINITY, false);
-    let spec = LazySpec { target_mix: 1.0, ..*plain.spec() };
-    let embedding = plain.model().embedding().clone();
-    let schedule = *embedding.schedule();
-    let mixed =
-        LazyTrainer::new(&MlpSpec::default(), embedding, spec, InitialFunctions::Centred, cloud()).unwrap();
+    let schedule = *plain.problem().schedule();
+    let mixed = plain.on(plain.problem().with_target_mix(1.0).unwrap());
     let made = mixed.train(streams, member(1)).unwrap();
     let mut y = vec![0.0; 2 * SAMPLES];
     mixed.field(&made).unwrap().predict(&made.x, &made.t, &mut y);
@@ -213,16 +209,23 @@ fn limits_bad_input_is_refused() {
     let mut broken = good.train(streams, member(0)).unwrap();
     broken.coefficients.pop();
     assert!(LazyEnsemble::from_members(&good, vec![broken]).is_err());
-    for spec in [
-        LazySpec { samples: 0, ..*good.spec() },
-        LazySpec { time: -1.0, ..*good.spec() },
-        LazySpec { target_mix: 2.0, ..*good.spec() },
-        LazySpec { draws: 7, ..*good.spec() },
-    ] {
-        let embedding = good.model().embedding().clone();
-        let made = LazyTrainer::new(&MlpSpec::default(), embedding, spec, InitialFunctions::Centred, cloud());
-        assert!(made.is_err(), "{spec:?}");
-    }
+    // What a training problem refuses is in its own tests.
+    let problem = good.problem();
+    assert!(problem.clone().with_samples(0).is_err() && problem.clone().with_draws(7).is_err());
+    assert!(problem.with_target_mix(2.0).is_err());
+    let build = |embedding: Embedding, problem: &TrainingProblem, time| {
+        LazyTrainer::new(&MlpSpec::default(), embedding, problem.clone(), time, InitialFunctions::Centred)
+    };
+    let embedding = |dim, preconditioning| {
+        let (schedule, kind) = (*problem.schedule(), TimeEmbedding::Sinusoidal);
+        Embedding::new(dim, schedule, preconditioning, kind, 4, 1.0, streams).unwrap()
+    };
+    let edm = problem.objective().preconditioning;
+    assert!(build(embedding(2, edm), problem, 5.0).is_ok());
+    assert!(build(embedding(2, edm), problem, -1.0).is_err());
+    assert!(build(embedding(1, edm), problem, 5.0).is_err());
+    // Labels are of the problem's preconditioning, outputs of the embedding's.
+    assert!(build(embedding(2, Preconditioning::None), problem, 5.0).is_err());
 }
 
 #[test]
@@ -238,7 +241,7 @@ fn identities_large_training_sets_are_trained_by_iteration() {
     let held = iterative(1 << 30).train_for(streams, member(3), &times).unwrap();
     // Whether the kernel is kept or made again for each product does not matter.
     assert_eq!(held, iterative(0).train_for(streams, member(3), &times).unwrap());
-    let triples = dense.sampler().draw(streams, 3, samples).unwrap();
+    let triples = dense.problem().sampler().draw(streams, 3, samples).unwrap();
     let root = |k: usize| dense.model().target_weight(triples.t[k / 2]).sqrt();
     let predict = |member| {
         let mut y = vec![0.0; 2 * samples];
@@ -264,10 +267,9 @@ fn identities_large_training_sets_are_trained_by_iteration() {
     let tried = plain.clone().with_iterative(tried);
     assert!(!tried.is_iterative());
     assert_eq!(tried.train_for(streams, member(3), &times[1..]).unwrap(), want[1..]);
-    let stop = IterativeSpec { beyond: 0, stop: Arc::new(|| true), ..IterativeSpec::default() };
-    let stopped = plain.clone().with_iterative(stop);
-    assert!(matches!(stopped.train(streams, member(0)), Err(Error::Cancelled { .. })));
     let small = plain.with_iterative(IterativeSpec { beyond: 0, ..IterativeSpec::default() });
+    let stopped = small.train_until(streams, member(0), &[5.0], &|| true);
+    assert!(matches!(stopped, Err(Error::Interrupted)));
     let ensemble = LazyEnsemble::train(&small, streams, &[member(3), member(4)], EnsembleOptions::default());
     assert_eq!(ensemble.unwrap().len(), 2);
 }

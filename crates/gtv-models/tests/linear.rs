@@ -1,12 +1,11 @@
 //! Claims about closed-form training: against plain normal equations, between the two systems, about targets.
 
-use gtv_models::{DsmSampler, EnsembleOptions, Error, LinearEnsemble, LinearTrainer, Triples};
-use gtv_theory::estimator::LinearSpec;
-use gtv_theory::features::{AxisBasis, Separable};
+use gtv_models::{EnsembleOptions, Error, LinearEnsemble, LinearTrainer};
+use gtv_theory::features::{AxisBasis, Features, Separable};
+use gtv_theory::problem::{Objective, Prediction, TrainingProblem, Triples};
 use gtv_theory::rng::Streams;
-use gtv_theory::{Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, ScoreField};
+use gtv_theory::{PointCloud, Schedule, ScoreField};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 /// The exact denoiser by the plainest possible sum, as an oracle.
 struct PlainScore {
@@ -58,53 +57,47 @@ fn features(dim: usize, space: usize, time: usize, t_min: f64) -> Features {
     )
 }
 
-/// The paper's training: denoiser, λ = σ², γ = 0.1, proxy target.
-fn paper(features: Features, samples: usize) -> LinearSpec {
-    LinearSpec {
-        features,
-        prediction: Prediction::Denoiser,
-        weight: LossWeight::NoiseVar,
-        ridge: 0.1,
-        samples,
-        draws: 1,
-        target_mix: 0.0,
-        preconditioning: Preconditioning::None,
-    }
+/// The paper's training: denoiser, λ = σ², proxy target.
+fn paper(cloud: PointCloud, schedule: Schedule, samples: usize) -> TrainingProblem {
+    TrainingProblem::new(cloud, schedule, Objective::default(), samples, Streams::new(1)).unwrap()
 }
 
-fn three_points() -> DsmSampler {
-    DsmSampler::new(PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap(), Schedule::paper(0.01).unwrap())
+fn three_points(samples: usize) -> TrainingProblem {
+    paper(PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap(), Schedule::paper(0.01).unwrap(), samples)
 }
 
-fn plane() -> DsmSampler {
+fn plane(samples: usize) -> TrainingProblem {
     let cloud =
         PointCloud::with_weights(vec![1.0, 0.0, 0.0, 1.0, -1.0, -0.5], 2, vec![0.5, 0.3, 0.2]).unwrap();
-    DsmSampler::new(cloud, Schedule::paper(0.02).unwrap())
+    paper(cloud, Schedule::paper(0.02).unwrap(), samples)
 }
 
-fn truth(sampler: &DsmSampler) -> Arc<dyn ScoreField> {
-    Arc::new(PlainScore { cloud: sampler.cloud().clone(), schedule: *sampler.schedule() })
+/// γ = 0.1.
+fn trainer(problem: TrainingProblem, features: Features) -> LinearTrainer {
+    LinearTrainer::new(problem, features, 0.1).unwrap()
 }
 
 /// Ŵ by the normal equations, term by term, and Gaussian elimination with partial pivoting.
-fn plain_fit(trainer: &LinearTrainer, triples: &Triples, truth: &dyn ScoreField) -> Vec<f64> {
-    let spec = trainer.spec();
-    let (rows, dim, count) = (spec.features.len(), spec.features.dim(), triples.len() as f64);
-    let schedule = trainer.sampler().schedule();
+fn plain_fit(trainer: &LinearTrainer, triples: &Triples) -> Vec<f64> {
+    let (features, problem) = (trainer.features(), trainer.problem());
+    let (rows, dim, count) = (features.len(), features.dim(), triples.len() as f64);
+    let (schedule, objective) = (problem.schedule(), problem.objective());
+    let truth = PlainScore { cloud: problem.cloud().clone(), schedule: *schedule };
     let width = rows + dim;
     let mut system = vec![0.0; rows * width];
     for (p, &t) in triples.t.iter().enumerate() {
         let (x, x0) = (&triples.x[p * dim..(p + 1) * dim], &triples.x0[p * dim..(p + 1) * dim]);
         let mut phi = vec![1.0; rows];
-        spec.features.fill(x, &[t], &mut phi);
-        let w = spec.weight.of_target(schedule, spec.prediction, t);
+        features.fill(x, &[t], &mut phi);
+        let w = objective.weight.of_target(schedule, objective.prediction, t);
         // The label from the score it must give: s = a y + b x.
-        let (a, b) = spec.prediction.score_coefficients(schedule, t);
+        let (a, b) = objective.prediction.score_coefficients(schedule, t);
         let mut exact = vec![0.0; dim];
         truth.score_into(x, t, &mut exact);
         for k in 0..dim {
             let proxy = (schedule.signal(t) * x0[k] - x[k]) / schedule.noise_var(t);
-            let score = (1.0 - spec.target_mix) * proxy + spec.target_mix * exact[k];
+            let mix = objective.target_mix;
+            let score = (1.0 - mix) * proxy + mix * exact[k];
             let y = (score - b * x[k]) / a;
             for i in 0..rows {
                 system[i * width + rows + k] += w * phi[i] * y / count;
@@ -117,7 +110,7 @@ fn plain_fit(trainer: &LinearTrainer, triples: &Triples, truth: &dyn ScoreField)
         }
     }
     for i in 0..rows {
-        system[i * width + i] += spec.ridge;
+        system[i * width + i] += trainer.ridge();
     }
     for c in 0..rows {
         let pivot = (c..rows)
@@ -150,17 +143,18 @@ fn assert_close(got: &[f64], want: &[f64], relative: f64, what: &str) {
 #[test]
 fn oracle_both_systems_are_the_plain_normal_equations() {
     // Condition numbers here are below 1e7, so 1e-8 leaves an order over κ·ε.
-    for (sampler, dim) in [(three_points(), 1), (plane(), 2)] {
-        let t_min = sampler.schedule().t_min();
+    for (of, dim) in [(three_points as fn(usize) -> TrainingProblem, 1), (plane, 2)] {
         for prediction in [Prediction::Denoiser, Prediction::Noise, Prediction::Score, Prediction::Velocity] {
             for (samples, target_mix) in [(15, 0.0), (300, 0.0), (70, 0.4)] {
-                let spec =
-                    LinearSpec { prediction, target_mix, ..paper(features(dim, 5, 4, t_min), samples) };
-                let exact = truth(&sampler);
-                let trainer = LinearTrainer::new(spec, sampler.clone(), Some(exact.clone())).unwrap();
-                let triples = sampler.draw(Streams::new(1), 0, samples).unwrap();
+                let objective = Objective { prediction, target_mix, ..Objective::default() };
+                let plain = of(samples);
+                let (cloud, schedule) = (plain.cloud().clone(), *plain.schedule());
+                let problem =
+                    TrainingProblem::new(cloud, schedule, objective, samples, plain.streams()).unwrap();
+                let trainer = trainer(problem.clone(), features(dim, 5, 4, schedule.t_min()));
+                let triples = problem.draw(0);
                 let got = trainer.fit(&triples, 0).unwrap();
-                let want = plain_fit(&trainer, &triples, exact.as_ref());
+                let want = plain_fit(&trainer, &triples);
                 assert_close(&got, &want, 1e-8, &format!("{prediction:?} P = {samples}"));
             }
         }
@@ -170,22 +164,17 @@ fn oracle_both_systems_are_the_plain_normal_equations() {
 #[test]
 fn oracle_blocks_of_rows_add_up() {
     // More samples than one block of rows, and not a multiple of it.
-    let sampler = three_points();
-    let exact = truth(&sampler);
-    let spec = paper(features(1, 4, 3, 0.01), 2500);
-    let trainer = LinearTrainer::new(spec, sampler.clone(), None).unwrap();
-    let triples = sampler.draw(Streams::new(2), 0, 2500).unwrap();
-    let want = plain_fit(&trainer, &triples, exact.as_ref());
+    let trainer = trainer(three_points(2500), features(1, 4, 3, 0.01));
+    let triples = trainer.problem().sampler().draw(Streams::new(2), 0, 2500).unwrap();
+    let want = plain_fit(&trainer, &triples);
     assert_close(&trainer.fit(&triples, 0).unwrap(), &want, 1e-9, "blocks");
 }
 
 #[test]
 fn identities_primal_equals_dual_across_the_switch() {
     // The same training set repeated twice leaves Â and b̂ unchanged, but moves P from below F to above it.
-    let sampler = three_points();
-    let spec = paper(features(1, 16, 16, 0.01), 200);
-    let trainer = LinearTrainer::new(spec, sampler.clone(), None).unwrap();
-    let once = sampler.draw(Streams::new(3), 0, 200).unwrap();
+    let trainer = trainer(three_points(200), features(1, 16, 16, 0.01));
+    let once = trainer.problem().sampler().draw(Streams::new(3), 0, 200).unwrap();
     let twice = Triples { x0: once.x0.repeat(2), t: once.t.repeat(2), x: once.x.repeat(2) };
     assert!(once.len() < 256 && twice.len() > 256);
     assert_close(&trainer.fit(&twice, 0).unwrap(), &trainer.fit(&once, 0).unwrap(), 1e-8, "primal, dual");
@@ -195,12 +184,11 @@ fn identities_primal_equals_dual_across_the_switch() {
 fn limits_a_single_datum_is_learned_by_the_constant_feature() {
     // M = 1: the denoiser's target is the constant μ, which the constant polynomial represents exactly as γ → 0.
     let cloud = PointCloud::new(vec![0.7, -0.2], 2).unwrap();
-    let sampler = DsmSampler::new(cloud, Schedule::paper(0.05).unwrap());
+    let problem = paper(cloud, Schedule::paper(0.05).unwrap(), 4000);
     let axis = AxisBasis::Legendre { lo: -1.5, hi: 1.5, len: 3 };
     let time = AxisBasis::Legendre { lo: 0.05, hi: 1.0, len: 2 };
     let features = Features::Separable(Separable::uniform(2, axis, time).unwrap());
-    let spec = LinearSpec { ridge: 1e-9, ..paper(features, 4000) };
-    let field = LinearTrainer::new(spec, sampler, None).unwrap().train(Streams::new(1), 0).unwrap();
+    let field = LinearTrainer::new(problem, features, 1e-9).unwrap().train(Streams::new(1), 0).unwrap();
     let mut y = [0.0; 4];
     field.denoiser_into(&[0.3, 0.1, -2.0, 5.0], 0.4, &mut y);
     assert_close(&y, &[0.7, -0.2, 0.7, -0.2], 1e-6, "constant");
@@ -222,9 +210,10 @@ fn identities_noiseless_predictions_agree_between_types() {
     );
     let (x, t) = ([-1.0, 0.2, 1.4], 0.41);
     for prediction in [Prediction::Denoiser, Prediction::Noise, Prediction::Score, Prediction::Velocity] {
-        let sampler = DsmSampler::new(cloud.clone(), schedule);
-        let spec = LinearSpec { prediction, ridge: 0.0, ..paper(features.clone(), 400) };
-        let field = LinearTrainer::new(spec, sampler, None).unwrap().train(Streams::new(8), 0).unwrap();
+        let (objective, streams) = (Objective { prediction, ..Objective::default() }, Streams::new(8));
+        let problem = TrainingProblem::new(cloud.clone(), schedule, objective, 400, streams).unwrap();
+        let trainer = LinearTrainer::new(problem, features.clone(), 0.0).unwrap();
+        let field = trainer.train(streams, 0).unwrap();
         let (mut score, mut clean) = ([0.0; 3], [0.0; 3]);
         field.score_into(&x, t, &mut score);
         field.denoiser_into(&x, t, &mut clean);
@@ -239,11 +228,10 @@ fn identities_noiseless_predictions_agree_between_types() {
 fn monte_carlo_true_score_targets_remove_label_noise() {
     // Same draws, only the label differs: without label noise the spread between members must drop clearly, and
     // both ensembles must agree on the mean (conditional mean of the label is the label's mean at fixed (x, t)).
-    let sampler = three_points();
     let (members, x, t) = (200, [0.5], 0.1);
     let outcome = |target_mix: f64| {
-        let spec = LinearSpec { target_mix, ..paper(features(1, 8, 8, 0.01), 512) };
-        let trainer = LinearTrainer::new(spec, sampler.clone(), Some(truth(&sampler))).unwrap();
+        let problem = three_points(512).with_target_mix(target_mix).unwrap();
+        let trainer = trainer(problem, features(1, 8, 8, 0.01));
         let ensemble =
             LinearEnsemble::train(&trainer, Streams::new(5), members, EnsembleOptions::default()).unwrap();
         let y: Vec<f64> = (0..members)
@@ -264,8 +252,7 @@ fn monte_carlo_true_score_targets_remove_label_noise() {
 
 #[test]
 fn identities_results_do_not_depend_on_threads_or_order() {
-    let spec = paper(features(1, 8, 8, 0.01), 300);
-    let trainer = LinearTrainer::new(spec, three_points(), None).unwrap();
+    let trainer = trainer(three_points(300), features(1, 8, 8, 0.01));
     let run = |threads: usize, members: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
@@ -280,24 +267,23 @@ fn identities_results_do_not_depend_on_threads_or_order() {
 
 #[test]
 fn bad_input_and_singular_systems_are_refused() {
-    let base = paper(features(1, 16, 16, 0.01), 300);
-    let build = |spec: LinearSpec| LinearTrainer::new(spec, three_points(), None);
-    assert!(build(LinearSpec { ridge: -1.0, ..base.clone() }).is_err());
-    assert!(build(LinearSpec { ridge: f64::NAN, ..base.clone() }).is_err());
-    assert!(build(LinearSpec { samples: 0, ..base.clone() }).is_err());
-    assert!(LinearTrainer::new(base.clone(), three_points().with_draws(7).unwrap(), None).is_err());
-    assert!(three_points().with_draws(0).is_err());
-    assert!(build(LinearSpec { target_mix: 1.5, ..base.clone() }).is_err());
-    assert!(build(LinearSpec { target_mix: 1.0, ..base.clone() }).is_err(), "no true score given");
-    assert!(build(LinearSpec { features: features(2, 3, 3, 0.01), ..base.clone() }).is_err());
+    // What a training problem refuses is in its own tests.
+    let problem = three_points(300);
+    let build = |features, ridge| LinearTrainer::new(problem.clone(), features, ridge);
+    for ridge in [-1.0, f64::NAN] {
+        assert!(build(features(1, 16, 16, 0.01), ridge).is_err());
+    }
+    assert!(problem.clone().with_draws(7).is_err() && problem.clone().with_draws(0).is_err());
+    assert!(problem.clone().with_samples(0).is_err() && problem.with_target_mix(1.5).is_err());
+    assert!(build(features(2, 3, 3, 0.01), 0.1).is_err());
     // 256 localized features, some with no sample near them: singular without a ridge.
-    let error = build(LinearSpec { ridge: 0.0, ..base }).unwrap().weights(Streams::new(1), 4).unwrap_err();
+    let error = build(features(1, 16, 16, 0.01), 0.0).unwrap().weights(Streams::new(1), 4).unwrap_err();
     assert!(matches!(error, Error::Singular { member: 4, size: 256, .. }), "{error}");
 }
 
 #[test]
 fn ensembles_stop_when_asked_and_refuse_what_does_not_fit() {
-    let trainer = LinearTrainer::new(paper(features(1, 4, 4, 0.01), 50), three_points(), None).unwrap();
+    let trainer = trainer(three_points(50), features(1, 4, 4, 0.01));
     let stop =
         |done: usize, _: usize| if done >= 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let options = EnsembleOptions { progress: &stop, ..Default::default() };

@@ -3,16 +3,16 @@
 
 mod figure2;
 
-use figure2::figure2;
-use gtv_models::{DsmSampler, EnsembleOptions, LinearEnsemble, LinearTrainer};
-use gtv_theory::ScoreField;
+use figure2::{figure2, learner};
+use gtv_models::{EnsembleOptions, LinearEnsemble};
+use gtv_theory::closure::{FiniteP, ShotNoise};
 use gtv_theory::compare::w1_sorted;
 use gtv_theory::dynamics::{PfOde, Sampling, unobserved};
-use gtv_theory::estimator::{Closure, EmpiricalLinear, FieldLaw, LinearLaw, LinearStatistics};
-use gtv_theory::quadrature::QuadratureSpec;
+use gtv_theory::law::{EmpiricalLinear, LinearLaw};
+use gtv_theory::learner::{Order, Ridge};
 use gtv_theory::rng::{Purpose, Streams};
+use gtv_theory::{Law, Learner, ScoreField};
 use rayon::prelude::*;
-use std::sync::Arc;
 
 /// Trained models of an ensemble, and models drawn from each law.
 const MODELS: usize = 2_000;
@@ -23,31 +23,27 @@ const SEEDS: [u64; 3] = [0, 1, 2];
 struct Study {
     streams: Streams,
     ensemble: LinearEnsemble,
-    statistics: LinearStatistics,
+    learner: Ridge,
 }
 
 impl Study {
     fn new(samples: usize, seed: u64) -> Self {
-        let (spec, schedule, cloud) = figure2(samples, 1, 0.0);
         let streams = Streams::new(seed);
-        let trainer =
-            LinearTrainer::new(spec.clone(), DsmSampler::new(cloud.clone(), schedule), None).unwrap();
+        let trainer = figure2(samples, streams);
         let ensemble = LinearEnsemble::train(&trainer, streams, MODELS, EnsembleOptions::default()).unwrap();
-        let statistics =
-            LinearStatistics::new(&spec, &schedule, &cloud, &QuadratureSpec::default(), streams).unwrap();
-        Self { streams, ensemble, statistics }
+        Self { streams, ensemble, learner: learner(&trainer) }
     }
 
     /// (variance ratio, relative error of the mean) of a closure's prediction over ρ.
     fn moments(&self, law: &LinearLaw) -> (f64, f64) {
         const PROBES: usize = 4_000;
-        let (spec, sampler) = (self.ensemble.trainer().spec(), self.ensemble.trainer().sampler());
-        let probes = sampler.draw_from(&mut self.streams.stream(Purpose::Probe, 0, 0), PROBES);
-        let mut phi = vec![0.0; PROBES * spec.features.len()];
-        spec.features.fill(&probes.x, &probes.t, &mut phi);
+        let features = self.learner.features();
+        let probes = self.learner.problem().probes(0, PROBES);
+        let mut phi = vec![0.0; PROBES * features.len()];
+        features.fill(&probes.x, &probes.t, &mut phi);
         let members: Vec<&[f64]> = self.ensemble.members().collect();
         let (mean, variance): (Vec<f64>, Vec<f64>) = phi
-            .par_chunks_exact(spec.features.len())
+            .par_chunks_exact(features.len())
             .map(|row| {
                 let (mut sum, mut squares) = (0.0, 0.0);
                 for weights in &members {
@@ -59,7 +55,7 @@ impl Study {
                 (sum / n, (squares - sum * sum / n) / (n - 1.0))
             })
             .unzip();
-        let theory = law.prediction_moments(&probes.x, &probes.t);
+        let theory = law.moments(&probes.x, &probes.t);
         let ratio = theory.variance.iter().sum::<f64>() / variance.iter().sum::<f64>();
         let error: f64 = theory.mean.iter().zip(&mean).map(|(a, b)| (a - b).powi(2)).sum();
         (ratio, (error / mean.iter().map(|m| m * m).sum::<f64>()).sqrt())
@@ -84,9 +80,9 @@ impl Study {
         x
     }
 
-    fn of_law(&self, lane: u64, law: &dyn FieldLaw) -> Vec<f64> {
+    fn of_law(&self, lane: u64, law: &dyn Law) -> Vec<f64> {
         self.distribution(lane, |id, streams| {
-            law.sample_field(&mut streams.stream(Purpose::TheoryModel, id, 0))
+            law.draw(&mut streams.stream(Purpose::TheoryModel, id, 0)).unwrap()
         })
     }
 }
@@ -107,9 +103,9 @@ fn study(samples: usize, variance_bound: f64, mean_bound: f64) -> Distances {
     let mut total = Distances::default();
     for seed in SEEDS {
         let study = Study::new(samples, seed);
-        let law = |closure| study.statistics.law(closure).unwrap();
-        let (leading, finite_p, shot_noise) =
-            (law(Closure::Leading), law(Closure::FiniteP), law(Closure::ShotNoise));
+        let ridge = &study.learner;
+        let leading = ridge.expansion(Order::First).unwrap();
+        let (finite_p, shot_noise) = (FiniteP::of_ridge(ridge).unwrap(), ShotNoise::of_ridge(ridge).unwrap());
         let (leading_ratio, leading_error) = study.moments(&leading);
         let (ratio, error) = study.moments(&finite_p);
         println!(
@@ -121,9 +117,9 @@ fn study(samples: usize, variance_bound: f64, mean_bound: f64) -> Distances {
         assert!(leading_ratio < ratio && leading_error > error);
 
         let members: Vec<&[f64]> = study.ensemble.members().collect();
-        let (spec, schedule, _) = figure2(samples, 1, 0.0);
-        let own = EmpiricalLinear::new(Arc::new(spec.features.clone()), spec.prediction, schedule, &members)
-            .unwrap();
+        let problem = ridge.problem();
+        let (features, schedule) = (ridge.features().clone(), *problem.schedule());
+        let own = EmpiricalLinear::new(features, problem.objective(), schedule, &members).unwrap();
         let trained = study.distribution(0, |id, _| Box::new(study.ensemble.field(id as usize)));
         let to_trained = |x: &[f64]| w1_sorted(x, &trained);
         let own_draws = study.of_law(4, &own);
@@ -174,11 +170,10 @@ fn monte_carlo_leading_predicts_the_weights_covariance_at_small_load() {
     // tr Cov Ŵ of 2,000 models at F/P = 1/64, within 5 %: leading order is off by about the load, and the total variance of
     // 2,000 draws by √(2/2000) = 3 % at most (less, since many directions share it).
     let (members, samples) = (2000, 16_384);
-    let (spec, schedule, cloud) = figure2(samples, 1, 0.0);
-    let trainer = LinearTrainer::new(spec.clone(), DsmSampler::new(cloud.clone(), schedule), None).unwrap();
     let streams = Streams::new(12);
+    let trainer = figure2(samples, streams);
     let ensemble = LinearEnsemble::train(&trainer, streams, members, EnsembleOptions::default()).unwrap();
-    let len = spec.features.len();
+    let len = trainer.features().len();
     let (mut sum, mut squares) = (vec![0.0; len], vec![0.0; len]);
     for weights in ensemble.members() {
         for ((s, q), w) in sum.iter_mut().zip(&mut squares).zip(weights) {
@@ -188,9 +183,7 @@ fn monte_carlo_leading_predicts_the_weights_covariance_at_small_load() {
     }
     let n = members as f64;
     let total: f64 = sum.iter().zip(&squares).map(|(s, q)| (q - s * s / n) / (n - 1.0)).sum();
-    let statistics =
-        LinearStatistics::new(&spec, &schedule, &cloud, &QuadratureSpec::default(), streams).unwrap();
-    let ratio = statistics.law(Closure::Leading).unwrap().total_weight_variance() / total;
+    let ratio = learner(&trainer).expansion(Order::First).unwrap().total_weight_variance() / total;
     println!("P = {samples}: tr Cov W, leading over ensemble: {ratio}");
     assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
 }

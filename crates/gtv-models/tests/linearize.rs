@@ -3,15 +3,16 @@
 use gtv_models::LinearTrainer;
 use gtv_models::linearize::{
     Course, JacobianFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Linearised, Metric, Tangent,
-    linear_spec,
 };
 use gtv_models::mlp::{Initial, Task, TrainingSpec, Weights};
-use gtv_theory::estimator::{Closure, LinearStatistics};
-use gtv_theory::features::FeatureMap;
+use gtv_theory::closure::{Closure, FiniteP, Leading};
+use gtv_theory::features::{FeatureMap, Features};
+use gtv_theory::learner::Ridge;
 use gtv_theory::ntk::{Activation, Embedding, MlpSpec, Parameterisation, TimeEmbedding};
+use gtv_theory::problem::{Objective, Preconditioning, Prediction, TrainingProblem};
 use gtv_theory::quadrature::QuadratureSpec;
-use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::{PointCloud, Preconditioning, Prediction, Schedule};
+use gtv_theory::rng::Streams;
+use gtv_theory::{PointCloud, Schedule};
 use std::f64::consts::PI;
 use std::sync::Arc;
 
@@ -44,19 +45,19 @@ fn assert_close(a: &[f64], b: &[f64], tolerance: f64, what: &str) {
 }
 
 /// The points −1, 0.2, 1 (or their image in the plane), networks that see them through EDM's preconditioning.
-fn task(arch: MlpSpec, dim: usize, training: TrainingSpec) -> Task {
+fn task(arch: MlpSpec, dim: usize, prediction: Prediction, samples: usize) -> Task {
     let points = match dim {
         1 => vec![-1.0, 0.2, 1.0],
         _ => vec![-1.0, 0.5, 0.2, -0.8, 1.0, 0.3],
     };
-    let (pre, schedule) = (training.preconditioning, Schedule::paper(0.05).unwrap());
+    let (schedule, preconditioning) =
+        (Schedule::paper(0.05).unwrap(), Preconditioning::Edm { data_std: 0.8 });
     let kind = TimeEmbedding::LogSnr;
-    let embedding = Embedding::new(dim, schedule, pre, kind, 2, 1.0, Streams::new(2)).unwrap();
-    Task::new(arch, embedding, training, PointCloud::new(points, dim).unwrap()).unwrap()
-}
-
-fn edm() -> TrainingSpec {
-    TrainingSpec { preconditioning: Preconditioning::Edm { data_std: 0.8 }, ..TrainingSpec::default() }
+    let embedding = Embedding::new(dim, schedule, preconditioning, kind, 2, 1.0, Streams::new(2)).unwrap();
+    let objective = Objective { prediction, preconditioning, ..Objective::default() };
+    let cloud = PointCloud::new(points, dim).unwrap();
+    let problem = TrainingProblem::new(cloud, schedule, objective, samples, Streams::new(8)).unwrap();
+    Task::new(arch, embedding, TrainingSpec::default(), problem).unwrap()
 }
 
 #[test]
@@ -199,9 +200,9 @@ fn monte_carlo_wide_relu_kernel_is_the_analytic_one() {
 #[test]
 fn oracle_closed_form_training_is_gradient_descent_on_the_linear_model() {
     let arch = arch(2, 6, Activation::Tanh, Parameterisation::Mup);
-    let task = task(arch.clone(), 2, edm());
+    let task = task(arch.clone(), 2, Prediction::Denoiser, 9);
     let triples = task.sampler().draw(Streams::new(3), 0, 9).unwrap();
-    let examples = task.examples(&triples, 0.0);
+    let examples = task.examples(&triples);
     let tangent = tangent(&arch, task.inputs(), 2, 4, Metric::GradientDescent);
     let (count, rows) = (tangent.parameters(), 18);
     let inputs: Vec<f64> = examples.inputs.iter().map(|v| f64::from(*v)).collect();
@@ -276,25 +277,23 @@ fn identities_linear_models_of_three_kinds_agree() {
     // kernel (Linearised), give one function.
     let arch = arch(2, 5, Activation::Silu, Parameterisation::Standard);
     for prediction in [Prediction::Denoiser, Prediction::Noise] {
-        let training = TrainingSpec { prediction, samples: 40, ..edm() };
-        let task = task(arch.clone(), 1, training);
+        let task = task(arch.clone(), 1, prediction, 40);
         let weights = drawn(&arch, task.inputs(), 1, 2);
         let features = JacobianFeatures::new(&task, weights.clone(), Metric::Euclidean).unwrap();
         assert_eq!((features.len(), features.dim()), (weights.len(), 1));
-        let spec = linear_spec(&task, Arc::new(features.clone()), 0.03);
-        let trainer = LinearTrainer::new(spec, task.sampler().clone(), None).unwrap();
+        let map = Features::Mapped(Arc::new(features.clone()));
+        let trainer = LinearTrainer::new(task.problem().clone(), map, 0.03).unwrap();
         let triples = task.sampler().draw(Streams::new(5), 0, 40).unwrap();
         let field = trainer.field(trainer.fit(&triples, 0).unwrap());
 
-        let model = Linearised::new(features.tangent().clone(), &task.examples(&triples, 0.0), true).unwrap();
-        let schedule = task.schedule();
+        let model = Linearised::new(features.tangent().clone(), &task.examples(&triples), true).unwrap();
         let x = wave(20);
         for t in [0.05, 0.3, 1.0] {
             let mut got = vec![0.0; 20];
             field.prediction_into(&x, t, &mut got);
             let mut inputs = vec![0.0; 20 * task.inputs()];
             task.embedding().fill_batch(&x, t, &mut inputs);
-            let (skip, out) = task.training().preconditioning.output_coefficients(prediction, schedule, t);
+            let (skip, out) = task.frame().output_coefficients(t);
             let raw = model.predict(Course::Ridge { ridge: 0.03 }, &inputs);
             let want: Vec<f64> = raw.iter().zip(&x).map(|(f, x)| skip * x + out * f).collect();
             // The dual side's examples are in single precision.
@@ -309,8 +308,8 @@ fn limits_kernel_features_with_all_landmarks_are_the_jacobians() {
     // f = K(K+γ)⁻¹y moves by γ(K+γ)⁻¹E(K̃+γ)⁻¹y, at most ‖E‖/γ·‖y‖ in L²(wρ); the variance, with two resolvents and the square
     // of a residual r = y − f, by at most 2‖E‖/γ + 2‖E‖/γ·‖y‖/‖r‖ of itself, integrated.
     for (dim, metric) in [(1, Metric::GradientDescent), (2, Metric::Euclidean)] {
-        let training = TrainingSpec { samples: 120, ..edm() };
-        let task = task(arch(1, 4, Activation::Tanh, Parameterisation::Mup), dim, training);
+        let arch = arch(1, 4, Activation::Tanh, Parameterisation::Mup);
+        let task = task(arch, dim, Prediction::Denoiser, 120);
         let weights = drawn(task.arch(), task.inputs(), dim, 6);
         let exact = JacobianFeatures::new(&task, weights.clone(), metric).unwrap();
         let spec = KernelFeatureSpec { landmarks: 200, threshold: 1e-6, metric, ..Default::default() };
@@ -327,24 +326,20 @@ fn limits_kernel_features_with_all_landmarks_are_the_jacobians() {
             tensor_points: if dim == 1 { 64 } else { 1 },
             ..Default::default()
         };
-        let ridge = 0.1;
-        let statistics = |features: Arc<dyn FeatureMap>| {
-            let spec = linear_spec(&task, features, ridge);
-            let cloud = task.sampler().cloud();
-            LinearStatistics::new(&spec, task.schedule(), cloud, &quadrature, Streams::new(1)).unwrap()
+        let (ridge, problem) = (0.1, task.problem());
+        let learner = |map: Arc<dyn FeatureMap>| {
+            Ridge::new(problem, Features::Mapped(map), ridge, &quadrature).unwrap()
         };
-        let probes = task.sampler().draw_from(&mut Streams::new(8).stream(Purpose::Probe, 0, 0), 60);
+        let probes = problem.probes(0, 60);
         let mut phi = vec![0.0; 60 * exact.len()];
         exact.fill(&probes.x, &probes.t, &mut phi);
-        let weight: Vec<f64> = (probes.t.iter())
-            .map(|&t| task.training().weight.of_target(task.schedule(), Prediction::Denoiser, t))
-            .collect();
+        let weight: Vec<f64> = probes.t.iter().map(|&t| problem.weight(t)).collect();
         let square = |row: &[f64]| row.iter().map(|v| v * v).sum::<f64>();
         let trace: f64 =
             phi.chunks_exact(exact.len()).zip(&weight).map(|(row, w)| w * square(row) / 60.0).sum();
         let bound = truncation.missed.abs().max(1e-6) * trace / ridge;
         assert!(bound < 1e-4, "{bound}");
-        let [a, b] = [Arc::new(nystrom) as Arc<dyn FeatureMap>, Arc::new(exact)].map(statistics);
+        let [a, b] = [Arc::new(nystrom) as Arc<dyn FeatureMap>, Arc::new(exact)].map(learner);
         let mass = |values: &[f64], power: i32| -> f64 {
             let rows = values.chunks_exact(dim).zip(&weight);
             rows.map(|(row, w)| w * row.iter().map(|v| v.abs().powi(power)).sum::<f64>()).sum()
@@ -352,16 +347,13 @@ fn limits_kernel_features_with_all_landmarks_are_the_jacobians() {
         let less = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a - b).collect() };
         // y = x0 − skip x.
         let labels: Vec<f64> = (0..60 * dim)
-            .map(|k| {
-                let pre = task.training().preconditioning;
-                let t = probes.t[k / dim];
-                let (skip, _) = pre.output_coefficients(Prediction::Denoiser, task.schedule(), t);
-                probes.x0[k] - skip * probes.x[k]
-            })
+            .map(|k| probes.x0[k] - task.frame().output_coefficients(probes.t[k / dim]).0 * probes.x[k])
             .collect();
-        for closure in [Closure::Leading, Closure::FiniteP] {
-            let [got, want] =
-                [&a, &b].map(|s| s.law(closure).unwrap().prediction_moments(&probes.x, &probes.t));
+        for closure in [&Leading as &dyn Closure, &FiniteP] {
+            let [got, want] = [&a, &b].map(|learner| {
+                let law = closure.law(learner).unwrap();
+                law.prediction_moments(Prediction::Denoiser, &probes.x, &probes.t)
+            });
             let (size, residual) = (mass(&labels, 2), mass(&less(&probes.x0, &want.mean), 2));
             let mean = (mass(&less(&got.mean, &want.mean), 2) / size).sqrt();
             let variance = mass(&less(&got.variance, &want.variance), 1) / mass(&want.variance, 1);
@@ -373,7 +365,8 @@ fn limits_kernel_features_with_all_landmarks_are_the_jacobians() {
 
 #[test]
 fn limits_truncation_is_reported() {
-    let task = task(arch(1, 64, Activation::Relu, Parameterisation::Ntk), 2, edm());
+    let wide = arch(1, 64, Activation::Relu, Parameterisation::Ntk);
+    let task = task(wide, 2, Prediction::Denoiser, 1024);
     let weights = drawn(task.arch(), task.inputs(), 2, 6);
     let missed: Vec<f64> = [4, 16, 64]
         .iter()

@@ -2,39 +2,43 @@
 
 use burn::tensor::Device;
 use gtv_models::LinearTrainer;
-use gtv_models::linearize::{Course, Laziness, Linearised, Metric, Tangent, linear_spec};
+use gtv_models::linearize::{Course, Laziness, Linearised, Metric, Tangent};
 use gtv_models::mlp::{
-    Batch, Engine, Examples, Initial, Optimizer, Parameters, StepRule, Task, TensorEngine, TrainingSpec,
-    Weights,
+    Batch, Engine, Examples, Initial, Optimizer, Parameters, RateSchedule, StepRule, Task, TensorEngine,
+    TrainingSpec, Weights,
 };
-use gtv_theory::features::FeatureMap;
+use gtv_theory::features::{FeatureMap, Features};
 use gtv_theory::linalg::symmetric_eigen;
 use gtv_theory::ntk::{Activation, Embedding, MlpSpec, Parameterisation, TimeEmbedding};
+use gtv_theory::problem::{Objective, Preconditioning, TrainingProblem};
 use gtv_theory::rng::Streams;
-use gtv_theory::{PointCloud, Preconditioning, Schedule};
+use gtv_theory::{PointCloud, Schedule};
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-const DATA_STD: f64 = 0.8;
+const EDM: Preconditioning = Preconditioning::Edm { data_std: 0.8 };
 
-fn task(arch: MlpSpec, dim: usize, training: TrainingSpec) -> Task {
+fn task(arch: MlpSpec, dim: usize, preconditioning: Preconditioning, training: TrainingSpec) -> Task {
     let points = match dim {
         1 => vec![-1.0, 0.2, 1.0],
         _ => vec![-1.0, 0.5, 0.2, -0.8, 1.0, 0.3],
     };
     let schedule = Schedule::paper(0.05).unwrap();
-    let pre = training.preconditioning;
-    let kind = TimeEmbedding::LogSnr;
-    let embedding = Embedding::new(dim, schedule, pre, kind, 2, 1.0, Streams::new(2)).unwrap();
-    Task::new(arch, embedding, training, PointCloud::new(points, dim).unwrap()).unwrap()
+    let (kind, streams) = (TimeEmbedding::LogSnr, Streams::new(2));
+    let embedding = Embedding::new(dim, schedule, preconditioning, kind, 2, 1.0, streams).unwrap();
+    let objective = Objective { preconditioning, ..Objective::default() };
+    let cloud = PointCloud::new(points, dim).unwrap();
+    let problem = TrainingProblem::new(cloud, schedule, objective, 1024, streams).unwrap();
+    Task::new(arch, embedding, training, problem).unwrap()
 }
 
 /// Full-batch gradient descent.
 fn descent(rate: f64, steps: u64) -> TrainingSpec {
     TrainingSpec {
         optimizer: Optimizer::Gd,
-        preconditioning: Preconditioning::Edm { data_std: DATA_STD },
         rate,
+        rate_schedule: RateSchedule::Constant,
+        warmup: 0,
         steps,
         ..TrainingSpec::default()
     }
@@ -78,11 +82,11 @@ fn oracle_jacobian_equals_burns_gradients() {
                 base_width: 4,
                 ..MlpSpec::default()
             };
-            let task = task(arch, 2, descent(1.0, 1));
+            let task = task(arch, 2, EDM, descent(1.0, 1));
             let weights = drawn(&task, 3);
             let (points, dim) = (3, 2);
             let triples = task.sampler().draw(Streams::new(4), 0, points).unwrap();
-            let inputs = task.examples(&triples, 0.0).inputs;
+            let inputs = task.examples(&triples).inputs;
             let tangent = tangent(&task, weights.clone());
             let outputs = tangent.points::<f64>(&wide(&inputs)).outputs();
             let count = tangent.parameters();
@@ -148,12 +152,11 @@ impl FeatureMap for Inputs {
         self.0.dim()
     }
     fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
-        let (task, training) = (&self.0, self.0.training());
+        let task = &self.0;
         let rows = x.chunks_exact(task.dim()).zip(t).zip(out.chunks_exact_mut(task.inputs()));
         for ((x, &t), row) in rows {
             task.embedding().fill(x, t, row);
-            let pre = training.preconditioning;
-            let scale = pre.output_coefficients(training.prediction, task.schedule(), t).1;
+            let scale = task.frame().output_coefficients(t).1;
             row.iter_mut().for_each(|v| *v *= scale * task.layers()[0].weight_scale);
         }
     }
@@ -162,15 +165,14 @@ impl FeatureMap for Inputs {
 #[test]
 fn identities_a_linear_network_trained_to_the_end_is_the_ridge_estimate() {
     for parameterisation in [Parameterisation::Ntk, Parameterisation::Standard] {
-        for pre in [Preconditioning::Edm { data_std: DATA_STD }, Preconditioning::None] {
+        for pre in [EDM, Preconditioning::None] {
             let (samples, ridge) = (60, 0.2);
             let arch = MlpSpec { depth: 0, parameterisation, ..MlpSpec::default() };
-            let first = TrainingSpec { preconditioning: pre, ridge, samples, ..descent(1.0, 1) };
-            let task = task(arch, 2, first);
+            let task = task(arch, 2, pre, TrainingSpec { ridge, ..descent(1.0, 1) });
             let triples = task.sampler().draw(Streams::new(6), 0, samples).unwrap();
-            let examples = task.examples(&triples, 0.0);
-            let spec = linear_spec(&task, Arc::new(Inputs(task.clone())), ridge);
-            let trainer = LinearTrainer::new(spec, task.sampler().clone(), None).unwrap();
+            let examples = task.examples(&triples);
+            let features = Features::Mapped(Arc::new(Inputs(task.clone())));
+            let trainer = LinearTrainer::new(task.problem().clone(), features, ridge).unwrap();
             let want = trainer.fit(&triples, 0).unwrap();
 
             let weights = drawn(&task, 0);
@@ -278,10 +280,10 @@ fn convergence_wide_networks_become_linear() {
             parameterisation: Parameterisation::Ntk,
             ..MlpSpec::default()
         };
-        let task = task(arch.clone(), 1, descent(1.0, STEPS));
+        let task = task(arch.clone(), 1, EDM, descent(1.0, STEPS));
         let inputs = |member: u64, count: usize| {
             let triples = task.sampler().draw(Streams::new(6), member, count).unwrap();
-            task.examples(&triples, 0.0)
+            task.examples(&triples)
         };
         let (examples, test) = (inputs(0, 24), inputs(1, 40).inputs);
         let kernel = |at: &[f32]| limit_kernel(&arch, task.inputs(), &wide(at), &wide(&examples.inputs));

@@ -4,12 +4,12 @@
 use burn::optim::{AdamConfig, Optimizer as _};
 use burn::tensor::{Device, Tensor, TensorData};
 use gtv_models::mlp::{
-    Batch, BatchSource, Engine, FusedEngine, Initial, Optimizer, Parameters, Scratch, StepReport, StepRule,
-    Task, TensorEngine, TrainingSpec, Weights, forward,
+    Batch, BatchSource, Engine, FusedEngine, Initial, Optimizer, Parameters, RateSchedule, Scratch,
+    StepReport, StepRule, Task, TensorEngine, TrainingSpec, Weights, forward,
 };
 use gtv_theory::ntk::{Activation, Embedding, LayerScaling, MlpSpec, Parameterisation, TimeEmbedding};
 use gtv_theory::rng::Streams;
-use gtv_theory::{PointCloud, Preconditioning, Schedule};
+use gtv_theory::{Objective, PointCloud, Preconditioning, Schedule, TrainingProblem};
 
 const ACTIVATIONS: [Activation; 4] = [Activation::Relu, Activation::Silu, Activation::Tanh, Activation::Erf];
 
@@ -17,9 +17,11 @@ fn task_of_dim(dim: usize, arch: MlpSpec, training: TrainingSpec) -> Task {
     let points = (0..4 * dim).map(|i| ((i * 7 % 5) as f64 - 2.0) / 3.0).collect();
     let schedule = Schedule::paper(0.01).unwrap();
     let kind = TimeEmbedding::LogSnr;
-    let embedding =
-        Embedding::new(dim, schedule, Preconditioning::None, kind, 2, 1.0, Streams::new(3)).unwrap();
-    Task::new(arch, embedding, training, PointCloud::new(points, dim).unwrap()).unwrap()
+    let streams = Streams::new(3);
+    let embedding = Embedding::new(dim, schedule, Preconditioning::None, kind, 2, 1.0, streams).unwrap();
+    let cloud = PointCloud::new(points, dim).unwrap();
+    let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 64, streams).unwrap();
+    Task::new(arch, embedding, training, problem).unwrap()
 }
 
 fn task(arch: MlpSpec, training: TrainingSpec) -> Task {
@@ -31,7 +33,8 @@ fn small(depth: usize, width: usize) -> MlpSpec {
 }
 
 fn fast() -> TrainingSpec {
-    TrainingSpec { samples: 64, batch: 32, ..TrainingSpec::default() }
+    let rate_schedule = RateSchedule::Constant;
+    TrainingSpec { batch: 32, rate: 1e-3, rate_schedule, warmup: 0, ..TrainingSpec::default() }
 }
 
 fn initial(task: &Task, members: &[u64]) -> Vec<Weights> {
@@ -202,8 +205,8 @@ fn in_double(weights: &Weights) -> Vec<Vec<f64>> {
 fn oracle_gradient_against_central_differences() {
     for activation in ACTIVATIONS {
         let arch = MlpSpec { activation, parameterisation: Parameterisation::Ntk, ..small(2, 12) };
-        let training = TrainingSpec { optimizer: Optimizer::Gd, samples: 32, ..fast() };
-        let task = task(arch, training);
+        let task = task(arch, TrainingSpec { optimizer: Optimizer::Gd, ..fast() });
+        let task = task.on(task.problem().clone().with_samples(32).unwrap());
         let start = initial(&task, &[0]);
         let batch = &batches(&task, &[0], 0..1)[0];
         // θ ← θ − g.

@@ -3,14 +3,12 @@
 
 mod figure2;
 
-use figure2::figure2;
-use gtv_models::{DsmSampler, EnsembleOptions, LinearEnsemble, LinearTrainer};
-use gtv_theory::estimator::{Closure, LinearStatistics};
-use gtv_theory::quadrature::QuadratureSpec;
-use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::score::ExactScore;
+use figure2::{figure2, learner};
+use gtv_models::{EnsembleOptions, LinearEnsemble, LinearTrainer};
+use gtv_theory::closure::{FiniteP, Leading, variance_sources};
+use gtv_theory::rng::Streams;
+use gtv_theory::{Closure, Law, Prediction};
 use rayon::prelude::*;
-use std::sync::Arc;
 
 const PROBES: usize = 2_000;
 
@@ -19,31 +17,23 @@ fn streams() -> Streams {
 }
 
 fn trainer(samples: usize, draws: usize, target_mix: f64) -> LinearTrainer {
-    let (spec, schedule, cloud) = figure2(samples, draws, target_mix);
-    let truth = Arc::new(ExactScore::new(cloud.clone(), schedule));
-    let sampler = DsmSampler::new(cloud, schedule).with_draws(draws).unwrap();
-    LinearTrainer::new(spec, sampler, Some(truth)).unwrap()
-}
-
-fn statistics(samples: usize, draws: usize, target_mix: f64) -> LinearStatistics {
-    let (spec, schedule, cloud) = figure2(samples, draws, target_mix);
-    LinearStatistics::new(&spec, &schedule, &cloud, &QuadratureSpec::default(), streams()).unwrap()
+    let trainer = figure2(samples, streams());
+    let problem = trainer.problem().clone().with_draws(draws).unwrap();
+    trainer.on(problem.with_target_mix(target_mix).unwrap())
 }
 
 /// Places (x, t) drawn from ρ.
 fn probes() -> (Vec<f64>, Vec<f64>) {
-    let (_, schedule, cloud) = figure2(1, 1, 0.0);
-    let drawn =
-        DsmSampler::new(cloud, schedule).draw_from(&mut streams().stream(Purpose::Probe, 0, 0), PROBES);
+    let drawn = figure2(1, streams()).problem().probes(0, PROBES);
     (drawn.x, drawn.t)
 }
 
 /// Predictions of every member at the probes, centred, N × Q.
 fn deviations(members: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let (x, t) = probes();
-    let (spec, ..) = figure2(1, 1, 0.0);
-    let mut phi = vec![0.0; PROBES * spec.features.len()];
-    spec.features.fill(&x, &t, &mut phi);
+    let features = figure2(1, streams()).features().clone();
+    let mut phi = vec![0.0; PROBES * features.len()];
+    features.fill(&x, &t, &mut phi);
     let mut y: Vec<Vec<f64>> = members
         .par_iter()
         .map(|w| phi.chunks_exact(w.len()).map(|p| p.iter().zip(w).map(|(p, w)| p * w).sum()).collect())
@@ -73,10 +63,9 @@ fn weights(trainer: &LinearTrainer, members: usize) -> Vec<Vec<f64>> {
     ensemble.members().map(<[f64]>::to_vec).collect()
 }
 
-fn predicted(statistics: &LinearStatistics, closure: Closure) -> f64 {
+fn predicted(law: &dyn Law) -> f64 {
     let (x, t) = probes();
-    let moments = statistics.law(closure).unwrap().prediction_moments(&x, &t);
-    moments.variance.iter().sum::<f64>() / PROBES as f64
+    law.prediction_moments(Prediction::Denoiser, &x, &t).variance.iter().sum::<f64>() / PROBES as f64
 }
 
 #[test]
@@ -91,19 +80,15 @@ fn monte_carlo_reused_data_points() {
         // The same data points noised again: what the two share is the points' part.
         let again: Vec<Vec<f64>> = (0..MEMBERS as u64)
             .into_par_iter()
-            .map(|member| {
-                let triples = trainer.sampler().draw(streams(), member, 1024).unwrap();
-                let mut rng = streams().stream(Purpose::Training, member, 1);
-                trainer.fit(&trainer.sampler().renoise(&triples, &mut rng), member).unwrap()
-            })
+            .map(|member| trainer.fit(&trainer.problem().renoised(member), member).unwrap())
             .collect();
         let again = deviations(&again);
         let (total, total_error) = mean_covariance(&first, &first);
         let (points, points_error) = mean_covariance(&first, &again);
-        let statistics = statistics(1024, draws, 0.0);
-        let leading =
-            statistics.variance_sources(&statistics.law(Closure::Leading).unwrap(), &x, &t).unwrap();
-        let finite_p = predicted(&statistics, Closure::FiniteP);
+        let learner = learner(&trainer);
+        let law = Leading.law(&learner).unwrap();
+        let leading = variance_sources(&Leading, &learner, law.as_ref(), &x, &t).unwrap();
+        let finite_p = predicted(FiniteP.law(&learner).unwrap().as_ref());
         println!(
             "m = {draws}: trained {total:.5} ± {total_error:.5}, points {points:.5} ± {points_error:.5};"
         );
@@ -111,7 +96,7 @@ fn monte_carlo_reused_data_points() {
         assert!((finite_p / total - 1.0).abs() < 0.05, "m = {draws}: {finite_p} {total}");
         let of_points = leading.points.unwrap();
         assert!((of_points - points).abs() < 4.0 * points_error, "m = {draws}: {of_points} {points}");
-        assert!((leading.total - predicted(&statistics, Closure::Leading)).abs() < 1e-12);
+        assert!((leading.total - predicted(law.as_ref())).abs() < 1e-12);
     }
 }
 
@@ -140,9 +125,9 @@ fn monte_carlo_label_noise_is_nearly_all_of_the_variance() {
         let (cross, cross_error) = mean_covariance(&clean, &noise);
         assert!(cross.abs() < 4.0 * cross_error, "P = {samples}: {cross} ± {cross_error}");
         let share = label_noise / (label_noise + placement);
-        let (x, t) = probes();
-        let statistics = statistics(samples, 1, 0.0);
-        let found = statistics.variance_sources(&statistics.law(Closure::FiniteP).unwrap(), &x, &t).unwrap();
+        let ((x, t), learner) = (probes(), learner(&trainer(samples, 1, 0.0)));
+        let law = FiniteP.law(&learner).unwrap();
+        let found = variance_sources(&FiniteP, &learner, law.as_ref(), &x, &t).unwrap();
         println!(
             "P = {samples}: label noise {label_noise:.5} ± {label_error:.5}, placement {placement:.6}: {share:.3};"
         );

@@ -60,9 +60,9 @@ fn levels(c: &mut Criterion) {
         let (a, b) = (level(Level::Ensemble, 100, 100_000, dim), level(Level::PfOde, 1, 1_000_000, dim));
         let data = PointCloud::new((0..3 * dim).map(|i| i as f64 - 1.0).collect(), dim).unwrap();
         let all = CompareSettings { range: [-3.0, 3.0], ..Default::default() };
-        for metric in Metric::ALL.into_iter().filter(|m| m.applies(dim)) {
+        for metric in MetricName::all().filter(|m| m.card().dimensions.contains(&dim)) {
             let settings = CompareSettings { metrics: vec![metric], ..all.clone() };
-            group.bench_function(format!("{}, {dim}D", metric.name()), |bench| {
+            group.bench_function(format!("{}, {dim}D", metric.card().name), |bench| {
                 bench.iter(|| compare_levels(&[&a, &b], &[(0, 1)], &settings, Streams::new(1)).unwrap())
             });
         }

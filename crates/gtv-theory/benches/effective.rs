@@ -4,12 +4,14 @@
 //! the draws of the weights and each field's own contraction over time dominate.
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use gtv_theory::closure::FiniteP;
 use gtv_theory::dynamics::{PathWise, PfOde, Sampling, unobserved};
-use gtv_theory::estimator::{Closure, FieldLaw, LinearLaw, LinearSpec, LinearStatistics};
 use gtv_theory::features::{AxisBasis, Separable};
+use gtv_theory::law::LinearLaw;
+use gtv_theory::learner::Ridge;
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::{Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule};
+use gtv_theory::{Features, Law, Objective, PointCloud, Schedule, TrainingProblem};
 use rayon::prelude::*;
 
 fn law() -> LinearLaw {
@@ -17,19 +19,10 @@ fn law() -> LinearLaw {
     let cloud = PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap();
     let space = AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: 16 };
     let time = AxisBasis::Gaussian { lo: 0.01, hi: 1.0, len: 16 };
-    let spec = LinearSpec {
-        features: Features::Separable(Separable::uniform(1, space, time).unwrap()),
-        prediction: Prediction::Denoiser,
-        weight: LossWeight::NoiseVar,
-        ridge: 0.1,
-        samples: 1024,
-        draws: 1,
-        target_mix: 0.0,
-        preconditioning: Preconditioning::None,
-    };
-    let statistics =
-        LinearStatistics::new(&spec, &schedule, &cloud, &QuadratureSpec::default(), Streams::new(1)).unwrap();
-    let law = statistics.law(Closure::FiniteP).unwrap();
+    let features = Features::Separable(Separable::uniform(1, space, time).unwrap());
+    let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 1024, Streams::new(1)).unwrap();
+    let ridge = Ridge::new(&problem, features, 0.1, &QuadratureSpec::default()).unwrap();
+    let law = FiniteP::of_ridge(&ridge).unwrap();
     // The first draw factorises the covariance, which belongs to the law.
     law.sample_weights(&mut Streams::new(1).stream(Purpose::TheoryModel, 0, 0));
     law
@@ -41,7 +34,7 @@ fn effective(c: &mut Criterion) {
     let streams = Streams::new(2);
     let run = |fields: u64, paths: usize| -> usize {
         let sample = |member: u64| {
-            let field = law.sample_field(&mut streams.stream(Purpose::TheoryModel, member, 0));
+            let field = law.draw(&mut streams.stream(Purpose::TheoryModel, member, 0)).unwrap();
             PfOde::new(field.as_ref(), &settings).unwrap().sample(paths, streams, member, &unobserved).len()
         };
         (0..fields).into_par_iter().map(sample).sum()

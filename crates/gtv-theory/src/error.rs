@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum Error {
     /// A scalar parameter lies outside its domain.
-    #[error("{name} = {value} is out of range: expected {expected}")]
+    #[error("{name} = {} is out of range: expected {expected}", Short(*.value))]
     OutOfRange {
         /// The parameter, by the name users give it.
         name: &'static str,
@@ -162,4 +162,13 @@ pub fn check_finite(name: &'static str, values: &[f64], columns: usize) -> Resul
 /// [`Error::Shape`] otherwise.
 pub fn check_len(name: &'static str, expected: usize, found: usize) -> Result<()> {
     if expected == found { Ok(()) } else { Err(Error::Shape { name, expected, found }) }
+}
+/// A number as people write it: `1e-50`, and not fifty digits.
+struct Short(f64);
+
+impl std::fmt::Display for Short {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plain = self.0 == 0.0 || !self.0.is_finite() || (1e-4..1e15).contains(&self.0.abs());
+        if plain { write!(f, "{}", self.0) } else { write!(f, "{:e}", self.0) }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
 /// Puts this thread's vector registers back into the state that scalar code expects; call it after using faer directly.
@@ -56,6 +57,58 @@ pub fn gemm_tn(m: usize, n: usize, k: usize, a: &[f64], b: &[f64], c: &mut [f64]
     let c = MatMut::from_row_major_slice_mut(c, m, n);
     matmul(c, Accum::Replace, a.transpose(), b, 1.0, Par::Seq);
     settle_vector_state();
+}
+
+/// The lower triangle of C = Aᵀ B for row-major A, B (k × n), C (n × n), on the calling thread: half of the product's work where
+/// it is symmetric. What is above the diagonal of C is left as it was.
+pub fn gemm_tn_lower(n: usize, k: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
+    let a = MatRef::from_row_major_slice(a, k, n);
+    let b = MatRef::from_row_major_slice(b, k, n);
+    let c = MatMut::from_row_major_slice_mut(c, n, n);
+    let full = BlockStructure::Rectangular;
+    let lower = BlockStructure::TriangularLower;
+    triangular::matmul(c, lower, Accum::Replace, a.transpose(), full, b, full, 1.0, Par::Seq);
+    settle_vector_state();
+}
+
+/// Copies the lower triangle of an n × n matrix to the upper one.
+pub fn mirror_lower(matrix: &mut [f64], n: usize) {
+    for i in 0..n {
+        for j in 0..i {
+            matrix[j * n + i] = matrix[i * n + j];
+        }
+    }
+}
+
+/// φᵀMφ of each row φ of `rows` (m × n) for M given by its [`fold`], on the calling thread: a triangular product, at half the work
+/// of a full one.
+pub fn quadratic_forms(rows: &[f64], folded: &[f64], n: usize, out: &mut [f64]) {
+    let m = out.len();
+    let mut image = vec![0.0; m * n];
+    {
+        let rows = MatRef::from_row_major_slice(rows, m, n);
+        let folded = MatRef::from_row_major_slice(folded, n, n);
+        let image = MatMut::from_row_major_slice_mut(&mut image, m, n);
+        let full = BlockStructure::Rectangular;
+        let lower = BlockStructure::TriangularLower;
+        triangular::matmul(image, full, Accum::Replace, rows, full, folded, lower, 1.0, Par::Seq);
+        settle_vector_state();
+    }
+    for ((out, row), image) in out.iter_mut().zip(rows.chunks_exact(n)).zip(image.chunks_exact(n)) {
+        *out = row.iter().zip(image).map(|(a, b)| a * b).sum::<f64>();
+    }
+}
+
+/// The lower triangular T with φᵀTφ = φᵀMφ for every φ: T_ij = M_ij + M_ji below the diagonal, M_ii on it.
+pub fn fold(matrix: &[f64], n: usize) -> Vec<f64> {
+    let mut out = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..i {
+            out[i * n + j] = matrix[i * n + j] + matrix[j * n + i];
+        }
+        out[i * n + i] = matrix[i * n + i];
+    }
+    out
 }
 
 /// Solves M X = B for a symmetric positive definite M given by its lower triangle, by Cholesky.

@@ -1,7 +1,7 @@
 //! Independent random streams: one user seed, one stream for each (purpose, member, chunk).
 //!
 //! A stream is a ChaCha8 counter-mode generator whose 256-bit key *is* the tuple
-//! (seed, purpose, member, chunk), so streams never overlap, need no shared state, and give the same
+//! (seed, name and purpose, member, chunk), so streams never overlap, need no shared state, and give the same
 //! numbers whatever the number of threads or the order in which work is scheduled.
 
 use rand::SeedableRng;
@@ -54,12 +54,25 @@ pub enum Purpose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Streams {
     seed: u64,
+    /// Of a name, 56 bits; 0 for none.
+    scope: u64,
 }
 
 impl Streams {
     /// The streams of a user seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed }
+        Self { seed, scope: 0 }
+    }
+
+    /// The same family for work of a name of its own, such as a level of a comparison: names that differ share no stream.
+    ///
+    /// The scope is the name's FNV-1a hash folded to 56 bits.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        Self { scope: (hash >> 56) ^ (hash & (u64::MAX >> 8)), ..self }
     }
 
     /// The user seed.
@@ -70,7 +83,9 @@ impl Streams {
     /// The stream of one piece of work: `member` counts models, `chunk` counts pieces within a model.
     pub fn stream(&self, purpose: Purpose, member: u64, chunk: u64) -> ChaCha8Rng {
         let mut key = [0u8; 32];
-        for (slot, word) in key.chunks_exact_mut(8).zip([self.seed, purpose as u64, member, chunk]) {
+        for (slot, word) in
+            key.chunks_exact_mut(8).zip([self.seed, self.scope << 8 | purpose as u64, member, chunk])
+        {
             slot.copy_from_slice(&word.to_le_bytes());
         }
         ChaCha8Rng::from_seed(key)

@@ -1,5 +1,6 @@
 //! Levels against levels: agreement with exact distances, intervals that cover, floors that are what they say.
 
+use gtv_theory::compare::metrics::{Energy, Js, Kl, SlicedW2, W1};
 use gtv_theory::compare::*;
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::{Error, PointCloud};
@@ -29,8 +30,8 @@ fn quick() -> CompareSettings {
     CompareSettings { bootstrap: 100, projections: 16, range: [-3.0, 3.0], ..Default::default() }
 }
 
-fn pick(pair: &PairComparison, metric: Metric) -> Estimate {
-    pair.distances.iter().find(|d| d.0 == metric).expect("the metric was asked for").1
+fn pick(pair: &PairComparison, metric: &'static dyn Metric) -> Estimate {
+    pair.distances.iter().find(|d| d.0 == MetricName::of(metric)).expect("the metric was asked for").1
 }
 
 fn compare(a: &LevelSamples, b: &LevelSamples, settings: &CompareSettings) -> PairComparison {
@@ -43,20 +44,18 @@ fn oracle_values_agree_with_exact_distances_in_one_dimension() {
     let b = ensemble(Level::PfOde, 1, 20_000, 1, 0.0, 0.0, 2);
     let pair = compare(&a, &b, &quick());
     assert_eq!(
-        pair.distances.iter().map(|d| d.0).collect::<Vec<_>>(),
-        [Metric::W1, Metric::Kl, Metric::Js, Metric::Energy]
+        pair.distances.iter().map(|d| d.0.card()).collect::<Vec<_>>(),
+        [W1.card(), Energy.card(), Js.card(), Kl.card()]
     );
     let (x, y) = (a.groups().concat(), b.groups().concat());
-    // Cells are 1/4096 of the bulk's range (about 4); only cells where the distribution functions cross fall short,
-    // each by at most half its width times its mass in both.
-    assert!((pick(&pair, Metric::W1).value - w1(&x, &y).unwrap()).abs() < 1e-6);
-    assert!((pick(&pair, Metric::Energy).value - energy_distance(&x, &y, 1).unwrap()).abs() < 1e-6);
+    assert!((pick(&pair, &W1).value - w1(&x, &y).unwrap()).abs() < 1e-12);
+    assert!((pick(&pair, &Energy).value - energy_distance(&x, &y, 1).unwrap()).abs() < 1e-12);
     let axis = Axis::new(-3.0, 3.0, 200).unwrap();
     let shares = |v: &[f64]| Histogram::count(&[axis], v).unwrap().shares();
     let (p, q) = (shares(&x), shares(&y));
-    assert!((pick(&pair, Metric::Js).value - js(&p, &q).unwrap()).abs() < 1e-12);
+    assert!((pick(&pair, &Js).value - js(&p, &q).unwrap()).abs() < 1e-12);
     let smoothed = kl(&smooth(&p, 20_000.0).unwrap(), &smooth(&q, 20_000.0).unwrap()).unwrap();
-    assert!((pick(&pair, Metric::Kl).value - smoothed).abs() < 1e-12);
+    assert!((pick(&pair, &Kl).value - smoothed).abs() < 1e-12);
 }
 
 #[test]
@@ -67,13 +66,13 @@ fn oracle_values_agree_with_exact_distances_in_two_and_five_dimensions() {
         let pair = compare(&a, &b, &quick());
         let (x, y) = (a.groups().concat(), b.groups().concat());
         let exact = sliced_w2(&x, &y, dim, 16, Streams::new(3)).unwrap();
-        let sliced = pick(&pair, Metric::SlicedW2);
+        let sliced = pick(&pair, &SlicedW2);
         // Two widths at the very most; smooth densities spread over their cells lose a small part of one.
         let width = 4.5 / 1024.0;
         assert!((sliced.value - exact).abs() < 0.25 * width, "{} {exact}", sliced.value);
         // All samples are within the 4096 that are used; only pairs of a sample with itself are treated differently:
         // leaving them out raises E‖X − X'‖ by a share of about 1/n within each member's own block.
-        let energy = pick(&pair, Metric::Energy);
+        let energy = pick(&pair, &Energy);
         let exact = energy_distance(&x, &y, dim).unwrap();
         assert!((energy.value - exact).abs() < 2.0 * (1.0 / 4000.0 + 1.0 / 3000.0) * (dim as f64).sqrt());
         assert!(energy.lo <= energy.value && energy.value <= energy.hi && energy.lo > energy.floor);
@@ -109,18 +108,19 @@ fn monte_carlo_the_floor_is_the_distance_between_equal_laws() {
                 compare(&a, &b, &settings)
             })
             .collect();
-        for metric in Metric::ALL.into_iter().filter(|m| m.applies(dim)) {
+        for &metric in metrics::ALL.iter().filter(|m| m.card().dimensions.contains(&dim)) {
+            let MetricCard { name, noise, .. } = *metric.card();
             let mean = |f: &dyn Fn(Estimate) -> f64| {
                 let v: Vec<f64> = runs.iter().map(|r| f(pick(r, metric))).collect();
                 let m = v.iter().sum::<f64>() / 60.0;
                 (m, (v.iter().map(|x| (x - m).powi(2)).sum::<f64>() / 59.0 / 60.0).sqrt())
             };
             let ((value, value_error), (floor, floor_error)) = (mean(&|e| e.value), mean(&|e| e.floor));
-            let slack = if matches!(metric, Metric::W1 | Metric::SlicedW2) { 0.05 } else { 0.1 } * value;
+            let slack = if noise == Noise::Linear { 0.05 } else { 0.1 } * value;
             let gap = (value - floor).abs();
             assert!(
                 gap < 4.0 * value_error.hypot(floor_error) + slack,
-                "D = {dim} {metric:?}: distance {value} ± {value_error}, floor {floor} ± {floor_error}"
+                "D = {dim} {name}: distance {value} ± {value_error}, floor {floor} ± {floor_error}"
             );
         }
     }
@@ -137,12 +137,12 @@ fn convergence_floors_fall_with_the_number_of_members() {
             compare(&a, &b, &CompareSettings { bootstrap: 400, bins: Some(30), ..quick() })
         })
         .collect();
-    for (metric, order) in [(Metric::W1, -0.5), (Metric::Js, -1.0), (Metric::Energy, -1.0)] {
+    for (metric, order) in [(&W1 as &dyn Metric, -0.5), (&Js, -1.0), (&Energy, -1.0)] {
         let f: Vec<f64> = floors.iter().map(|p| pick(p, metric).floor.ln()).collect();
         let slope = (f[2] - f[0]) / (320f64 / 20.0).ln();
         // A floor is a mean over 200 pairs of resamples; the spread of the law's own estimate at N = 20 dominates: about
         // 1/√40 of a variance on each side, so 16 % of a quadratic floor and 0.06 of its slope over ln 16.
-        assert!((slope - order).abs() < 0.18, "{metric:?}: slope {slope}, expected {order}");
+        assert!((slope - order).abs() < 0.18, "{}: slope {slope}, expected {order}", metric.card().name);
     }
 }
 
@@ -153,20 +153,65 @@ fn monte_carlo_intervals_of_w1_cover() {
     let (trials, expected) = (200u64, 0.9398f64);
     let fixed = ensemble(Level::PfOde, 10, 500, 1, 0.0, 0.0, 9);
     let mean = fixed.groups().concat().iter().sum::<f64>() / 5e3;
-    let settings = CompareSettings { metrics: vec![Metric::W1], bootstrap: 200, ..quick() };
+    let settings = CompareSettings { metrics: vec![MetricName::of(&W1)], bootstrap: 200, ..quick() };
     let covered = (0..trials)
         .into_par_iter()
         .filter(|&trial| {
             let a = ensemble(Level::Ensemble, 40, 50, 1, 1.0, 0.3, 10_000 + trial);
             let e =
                 compare_levels(&[&a, &fixed], &[(0, 1)], &settings, Streams::new(trial)).unwrap().remove(0);
-            let e = pick(&e, Metric::W1);
+            let e = pick(&e, &W1);
             e.lo <= 1.0 - mean && 1.0 - mean <= e.hi
         })
         .count() as f64
         / trials as f64;
     let error = (expected * (1.0 - expected) / trials as f64).sqrt();
     assert!((covered - expected).abs() < 4.0 * error, "coverage {covered}, expected {expected} ± {error}");
+}
+
+#[test]
+fn monte_carlo_w1_of_noise_far_below_the_range_is_right() {
+    // Points one apart, smoothed by σ: W₁ = σ E|n| = σ √(2/π), whatever σ is beside the range, and beside an ensemble that
+    // is broad. With n samples the standard error is σ √((1 − 2/π)/n) from |n|, and σ/2 · √(1/n) from shares of the points
+    // would be 0 here, since both levels have the same. k = 4.
+    let n = 30_000;
+    let broad = ensemble(Level::Ensemble, 10, 1000, 1, 0.0, 0.3, 21);
+    for std in [1.0e-2, 2.0e-3, 1.0e-5, 1.0e-9] {
+        let mut rng = Streams::new(22).stream(Purpose::Probe, 0, 0);
+        let point = |i: usize| 50.0 * (i % 3) as f64;
+        let points = LevelSamples::new(Level::Points, 1, vec![(0..n).map(point).collect()]).unwrap();
+        let noisy = (0..n).map(|i| {
+            point(i) + std * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, &mut rng)
+        });
+        let data = LevelSamples::new(Level::Data, 1, vec![noisy.collect()]).unwrap();
+        let pairs = compare_levels(&[&points, &data, &broad], &[(0, 1)], &quick(), Streams::new(3)).unwrap();
+        let e = pick(&pairs[0], &W1);
+        let (mean, error) = (std * (2.0 / std::f64::consts::PI).sqrt(), std * (0.363_f64 / n as f64).sqrt());
+        // Around 100, positions are known to 1e-14.
+        assert!((e.value - mean).abs() < 4.0 * error + 1e-14, "σ = {std}: {e:?}, expected {mean} ± {error}");
+        assert!(e.lo <= e.value && e.value <= e.hi && e.hi - e.lo < 40.0 * error, "σ = {std}: {e:?}");
+    }
+}
+
+#[test]
+fn limits_few_models_have_distances_without_intervals() {
+    let fixed = ensemble(Level::PfOde, 1, 500, 1, 0.0, 0.0, 31);
+    for members in 2..=6 {
+        let few = ensemble(Level::Ensemble, members, 100, 1, 0.0, 0.3, 32);
+        let pair = compare_levels(&[&few, &fixed], &[(0, 1)], &quick(), Streams::new(1)).unwrap().remove(0);
+        for (metric, e) in pair.distances {
+            assert!(e.value.is_finite() && e.floor.is_finite());
+            assert_eq!(
+                e.lo.is_finite() && e.hi.is_finite(),
+                members >= FEWEST_GROUPS,
+                "{metric:?} {members}"
+            );
+        }
+        let data = PointCloud::new(vec![0.0, 1.0], 1).unwrap();
+        let s = summarize_level(&few, Some(&data), &quick(), Streams::new(1)).unwrap();
+        assert_eq!(s.total_variance.lo.is_finite(), members >= FEWEST_GROUPS);
+        assert_eq!(s.neighbours.unwrap().gap_mass.hi.is_finite(), members >= FEWEST_GROUPS);
+    }
 }
 
 #[test]
@@ -193,16 +238,15 @@ fn limits_outliers_and_coinciding_samples_are_survived() {
     // Weights of a resample sum to 1 up to rounding.
     assert!(same.distances.iter().all(|(_, e)| e.value == 0.0 && e.hi < 1e-14 && e.floor < 1e-14));
     let apart = compare(&point(Level::Data, 0.5), &point(Level::PfOde, 1.5), &quick());
-    assert!((pick(&apart, Metric::W1).value - 1.0).abs() < 1e-12);
-    // A jump within a cell costs the energy distance up to half the cell's width, here twice.
-    assert!((pick(&apart, Metric::Energy).value - 2.0).abs() < 1.5 / 4096.0);
+    assert!((pick(&apart, &W1).value - 1.0).abs() < 1e-12);
+    assert!((pick(&apart, &Energy).value - 2.0).abs() < 1e-12);
     // One path in 3000 a million away moves W₁ by a million/3000, exactly.
     let mut a = ensemble(Level::Ensemble, 1, 3000, 1, 0.0, 0.0, 13).groups().to_vec();
     let plain = LevelSamples::new(Level::PfOde, 1, a.clone()).unwrap();
     let moved = 1e6 - a[0][7];
     a[0][7] = 1e6;
     let far = LevelSamples::new(Level::Ensemble, 1, a).unwrap();
-    let w1 = pick(&compare(&far, &plain, &quick()), Metric::W1).value;
+    let w1 = pick(&compare(&far, &plain, &quick()), &W1).value;
     assert!((w1 - moved / 3000.0).abs() < 1e-9 * w1);
 }
 

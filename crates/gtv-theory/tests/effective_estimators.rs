@@ -1,16 +1,15 @@
-//! The estimators' covariances: along paths against pair by pair, changed in time, and the properties that V must have.
+//! The laws' covariances: along paths against pair by pair, changed in time, and the properties that V must have.
 
+use gtv_theory::closure::FiniteP;
 use gtv_theory::dynamics::{PathWise, Sampling, unobserved};
-use gtv_theory::estimator::{
-    At, Closure, EmpiricalLinear, Estimator, FieldLaw, InTime, LinearLaw, LinearSpec, LinearStatistics,
-    Naive, Response, StepLength, TimeCorrelation,
-};
 use gtv_theory::features::{AxisBasis, Separable};
+use gtv_theory::law::{EmpiricalLinear, InTime, LinearLaw, Naive, Response, StepLength, TimeCorrelation};
+use gtv_theory::learner::{Order, Ridge};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::{
-    ExactScore, Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, ScheduleKind,
-    ScoreField, TimeGrid,
+    At, ExactScore, Features, Law, Learner, Objective, PointCloud, Prediction, Result, Schedule,
+    ScheduleKind, ScoreField, TimeGrid, TrainingProblem,
 };
 use std::sync::Arc;
 
@@ -24,20 +23,22 @@ fn schedule() -> Schedule {
     Schedule::paper(0.02).unwrap()
 }
 
-fn law(cloud: &PointCloud, axis: usize, prediction: Prediction, closure: Closure) -> LinearLaw {
-    let spec = LinearSpec {
-        features: features(cloud.dim(), axis),
-        prediction,
-        weight: LossWeight::NoiseVar,
-        ridge: 0.1,
-        samples: 128,
-        draws: 1,
-        target_mix: 0.0,
-        preconditioning: Preconditioning::None,
-    };
+/// The law that a closure gives of ridge regression.
+type OfRidge = fn(&Ridge) -> Result<LinearLaw>;
+
+fn paper(ridge: &Ridge) -> Result<LinearLaw> {
+    ridge.expansion(Order::Limit)
+}
+
+fn leading(ridge: &Ridge) -> Result<LinearLaw> {
+    ridge.expansion(Order::First)
+}
+
+fn law(cloud: &PointCloud, axis: usize, prediction: Prediction, closure: OfRidge) -> LinearLaw {
+    let objective = Objective { prediction, ..Objective::default() };
+    let problem = TrainingProblem::new(cloud.clone(), schedule(), objective, 128, Streams::new(1)).unwrap();
     let quadrature = QuadratureSpec { times: 30, noise_spacing: 0.3, ..QuadratureSpec::default() };
-    let streams = Streams::new(1);
-    LinearStatistics::new(&spec, &schedule(), cloud, &quadrature, streams).unwrap().law(closure).unwrap()
+    closure(&Ridge::new(&problem, features(cloud.dim(), axis), 0.1, &quadrature).unwrap()).unwrap()
 }
 
 fn three_points() -> PointCloud {
@@ -49,8 +50,8 @@ fn triangle() -> PointCloud {
 }
 
 /// The largest difference between covariances along `paths` paths and pair by pair, relative to the largest.
-fn against_pairs(estimator: &dyn Estimator, response: Response, paths: usize, points: usize) -> f64 {
-    let field = estimator.mean_score();
+fn against_pairs(law: &dyn Law, response: Response, paths: usize, points: usize) -> f64 {
+    let field = law.mean_score();
     let (dim, schedule) = (field.dim(), *field.schedule());
     let times: Vec<f64> = (0..points).map(|k| 0.95 - 0.13 * k as f64).collect();
     let state = |k: usize| -> Vec<f64> {
@@ -60,7 +61,7 @@ fn against_pairs(estimator: &dyn Estimator, response: Response, paths: usize, po
         Response::Score => 1.0,
         Response::Denoiser => schedule.noise_var(t) / schedule.signal(t),
     };
-    let mut cov = estimator.path_cov(response, paths + 1, points);
+    let mut cov = law.path_cov(response, paths + 1, points);
     let (mut apart, mut largest) = (0.0f64, 0.0f64);
     // Twice, since a restart must forget.
     for _ in 0..2 {
@@ -75,7 +76,7 @@ fn against_pairs(estimator: &dyn Estimator, response: Response, paths: usize, po
                 for (l, &t) in times.iter().enumerate().take(k + 1).skip(first) {
                     let earlier = state(l);
                     let other = At { x: &earlier[path * dim..(path + 1) * dim], t };
-                    let pair = estimator.cov(At { x, t: times[k] }, other);
+                    let pair = law.cov(At { x, t: times[k] }, other);
                     for (found, expected) in blocks.next().unwrap().iter().zip(pair) {
                         let expected = expected * factor(t) * factor(times[k]);
                         apart = apart.max((found - expected).abs());
@@ -89,10 +90,10 @@ fn against_pairs(estimator: &dyn Estimator, response: Response, paths: usize, po
     apart / largest
 }
 
-/// What [`Estimator::path_cov`] does when it is not overridden.
-struct Plain<'a>(&'a dyn Estimator);
+/// What [`Law::path_cov`] does when it is not overridden.
+struct Plain<'a>(&'a dyn Law);
 
-impl Estimator for Plain<'_> {
+impl Law for Plain<'_> {
     fn mean_score(&self) -> Arc<dyn ScoreField> {
         self.0.mean_score()
     }
@@ -106,7 +107,7 @@ fn trained(law: &LinearLaw, cloud: &PointCloud, axis: usize, members: usize) -> 
     let mut rng = Streams::new(2).stream(Purpose::TheoryModel, 0, 0);
     let weights: Vec<Vec<f64>> = (0..members).map(|_| law.sample_weights(&mut rng)).collect();
     let features = Arc::new(features(cloud.dim(), axis));
-    EmpiricalLinear::new(features, Prediction::Denoiser, schedule(), &weights).unwrap()
+    EmpiricalLinear::new(features, &Objective::default(), schedule(), &weights).unwrap()
 }
 
 #[test]
@@ -114,16 +115,16 @@ fn oracle_covariances_along_paths_are_those_of_pairs() {
     // Cov W is known to the rounding of its largest entries, about 1e-6 of what a covariance of y needs; see path_cov.rs.
     for (cloud, axis) in [(three_points(), 6), (triangle(), 4)] {
         for prediction in [Prediction::Denoiser, Prediction::Noise] {
-            for closure in [Closure::Paper, Closure::Leading] {
+            for (name, closure) in [("paper", paper as OfRidge), ("leading", leading)] {
                 let law = law(&cloud, axis, prediction, closure);
                 for response in [Response::Score, Response::Denoiser] {
                     let apart = against_pairs(&law, response, 3, 5);
-                    assert!(apart < 1e-6, "{prediction:?} {closure:?} {response:?}: {apart}");
+                    assert!(apart < 1e-6, "{prediction:?} {name} {response:?}: {apart}");
                     assert!(against_pairs(&Plain(&law), response, 2, 3) < 1e-13);
                 }
             }
         }
-        let law = law(&cloud, axis, Prediction::Denoiser, Closure::Leading);
+        let law = law(&cloud, axis, Prediction::Denoiser, leading);
         // Fewer members than weights, and more.
         for members in [10, 400] {
             let own = trained(&law, &cloud, axis, members);
@@ -148,13 +149,13 @@ fn oracle_covariances_along_paths_are_those_of_pairs() {
 fn identities_empirical_covariance_is_the_members() {
     // Cov[ŝ, ŝ'] from the members' own fields, in two dimensions.
     let cloud = triangle();
-    let law = law(&cloud, 3, Prediction::Denoiser, Closure::Leading);
+    let law = law(&cloud, 3, Prediction::Denoiser, leading);
     let own = trained(&law, &cloud, 3, 80);
     let mut rng = Streams::new(2).stream(Purpose::TheoryModel, 0, 0);
     let (z, other) = (At { x: &[0.3, -0.2], t: 0.4 }, At { x: &[-0.5, 0.6], t: 0.2 });
     let answers: Vec<[[f64; 2]; 2]> = (0..80)
         .map(|_| {
-            let field = law.sample_field(&mut rng);
+            let field = law.draw(&mut rng).unwrap();
             [z, other].map(|z| {
                 let mut out = [0.0; 2];
                 field.score_into(z.x, z.t, &mut out);
@@ -175,11 +176,10 @@ fn identities_empirical_covariance_is_the_members() {
 
 #[test]
 fn limits_of_the_correlation_time_are_the_coloured_and_the_white_law() {
-    let law = law(&three_points(), 6, Prediction::Denoiser, Closure::FiniteP);
+    let law = law(&three_points(), 6, Prediction::Denoiser, FiniteP::of_ridge);
     let settings = Sampling::default();
-    let sample = |estimator: &dyn Estimator| {
-        PathWise::new(estimator, &settings).unwrap().sample(500, Streams::new(3), 0, &unobserved).x
-    };
+    let sample =
+        |law: &dyn Law| PathWise::new(law, &settings).unwrap().sample(500, Streams::new(3), 0, &unobserved).x;
     let damped =
         |correlation_time| sample(&InTime::new(&law, TimeCorrelation::Damped { correlation_time }).unwrap());
     let (coloured, white) = (sample(&law), sample(&InTime::new(&law, TimeCorrelation::White).unwrap()));
@@ -198,7 +198,7 @@ fn limits_of_the_correlation_time_are_the_coloured_and_the_white_law() {
 /// Cov[ŝ(z), ŝ(z')] = e^{−|t−t'|/ℓ}/(D_t D_t'): V is e^{−|t−t'|/ℓ}.
 struct Exponential(ExactScore, f64);
 
-impl Estimator for Exponential {
+impl Law for Exponential {
     fn mean_score(&self) -> Arc<dyn ScoreField> {
         Arc::new(self.0.clone())
     }
@@ -249,15 +249,15 @@ fn naive(cloud: PointCloud) -> Naive {
 }
 
 /// tr Cov[ŝ, ŝ] at one point.
-fn trace(estimator: &dyn Estimator, x: &[f64], t: f64) -> f64 {
-    estimator.cov(At { x, t }, At { x, t }).iter().step_by(x.len() + 1).sum()
+fn trace(law: &dyn Law, x: &[f64], t: f64) -> f64 {
+    law.cov(At { x, t }, At { x, t }).iter().step_by(x.len() + 1).sum()
 }
 
 #[test]
 fn limits_one_datum_makes_no_noise() {
     for cloud in [PointCloud::new(vec![0.4], 1).unwrap(), PointCloud::new(vec![0.4, -0.2], 2).unwrap()] {
         let dim = cloud.dim();
-        let unclosed = law(&cloud, 4, Prediction::Denoiser, Closure::Paper);
+        let unclosed = law(&cloud, 4, Prediction::Denoiser, paper);
         for t in [0.02, 0.1, 0.5, 1.0] {
             for x in [-1.0, 0.0, 0.4, 1.3] {
                 let x = vec![x; dim];
@@ -269,12 +269,12 @@ fn limits_one_datum_makes_no_noise() {
 }
 
 /// The largest n·Cov·n over a few states relative to tr Cov there, for a unit normal n of the data's line or plane.
-fn off_the_data(estimator: &dyn Estimator, normal: &[f64], states: &[Vec<f64>]) -> f64 {
+fn off_the_data(law: &dyn Law, normal: &[f64], states: &[Vec<f64>]) -> f64 {
     let dim = normal.len();
     let mut worst = 0.0f64;
     for x in states {
         for t in [0.05, 0.2, 0.6] {
-            let cov = estimator.cov(At { x, t }, At { x, t });
+            let cov = law.cov(At { x, t }, At { x, t });
             let off: f64 = (0..dim * dim).map(|e| normal[e / dim] * cov[e] * normal[e % dim]).sum();
             let trace: f64 = cov.iter().step_by(dim + 1).sum();
             assert!(trace > 0.0, "no noise at all at {x:?}, {t}");
@@ -290,7 +290,7 @@ fn limits_data_on_a_line_or_a_plane_make_no_noise_off_it() {
     let line = PointCloud::new(vec![-0.6, -1.2, 0.1, 0.2, 0.6, 1.2], 2).unwrap();
     let normal = [2.0 / root5, -1.0 / root5];
     let states = [vec![0.0, 0.0], vec![0.3, -0.4], vec![-0.2, 0.1]];
-    let closed = law(&line, 4, Prediction::Denoiser, Closure::Paper);
+    let closed = law(&line, 4, Prediction::Denoiser, paper);
     assert!(off_the_data(&naive(line), &normal, &states) < 1e-10);
     assert!(off_the_data(&closed, &normal, &states) < 1e-10);
     // z = x + 2y.
@@ -309,10 +309,10 @@ fn limits_data_on_a_line_or_a_plane_make_no_noise_off_it() {
 fn limits_noise_decays_far_from_the_data() {
     // The naive posterior settles on the nearest datum, e^{−αx/σ²} of the next; features vanish outside their range.
     let naive = naive(three_points());
-    let closed = law(&three_points(), 8, Prediction::Denoiser, Closure::Paper);
+    let closed = law(&three_points(), 8, Prediction::Denoiser, paper);
     for t in [0.05, 0.1] {
-        for estimator in [&naive as &dyn Estimator, &closed] {
-            let decay = [1.0, 3.0, 9.0].map(|x| trace(estimator, &[x], t));
+        for law in [&naive as &dyn Law, &closed] {
+            let decay = [1.0, 3.0, 9.0].map(|x| trace(law, &[x], t));
             assert!(decay[1] < 0.1 * decay[0] && decay[2] < 1e-6 * decay[1].max(1e-200), "{decay:?}");
         }
     }
@@ -321,10 +321,10 @@ fn limits_noise_decays_far_from_the_data() {
 #[test]
 fn limits_noise_concentrates_where_the_posterior_is_uncertain() {
     let naive = naive(three_points());
-    let closed = law(&three_points(), 16, Prediction::Denoiser, Closure::Paper);
+    let closed = law(&three_points(), 16, Prediction::Denoiser, paper);
     for (t, contrast) in [(0.03, 1e6), (0.05, 100.0)] {
         let signal = schedule().signal(t);
-        let ratio = |e: &dyn Estimator| trace(e, &[0.5 * signal], t) / trace(e, &[signal], t);
+        let ratio = |e: &dyn Law| trace(e, &[0.5 * signal], t) / trace(e, &[signal], t);
         assert!(ratio(&naive) > contrast, "naive at {t}: {}", ratio(&naive));
         assert!(ratio(&closed) > 3.0, "paper at {t}: {}", ratio(&closed));
     }

@@ -1,17 +1,16 @@
 //! Path-wise sampling of the effective dynamics: the law of drawing one field for every path, and exact small cases.
 
+use gtv_theory::closure::FiniteP;
 use gtv_theory::compare::{directions, project, w1};
 use gtv_theory::dynamics::{Form, NaiveNoise, NaivePaths, PathWise, PfOde, Sampling, unobserved};
-use gtv_theory::estimator::{
-    At, Closure, Estimator, FieldLaw, InTime, LinearLaw, LinearSpec, LinearStatistics, Naive, StepLength,
-    TimeCorrelation,
-};
 use gtv_theory::features::{AxisBasis, Separable};
+use gtv_theory::law::{InTime, LinearLaw, Naive, StepLength, TimeCorrelation};
+use gtv_theory::learner::{Order, Ridge};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::{
-    ExactScore, Features, LossWeight, PointCloud, Preconditioning, Prediction, Schedule, ScheduleKind,
-    ScoreField, TimeGrid,
+    At, ExactScore, Features, Law, Learner, Objective, PointCloud, Result, Schedule, ScheduleKind,
+    ScoreField, TimeGrid, TrainingProblem,
 };
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -26,23 +25,22 @@ fn cloud(dim: usize) -> PointCloud {
     .unwrap()
 }
 
-fn law(dim: usize, axis: usize, samples: usize, closure: Closure) -> LinearLaw {
+/// The law that a closure gives of ridge regression.
+type OfRidge = fn(&Ridge) -> Result<LinearLaw>;
+
+fn leading(ridge: &Ridge) -> Result<LinearLaw> {
+    ridge.expansion(Order::First)
+}
+
+fn law(dim: usize, axis: usize, samples: usize, closure: OfRidge) -> LinearLaw {
     let schedule = Schedule::paper(0.02).unwrap();
     let space = AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: axis };
     let time = AxisBasis::Gaussian { lo: 0.02, hi: 1.0, len: axis };
-    let spec = LinearSpec {
-        features: Features::Separable(Separable::uniform(dim, space, time).unwrap()),
-        prediction: Prediction::Denoiser,
-        weight: LossWeight::NoiseVar,
-        ridge: 0.1,
-        samples,
-        draws: 1,
-        target_mix: 0.0,
-        preconditioning: Preconditioning::None,
-    };
+    let features = Features::Separable(Separable::uniform(dim, space, time).unwrap());
+    let (objective, streams) = (Objective::default(), Streams::new(1));
+    let problem = TrainingProblem::new(cloud(dim), schedule, objective, samples, streams).unwrap();
     let quadrature = QuadratureSpec { times: 40, noise_spacing: 0.2, ..QuadratureSpec::default() };
-    let streams = Streams::new(1);
-    LinearStatistics::new(&spec, &schedule, &cloud(dim), &quadrature, streams).unwrap().law(closure).unwrap()
+    closure(&Ridge::new(&problem, features, 0.1, &quadrature).unwrap()).unwrap()
 }
 
 fn log_snr(steps: usize, form: Form) -> Sampling {
@@ -53,13 +51,13 @@ fn log_snr(steps: usize, form: Form) -> Sampling {
 fn field_draws(law: &LinearLaw, settings: &Sampling, fields: u64, paths: usize, seed: u64) -> Vec<f64> {
     let streams = Streams::new(seed);
     let draw = |member: u64| {
-        let field = law.sample_field(&mut streams.stream(Purpose::TheoryModel, member, 0));
+        let field = law.draw(&mut streams.stream(Purpose::TheoryModel, member, 0)).unwrap();
         PfOde::new(field.as_ref(), settings).unwrap().sample(paths, streams, member, &unobserved).x
     };
     (0..fields).into_par_iter().map(draw).collect::<Vec<_>>().concat()
 }
 
-fn path_wise<E: Estimator + ?Sized>(law: &E, settings: &Sampling, paths: usize, seed: u64) -> Vec<f64> {
+fn path_wise<L: Law + ?Sized>(law: &L, settings: &Sampling, paths: usize, seed: u64) -> Vec<f64> {
     PathWise::new(law, settings).unwrap().sample(paths, Streams::new(seed), 0, &unobserved).x
 }
 
@@ -110,14 +108,14 @@ fn agree(dim: usize, law: &LinearLaw, settings: &Sampling, paths: usize) {
 
 #[test]
 fn monte_carlo_path_wise_is_field_draws_in_one_dimension() {
-    for (closure, form) in [(Closure::FiniteP, Form::Time), (Closure::Leading, Form::Denoiser)] {
+    for (closure, form) in [(FiniteP::of_ridge as OfRidge, Form::Time), (leading, Form::Denoiser)] {
         agree(1, &law(1, 8, 128, closure), &Sampling { steps: 50, form, ..Sampling::default() }, 8000);
     }
 }
 
 #[test]
 fn monte_carlo_path_wise_is_field_draws_in_two_dimensions() {
-    let law = law(2, 4, 32, Closure::FiniteP);
+    let law = law(2, 4, 32, FiniteP::of_ridge);
     for form in FORMS {
         agree(2, &law, &Sampling { steps: 30, form, ..Sampling::default() }, 4000);
     }
@@ -126,7 +124,7 @@ fn monte_carlo_path_wise_is_field_draws_in_two_dimensions() {
 #[test]
 fn monte_carlo_average_over_fields_is_the_average_over_paths() {
     // Five paths of each field are not independent, so the floor is that of two such samples.
-    let law = law(1, 8, 128, Closure::FiniteP);
+    let law = law(1, 8, 128, FiniteP::of_ridge);
     let settings = Sampling { steps: 30, ..Sampling::default() };
     let fields: Vec<_> = (0..3).map(|s| field_draws(&law, &settings, 2000, 5, 40 + s)).collect();
     let floor = (0..3).map(|i| distance(&fields[i], &fields[(i + 1) % 3], 1)).sum::<f64>() / 3.0;
@@ -140,7 +138,7 @@ struct Given<C: Fn(At<'_>, At<'_>) -> Vec<f64> + Send + Sync> {
     cov: C,
 }
 
-impl<C: Fn(At<'_>, At<'_>) -> Vec<f64> + Send + Sync> Estimator for Given<C> {
+impl<C: Fn(At<'_>, At<'_>) -> Vec<f64> + Send + Sync> Law for Given<C> {
     fn mean_score(&self) -> Arc<dyn ScoreField> {
         self.mean.clone()
     }
@@ -246,7 +244,7 @@ fn monte_carlo_two_steps_have_the_closed_form_covariance() {
 
 #[test]
 fn identities_results_do_not_depend_on_threads() {
-    let law = law(1, 8, 128, Closure::Leading);
+    let law = law(1, 8, 128, leading);
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| path_wise(&law, &Sampling::default(), 3000, 4))

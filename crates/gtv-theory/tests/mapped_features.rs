@@ -1,11 +1,16 @@
 //! Features given from outside, the part of a prediction that is not learned, and the ridge that stands for a mean.
 
-use gtv_theory::estimator::{Closure, Estimator, LinearSpec, LinearStatistics};
+use gtv_theory::closure::{CLOSURES, FiniteP, Leading, ShotNoise};
 use gtv_theory::features::{AxisBasis, FeatureMap, Features, Separable};
+use gtv_theory::law::{LinearField, LinearLaw};
+use gtv_theory::learner::{Order, Ridge};
 use gtv_theory::quadrature::QuadratureSpec;
-use gtv_theory::rng::{Purpose, Streams};
+use gtv_theory::rng::{ChaCha8Rng, Purpose, Streams};
 use gtv_theory::training::DsmSampler;
-use gtv_theory::{LossWeight, PointCloud, Preconditioning, Prediction, Schedule, ScoreField};
+use gtv_theory::{
+    Closure, Learner, Objective, PointCloud, Preconditioning, Prediction, Result, Schedule, ScoreField,
+    TrainingProblem,
+};
 use std::sync::Arc;
 
 const EDM: Preconditioning = Preconditioning::Edm { data_std: 0.8 };
@@ -18,23 +23,32 @@ fn cloud() -> PointCloud {
     PointCloud::new(vec![-1.0, 0.2, 1.0], 1).unwrap()
 }
 
-fn spec(features: Features, prediction: Prediction, preconditioning: Preconditioning) -> LinearSpec {
-    LinearSpec {
-        features,
-        prediction,
-        weight: LossWeight::NoiseVar,
-        ridge: 1e-2,
-        samples: 400,
-        draws: 1,
-        target_mix: 0.0,
-        preconditioning,
-    }
+fn learner(
+    features: Features,
+    prediction: Prediction,
+    preconditioning: Preconditioning,
+    ridge: f64,
+) -> Ridge {
+    let objective = Objective { prediction, preconditioning, ..Objective::default() };
+    let problem = TrainingProblem::new(cloud(), schedule(), objective, 400, Streams::new(1)).unwrap();
+    let quadrature = QuadratureSpec { times: 40, noise_spacing: 0.2, ..Default::default() };
+    Ridge::new(&problem, features, ridge, &quadrature).unwrap()
 }
 
-fn statistics(spec: &LinearSpec) -> LinearStatistics {
-    let quadrature = QuadratureSpec { times: 40, noise_spacing: 0.2, ..Default::default() };
-    LinearStatistics::new(spec, &schedule(), &cloud(), &quadrature, Streams::new(1)).unwrap()
+fn leading(ridge: &Ridge) -> Result<LinearLaw> {
+    ridge.expansion(Order::First)
 }
+
+fn rng() -> ChaCha8Rng {
+    Streams::new(9).stream(Purpose::TheoryModel, 0, 0)
+}
+
+/// One draw of the weights from each closure with draws of its own.
+const SAMPLES: [fn(&Ridge) -> Vec<f64>; 3] = [
+    |ridge| leading(ridge).unwrap().sample_weights(&mut rng()),
+    |ridge| FiniteP::of_ridge(ridge).unwrap().sample_weights(&mut rng()),
+    |ridge| ShotNoise::of_ridge(ridge).unwrap().sample_weights(&mut rng()),
+];
 
 fn probes() -> (Vec<f64>, Vec<f64>) {
     let mut rng = Streams::new(4).stream(Purpose::Probe, 0, 0);
@@ -95,22 +109,24 @@ fn close(a: &[f64], b: &[f64], tolerance: f64, what: &str) {
 #[test]
 fn identities_a_map_from_outside_is_the_same_model() {
     let mapped: Arc<dyn FeatureMap> = Arc::new(Opaque(gaussian()));
-    let inside = spec(Features::Separable(gaussian()), Prediction::Denoiser, Preconditioning::None);
-    let outside = spec(Features::Mapped(mapped.clone()), Prediction::Denoiser, Preconditioning::None);
-    assert_eq!(outside, LinearSpec { features: Features::Mapped(mapped), ..inside.clone() });
+    let of = |features| learner(features, Prediction::Denoiser, Preconditioning::None, 1e-2);
+    let (outside, inside) = (of(Features::Mapped(mapped.clone())), of(Features::Separable(gaussian())));
+    assert_eq!(**outside.features(), Features::Mapped(mapped));
     let other: Arc<dyn FeatureMap> = Arc::new(Opaque(gaussian()));
-    assert_ne!(outside.features, Features::Mapped(other));
+    assert_ne!(**outside.features(), Features::Mapped(other));
 
     let (x, t) = probes();
-    for closure in Closure::ALL {
-        let [a, b] = [&outside, &inside].map(|spec| statistics(spec).law(closure).unwrap());
-        let (got, want) = (a.prediction_moments(&x, &t), b.prediction_moments(&x, &t));
+    for closure in CLOSURES {
+        let [got, want] = [&outside, &inside].map(|learner| {
+            let law = closure.law(learner).unwrap();
+            law.prediction_moments(Prediction::Denoiser, &x, &t)
+        });
         // Sum factorisation against dense products: rounding, times the condition of A + γ (1e4) or of the kept part of A.
-        let tolerance = if closure == Closure::Paper { 1e-5 } else { 1e-9 };
+        let tolerance = if closure.card().name == "paper" { 1e-5 } else { 1e-9 };
         close(&got.mean, &want.mean, tolerance, "mean");
         close(&got.variance, &want.variance, tolerance, "variance");
     }
-    let [a, b] = [&outside, &inside].map(|spec| statistics(spec).law(Closure::FiniteP).unwrap());
+    let [a, b] = [&outside, &inside].map(|learner| FiniteP.law(learner).unwrap());
     let [mut got, mut want] = [vec![0.0; 700], vec![0.0; 700]];
     let line: Vec<f64> = (0..700).map(|i| -1.75 + 0.005 * i as f64).collect();
     a.mean_score().score_into(&line, 0.3, &mut got);
@@ -124,22 +140,28 @@ fn identities_without_ridge_a_skip_that_features_span_changes_nothing() {
     // prediction's law is the same, whichever of the two carries skip x.
     let (x, t) = probes();
     for prediction in [Prediction::Denoiser, Prediction::Noise, Prediction::Velocity] {
-        for closure in [Closure::Leading, Closure::FiniteP, Closure::ShotNoise] {
-            let laws = [EDM, Preconditioning::None].map(|preconditioning| {
-                let features = Features::Mapped(Arc::new(WithSkip(prediction)));
-                let spec = LinearSpec { ridge: 0.0, ..spec(features, prediction, preconditioning) };
-                statistics(&spec).law(closure).unwrap()
-            });
-            let [with, without] = laws.each_ref().map(|law| law.prediction_moments(&x, &t));
+        let learners = [EDM, Preconditioning::None].map(|preconditioning| {
+            let features = Features::Mapped(Arc::new(WithSkip(prediction)));
+            learner(features, prediction, preconditioning, 0.0)
+        });
+        for closure in [&Leading as &dyn Closure, &FiniteP, &ShotNoise] {
+            let [with, without] = learners
+                .each_ref()
+                .map(|learner| closure.law(learner).unwrap().prediction_moments(prediction, &x, &t));
             // Rounding times the condition of A, below 1e6 here; the fixed points stop at 1e-10.
             close(&with.mean, &without.mean, 1e-8, "mean");
             close(&with.variance, &without.variance, 1e-8, "variance");
-            let shift = laws[1].mean_weights()[0] - laws[0].mean_weights()[0];
-            assert!((shift - 1.0).abs() < 1e-8, "{prediction:?} {closure:?}: {shift}");
-
-            let rng = || Streams::new(9).stream(Purpose::TheoryModel, 0, 0);
-            let [drawn, want] = laws.each_ref().map(|law| {
-                let field = law.field(law.sample_weights(&mut rng()));
+        }
+        for of_ridge in [leading, FiniteP::of_ridge] {
+            let [with, without] = learners.each_ref().map(|learner| of_ridge(learner).unwrap());
+            let shift = without.mean_weights()[0] - with.mean_weights()[0];
+            assert!((shift - 1.0).abs() < 1e-8, "{prediction:?}: {shift}");
+        }
+        for sample in SAMPLES {
+            let [drawn, want] = learners.each_ref().map(|learner| {
+                let objective = learner.problem().objective();
+                let field =
+                    LinearField::new(learner.features().clone(), objective, schedule(), sample(learner));
                 let mut values = [vec![0.0; 40], vec![0.0; 40], vec![0.0; 40]];
                 field.prediction_into(&x, 0.4, &mut values[0]);
                 field.score_into(&x, 0.4, &mut values[1]);
@@ -156,10 +178,10 @@ fn identities_without_ridge_a_skip_that_features_span_changes_nothing() {
 fn identities_the_field_predicts_what_the_law_says() {
     let features = Features::Separable(gaussian());
     for prediction in [Prediction::Score, Prediction::Denoiser, Prediction::Noise, Prediction::Velocity] {
-        let law = statistics(&spec(features.clone(), prediction, EDM)).law(Closure::Leading).unwrap();
+        let law = Leading.law(&learner(features.clone(), prediction, EDM, 1e-2)).unwrap();
         let (x, _) = probes();
         let t = 0.3;
-        let mean = law.prediction_moments(&x, &vec![t; x.len()]).mean;
+        let mean = law.prediction_moments(prediction, &x, &vec![t; x.len()]).mean;
         let (mut score, mut clean) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         law.mean_score().score_into(&x, t, &mut score);
         law.mean_score().denoiser_into(&x, t, &mut clean);
@@ -175,9 +197,8 @@ fn identities_the_field_predicts_what_the_law_says() {
 
 #[test]
 fn limits_far_from_the_features_the_skip_remains() {
-    let law = statistics(&spec(Features::Separable(gaussian()), Prediction::Denoiser, EDM))
-        .law(Closure::FiniteP)
-        .unwrap();
+    let law =
+        FiniteP.law(&learner(Features::Separable(gaussian()), Prediction::Denoiser, EDM, 1e-2)).unwrap();
     let (far, t) = (50.0, 0.5);
     let skip = EDM.output_coefficients(Prediction::Denoiser, &schedule(), t).0;
     let mut clean = [0.0];

@@ -7,7 +7,7 @@ use gtv_theory::ntk::{
 };
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::training::{DsmSampler, Triples};
-use gtv_theory::{BuiltIn, Error, LossWeight, PointCloud, Preconditioning, Prediction, Schedule};
+use gtv_theory::{BuiltIn, Error, Objective, PointCloud, Preconditioning, Schedule};
 
 const STREAMS: u64 = 5;
 
@@ -22,7 +22,7 @@ fn model(depth: usize, activation: Activation) -> NetworkModel {
         Embedding::new(1, schedule, preconditioning, TimeEmbedding::LogSnr, 2, 1.0, Streams::new(STREAMS))
             .unwrap();
     let arch = MlpSpec { depth, activation, ..MlpSpec::default() };
-    NetworkModel::new(&arch, embedding, Prediction::Denoiser, LossWeight::NoiseVar).unwrap()
+    NetworkModel::new(&arch, embedding, &Objective::default()).unwrap()
 }
 
 fn features(model: &NetworkModel, kernel: NetworkKernel, spec: &NystromSpec) -> NetworkFeatures {

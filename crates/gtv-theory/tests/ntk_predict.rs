@@ -2,7 +2,9 @@
 
 use gtv_theory::error::Error;
 use gtv_theory::linalg::{gemm_nn, symmetric_eigen, symmetric_eigen_parallel};
-use gtv_theory::ntk::{GradientFlow, InfiniteNetwork, InitialLaw, KrylovFlow, KrylovSpec, MlpSpec};
+use gtv_theory::ntk::{
+    Activation, GradientFlow, InfiniteNetwork, InitialLaw, KrylovFlow, KrylovSpec, MlpSpec,
+};
 use gtv_theory::rng::{Purpose, Streams};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -70,6 +72,48 @@ fn limits_no_time_and_all_time() {
     }
     let modes: Vec<f64> = [0.1, 1.0, 10.0, 100.0].iter().map(|t| flow.effective(*t).unwrap()).collect();
     assert!(modes.windows(2).all(|m| 0.0 < m[0] && m[0] < m[1] && m[1] < P as f64), "{modes:?}");
+}
+
+#[test]
+fn oracle_what_is_left_of_the_labels() {
+    let Setting { kernel, labels, flow, .. } = setting();
+    for time in [0.0, 0.7, 30.0, 1e4] {
+        let fitted = product(P, P, 2, &kernel, &flow.coefficients(&labels, time).unwrap());
+        let rms = |v: &[f64]| (v.iter().map(|r| r * r).sum::<f64>() / v.len() as f64).sqrt();
+        let scale = rms(&labels);
+        let left: Vec<f64> = labels.iter().zip(&fitted).map(|(y, f)| (y - f).abs() / scale).collect();
+        let found = flow.unfitted(&labels, time).unwrap();
+        assert!((found.rms - rms(&left)).abs() < 1e-10, "τ = {time}: {found:?}");
+        assert!((found.most - largest(left.iter().copied())).abs() < 1e-10, "τ = {time}: {found:?}");
+        let off = left.iter().filter(|r| **r > 0.1).count() as f64 / left.len() as f64;
+        assert!((found.off - off).abs() < 1e-12, "τ = {time}: {found:?}, off {off}");
+    }
+}
+
+#[test]
+fn limits_smooth_activations_leave_labels_that_a_smaller_cutoff_fits() {
+    // Points on an arc: a smooth kernel's eigenvalues fall exponentially, so that many are below P ε λ_max.
+    let points = 64;
+    let angle = |i: usize| 2.0 * i as f64 / points as f64;
+    let x: Vec<f64> = (0..points).flat_map(|i| [angle(i).cos(), angle(i).sin()]).collect();
+    let labels: Vec<f64> = (0..points).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    let kernel = |activation| {
+        let spec = MlpSpec { depth: 1, activation, ..MlpSpec::default() };
+        InfiniteNetwork::new(&spec, 2).unwrap().symmetric(&x).unwrap().ntk
+    };
+    let left = |kernel: Vec<f64>, cutoff: f64| {
+        let flow = GradientFlow::with_cutoff(kernel, None, cutoff).unwrap();
+        flow.unfitted(&labels, f64::INFINITY).unwrap()
+    };
+    let rounding = points as f64 * f64::EPSILON;
+    let rough = left(kernel(Activation::Relu), rounding);
+    assert!(rough.rms < 1e-6 && rough.off == 0.0, "relu: {rough:?}");
+    let smooth: Vec<_> = [1e-6, 1e-10, rounding].iter().map(|c| left(kernel(Activation::Erf), *c)).collect();
+    assert!(smooth.windows(2).all(|c| c[1].rms < c[0].rms), "{smooth:?}");
+    assert!(smooth[2].off > 0.1 && smooth[2].most > 0.1, "{smooth:?}");
+    for bad in [-1.0, 1.0, f64::NAN] {
+        assert!(GradientFlow::with_cutoff(vec![1.0], None, bad).is_err());
+    }
 }
 
 #[test]

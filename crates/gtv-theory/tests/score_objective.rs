@@ -2,7 +2,7 @@
 
 use gtv_theory::data::{BuiltIn, ComponentCov, GaussianMixture, MixtureComponent, PointCloud};
 use gtv_theory::error::Error;
-use gtv_theory::prediction::LossWeight;
+use gtv_theory::problem::LossWeight;
 use gtv_theory::rng::Streams;
 use gtv_theory::schedule::{Schedule, ScheduleKind};
 use gtv_theory::score::{ExactScore, MixtureScore, ScoreField, objectives};

@@ -1,16 +1,17 @@
 //! From a config to the objects of gtv-theory: everything that can be wrong is found here, before work starts.
 
-use super::error::ConfigError;
-use super::{DataConfig, Family, Loaded, Lookup, ModelKind, Problem, TheoryName};
+use super::family::FamilyConfig;
+use super::keys::keys;
+use super::model::ModelConfig;
+use super::{ConfigError, DataConfig, Duplicates, Loaded, Problem, data};
 use crate::context::Context;
-use crate::memory::Budget;
 use crate::run_dir::Fingerprint;
-use gtv_theory::data::BuiltIn;
-use gtv_theory::dynamics::Integrator;
-use gtv_theory::estimator::LinearSpec;
-use gtv_theory::features::RandomFourier;
+use crate::warnings::Warning;
+use gtv_models::Error as ModelError;
+use gtv_study::Study;
+use gtv_theory::data::{BuiltIn, Outside};
 use gtv_theory::rng::Streams;
-use gtv_theory::{Error, Features, PointCloud, Preconditioning};
+use gtv_theory::{Error, Objective, PointCloud, Preconditioning, Schedule, TrainingProblem};
 
 impl Loaded {
     /// Builds and checks everything.
@@ -19,25 +20,70 @@ impl Loaded {
     /// [`ConfigError`], a [`ReadError`](crate::io::ReadError) of the data file, or
     /// [`TooLarge`](crate::memory::TooLarge).
     pub fn build(&self, ctx: &Context) -> anyhow::Result<Problem> {
-        let config = &self.config;
-        self.check_counts()?;
+        let config = self.config.clone();
         let streams = Streams::new(config.seed);
-        let process = config.schedule.family().map_err(|(key, reason)| self.value(&key, &reason))?;
-        let schedule = config.schedule.build(process).map_err(|e| self.refused("schedule", e))?;
-        let cloud = match &config.data {
+        let schedule = config.schedule.build().map_err(|e| self.refused(&["schedule"], e))?;
+        let cloud = self.cloud(&streams, &schedule, ctx)?;
+        self.check_ensemble()?;
+        self.check_theory(cloud.dim())?;
+        config.theory.quadrature.validate().map_err(|e| self.refused(&["theory"], e))?;
+        config.compare.validate().map_err(|e| self.refused(&["compare"], e))?;
+        self.check_coverage(&cloud, &schedule, ctx)?;
+        let resolved = self.to_toml();
+        let fingerprint = Fingerprint::new(&resolved, &[cloud.points(), cloud.weights()]);
+        self.check_memory(&cloud, &ctx.memory)?;
+        config.sampling.integration.times(&schedule).map_err(|e| self.refused(&["sampling"], e))?;
+        let family = config.model.family.build(self, Ground { cloud, schedule, streams })?;
+        for need in family.needs(config.ensemble.members) {
+            ctx.memory.check(need.what, need.bytes, need.formula, need.advice)?;
+        }
+        let (ensemble, sampling) = (config.ensemble.clone(), config.sampling.clone());
+        let (theory, compare) = (config.theory.clone(), config.compare.clone());
+        let study = Study { family, members: ensemble.draws(), ensemble, sampling, theory, compare };
+        Ok(Problem { config, settings: self.settings.table(), resolved, study, fingerprint })
+    }
+
+    /// Whether the data lie where features and tables know something of them.
+    fn check_coverage(&self, cloud: &PointCloud, schedule: &Schedule, ctx: &Context) -> anyhow::Result<()> {
+        let features = match &self.config.model.family {
+            FamilyConfig::Linear(linear) => linear.features.range(),
+            FamilyConfig::Lazy(_) | FamilyConfig::Mlp(_) => None,
+        };
+        let table = self.config.sampling.lookup.grid().map(|grid| [grid.lo, grid.hi]);
+        for (section, name, range) in
+            [("model.features", "range", features), ("sampling", "grid_range", table)]
+        {
+            let Some([lo, hi]) = range.filter(|[lo, hi]| lo < hi) else { continue };
+            let outside = Outside::of(cloud, schedule, &vec![(lo, hi); cloud.dim()])
+                .and_then(|outside| outside.check(name).map(|()| outside))
+                .map_err(|e| self.refused(&[section], e))?;
+            if outside.is_notable() {
+                let (data, training) = (100.0 * outside.data, 100.0 * outside.training);
+                ctx.warn(&Warning::Uncovered { key: format!("{section}.{name}"), lo, hi, data, training });
+            }
+        }
+        Ok(())
+    }
+
+    fn cloud(&self, streams: &Streams, schedule: &Schedule, ctx: &Context) -> anyhow::Result<PointCloud> {
+        match &self.config.data {
             DataConfig::File(file) => {
-                self.finite("data.scale", file.scale)?;
-                self.finite("data.offset", file.offset)?;
                 if file.scale == 0.0 {
                     return Err(self.value("data.scale", "is 0, which would make all points one").into());
                 }
-                if file.limit == Some(0) {
-                    return Err(self.value("data.limit", "is 0, expected at least 1").into());
+                let cloud = data::read_cloud(file, self.config.compare.image, ctx)?;
+                if file.duplicates == Duplicates::Refuse {
+                    return Ok(cloud);
                 }
-                file.read(ctx)?
+                let merged = cloud.distinct_at(schedule).map_err(|e| self.refused(&["data"], e))?;
+                if merged.len() < cloud.len() {
+                    let (merged, total) = (cloud.len() - merged.len(), cloud.len());
+                    ctx.warn(&Warning::NearMerged { merged, total });
+                }
+                Ok(merged)
             }
             DataConfig::BuiltIn(set) => {
-                let cloud = set.build(&streams).map_err(|e| self.refused("data", e))?;
+                let cloud = set.build(streams).map_err(|e| self.refused(&["data"], e))?;
                 // Sets that are drawn or spelled out by the user can hold a point twice.
                 if matches!(
                     set,
@@ -46,245 +92,72 @@ impl Loaded {
                         | BuiltIn::Segment { .. }
                         | BuiltIn::Grid { .. }
                 ) {
-                    cloud.check_distinct().map_err(|e| self.refused("data", e))?;
+                    cloud.check_distinct().map_err(|e| self.refused(&["data"], e))?;
                 }
-                cloud
+                Ok(cloud)
             }
-        };
-        self.check_theory(cloud.dim())?;
-        self.check_memory(&cloud, &ctx.memory, ctx.threads)?;
-        let family = match config.model.kind {
-            ModelKind::Linear => Family::Linear,
-            ModelKind::Lazy => Family::Lazy(Box::new(self.lazy(&cloud, schedule, streams, &ctx.memory)?)),
-            ModelKind::Mlp => Family::Mlp(Box::new(self.network(&cloud, schedule, streams, &ctx.memory)?)),
-        };
-        let features = match &family {
-            Family::Linear => config.model.features.build(cloud.dim(), &schedule, streams),
-            // A comparison puts those of the network's kernel in their place.
-            Family::Lazy(_) | Family::Mlp(_) => {
-                RandomFourier::new(cloud.dim(), 1, 1.0, 1.0, None, streams).map(Features::RandomFourier)
-            }
-        };
-        let features = features.map_err(|e| self.refused("model.features", e))?;
-        let spec = LinearSpec {
-            features,
-            prediction: config.model.prediction,
-            weight: config.model.weight,
-            ridge: config.model.ridge.or(config.training.penalty).unwrap_or(0.0),
-            samples: config.model.triples(),
-            draws: config.model.draws,
-            target_mix: config.model.target.mix(),
-            preconditioning: family.task().map_or(Preconditioning::None, |t| t.training().preconditioning),
-        };
-        spec.validate().map_err(|e| self.refused("model", e))?;
-        let sampling = config.sampling.integration();
-        let times = sampling.times(&schedule).map_err(|e| self.refused("sampling", e))?;
-        let quadrature = config.theory.quadrature();
-        quadrature.validate().map_err(|e| self.refused("theory", e))?;
-        let resolved = self.to_toml()?;
-        let fingerprint = Fingerprint::new(&resolved, &[cloud.points(), cloud.weights()]);
-        Ok(Problem {
-            config: config.clone(),
-            resolved,
-            streams,
-            cloud,
-            schedule,
-            spec,
-            family,
-            sampling,
-            times,
-            quadrature,
-            fingerprint,
-        })
+        }
+    }
+
+    /// Refuses a quadrature of more nodes than a comparison can use.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check_quadrature(&self, problem: &Problem) -> Result<(), ConfigError> {
+        let study = &problem.study;
+        let counted = study.theory.quadrature.count(study.problem().cloud());
+        counted.map(drop).map_err(|e| self.refused(&["theory"], e))
     }
 
     pub(super) fn value(&self, key: &str, reason: &str) -> ConfigError {
         ConfigError::Value { place: self.place(key), key: key.to_owned(), reason: reason.to_owned() }
     }
 
-    fn finite(&self, key: &str, value: f64) -> Result<(), ConfigError> {
-        if value.is_finite() {
-            Ok(())
-        } else {
-            Err(self.value(key, &format!("is {value}, expected a finite number")))
-        }
-    }
-
-    /// Says which key gtv-theory refuses, from the name in its error.
-    pub(super) fn refused(&self, section: &str, cause: Error) -> ConfigError {
+    /// An error of gtv-theory about a spec that these sections describe: at the key that has the name of the quantity, or at
+    /// the first section.
+    pub(super) fn refused(&self, sections: &[&str], cause: Error) -> ConfigError {
         let name = match &cause {
-            Error::OutOfRange { name, .. } | Error::Shape { name, .. } | Error::NotFinite { name, .. } => {
-                *name
-            }
-            Error::Empty { name } if name.contains("(steps)") => "steps",
-            Error::Empty { name } if name.contains("(count)") => "count",
-            Error::Empty { name } if name.contains("random features") => "count",
+            Error::OutOfRange { name, .. }
+            | Error::Shape { name, .. }
+            | Error::NotFinite { name, .. }
+            | Error::Empty { name } => *name,
             _ => "",
         };
-        let last = name.rsplit('.').next().unwrap_or(name).replace('-', "_");
-        let key = if name.starts_with("model.") || name.starts_with("training.") {
-            name.to_owned()
-        } else if last.is_empty() || last.contains(' ') {
-            section.to_owned()
-        } else {
-            format!("{section}.{last}")
-        };
+        let mut named = sections.iter().map(|section| format!("{section}.{name}"));
+        let key = named.find(|key| keys().of(key).next().is_some()).unwrap_or_else(|| sections[0].to_owned());
         ConfigError::Theory { place: self.place(&key), key, cause }
     }
 
-    fn check_counts(&self) -> Result<(), ConfigError> {
-        let c = &self.config;
-        let counts = [
-            ("ensemble.members", c.ensemble.members, 1),
-            ("model.samples", c.model.triples(), 1),
-            ("model.draws", c.model.draws, 1),
-            ("sampling.steps", c.sampling.steps, 1),
-            ("sampling.paths", c.sampling.paths, 1),
-            ("sampling.grid_points", c.sampling.grid_points.unwrap_or(2), 2),
-            ("theory.models", c.theory.models, 1),
-            ("theory.paths", c.theory.paths, 1),
-            ("compare.bins", c.compare.bins.unwrap_or(2), 2),
-            ("compare.energy_samples", c.compare.energy_samples, 2),
-            ("compare.projections", c.compare.projections, 1),
-            ("compare.bootstrap", c.compare.bootstrap, 2),
-            ("training.checkpoint", c.training.checkpoint.map_or(1, |n| n as usize), 1),
-            ("training.log_every", c.training.log_every.map_or(1, |n| n as usize), 1),
-        ];
-        for (key, value, least) in counts {
-            if value < least {
-                return Err(self.value(key, &format!("is {value}, expected at least {least}")));
-            }
+    /// The same for an error of gtv-models.
+    pub(super) fn refused_model(&self, sections: &[&str], cause: ModelError) -> anyhow::Error {
+        match cause {
+            ModelError::Theory(cause) => self.refused(sections, cause).into(),
+            other => other.into(),
         }
-        let lists = [
-            ("ensemble.vary", c.ensemble.vary.is_empty()),
-            ("theory.closures", c.theory.closures.is_empty()),
-            ("compare.metrics", c.compare.metrics.is_empty()),
-        ];
-        if let Some((key, _)) = lists.iter().find(|(_, empty)| *empty) {
-            return Err(self.value(key, "is an empty list, expected at least one name"));
-        }
-        let table = c.sampling.grid_range.unwrap_or([0.0, 1.0]);
-        for (key, [lo, hi]) in [("compare.range", c.compare.range), ("sampling.grid_range", table)] {
-            if !(lo.is_finite() && hi.is_finite() && lo < hi) {
-                let reason = format!("is [{lo}, {hi}], expected finite ends, the second above the first");
-                return Err(self.value(key, &reason));
-            }
-        }
-        Ok(())
     }
+}
 
-    /// What the predictions named in `[theory]` need of the rest.
-    fn check_theory(&self, dim: usize) -> Result<(), ConfigError> {
-        let c = &self.config;
-        let positive = |key: &str, value: Option<f64>| match value {
-            Some(v) if !(v.is_finite() && v > 0.0) => {
-                Err(self.value(key, &format!("is {v}, expected a finite number above 0")))
-            }
-            _ => Ok(()),
-        };
-        positive("theory.correlation_time", c.theory.correlation_time)?;
-        positive("theory.kappa", c.theory.kappa)?;
-        positive("compare.near_radius", c.compare.near_radius)?;
-        if !(c.compare.confidence > 0.0 && c.compare.confidence < 1.0) {
-            let reason =
-                format!("is {}, expected a number between 0 and 1, such as 0.95", c.compare.confidence);
-            return Err(self.value("compare.confidence", &reason));
-        }
-        use TheoryName::{FokkerPlanck, LinearNoise, Semiclassical};
-        for name in &c.theory.closures {
-            if matches!(name, FokkerPlanck | LinearNoise | Semiclassical) && dim > 1 {
-                let reason =
-                    format!("names \"{}\", which is for one dimension; the data have {dim}", name.name());
-                return Err(self.value("theory.closures", &reason));
-            }
-            if name.path_wise() && c.sampling.integrator != Integrator::Euler {
-                let reason = format!(
-                    "is not \"euler\", which \"{}\" in theory.closures needs: its noise is drawn step by step",
-                    name.name()
-                );
-                return Err(self.value("sampling.integrator", &reason));
-            }
-            if name.path_wise() && c.sampling.lookup == Lookup::Grid {
-                let reason = format!(
-                    "is \"grid\", but \"{}\" in theory.closures has no table: its noise is drawn along each path",
-                    name.name()
-                );
-                return Err(self.value("sampling.lookup", &reason));
-            }
-        }
-        Ok(())
-    }
+/// What every family is built on.
+pub(super) struct Ground {
+    /// p_data.
+    pub cloud: PointCloud,
+    /// The forward process.
+    pub schedule: Schedule,
+    /// The random streams of the seed.
+    pub streams: Streams,
+}
 
-    /// Estimates in bytes (8 a number), each a lower bound of what the run must hold at once; F features, D dimensions,
-    /// M points, P samples, N members, B bins.
-    fn check_memory(&self, cloud: &PointCloud, budget: &Budget, threads: usize) -> anyhow::Result<()> {
-        let c = &self.config;
-        let dim = cloud.dim() as f64;
-        let features = c.model.features.size(cloud.dim());
-        let (samples, members) = (c.model.triples() as f64, c.ensemble.members as f64);
-        let shown = dim.min(2.0);
-        // Above this size the theory keeps the covariance of the weights on quadrature nodes.
-        let joint = if dim * features <= 6000.0 { dim * dim } else { 0.0 };
-        let theory_models = c.theory.models as f64 * (c.theory.closures.len() + 1) as f64;
-        let all_paths = members * c.sampling.paths as f64 + theory_models * c.theory.paths as f64;
-        let linear = [
-            (
-                "the theory of the model",
-                8.0 * features * features * (4.0 + joint),
-                "8 bytes x F^2 x (4 + D^2), 4 in place of 4 + D^2 where D F is above 6000",
-                "lower model.features.x or model.features.t, or use fewer random-fourier features",
-            ),
-            (
-                "the trained ensemble",
-                8.0 * members * features * dim,
-                "8 bytes x N x F x D",
-                "lower ensemble.members",
-            ),
-            (
-                "training",
-                8.0 * threads as f64 * (samples * (2.0 * dim + 1.0) + features * features),
-                "8 bytes x threads x (P (2D + 1) + F^2)",
-                "lower model.samples or --threads",
-            ),
-        ];
-        let estimates = [
-            (
-                "sampling",
-                8.0 * dim * (all_paths + 3.0 * (members * c.sampling.paths as f64).min(1e6)),
-                "8 bytes x D x paths of every model of every level",
-                "lower sampling.paths or theory.paths",
-            ),
-            (
-                "the comparison",
-                8.0 * (c.compare.bins.unwrap_or(if shown > 1.0 { 60 } else { 200 }) as f64).powf(shown)
-                    * members.max(c.theory.models as f64),
-                "8 bytes x B^min(D, 2) x max(members, models)",
-                "lower compare.bins",
-            ),
-            (
-                "bootstrap resampling",
-                8.0 * c.compare.bootstrap as f64 * members,
-                "8 bytes x resamples x N",
-                "lower compare.bootstrap",
-            ),
-            (
-                "the directions of sliced distances",
-                8.0 * c.compare.projections as f64 * dim,
-                "8 bytes x directions x D",
-                "lower compare.projections",
-            ),
-            ("the time grid", 8.0 * c.sampling.steps as f64, "8 bytes x steps", "lower sampling.steps"),
-            (
-                "the quadrature",
-                8.0 * (dim + 3.0) * c.theory.quasi_nodes.max(c.theory.times) as f64,
-                "8 bytes x (D + 3) x nodes",
-                "lower theory.quasi_nodes or theory.times",
-            ),
-        ];
-        let linear = linear.iter().filter(|_| c.model.kind == ModelKind::Linear);
-        for &(what, needed, formula, advice) in linear.chain(&estimates) {
-            budget.check(what, needed, formula, advice)?;
-        }
-        Ok(())
+impl Ground {
+    /// The training problem of a config's `[model]` with given scalings of inputs and outputs.
+    pub(super) fn problem(
+        self,
+        loaded: &Loaded,
+        preconditioning: Preconditioning,
+    ) -> Result<TrainingProblem, ConfigError> {
+        let ModelConfig { prediction, weight, samples, draws, target, .. } = loaded.config.model;
+        let objective = Objective { prediction, weight, target_mix: target.mix(), preconditioning };
+        TrainingProblem::new(self.cloud, self.schedule, objective, samples, self.streams)
+            .and_then(|problem| problem.with_draws(draws))
+            .map_err(|e| loaded.refused(&["model"], e))
     }
 }

@@ -59,6 +59,18 @@ pub enum ConfigError {
         /// The keys that exist there.
         choices: Box<Choices>,
     },
+    /// A key that goes with other settings than the config's.
+    #[error("{place}: `{key}` belongs to {belongs}; this config has {here}: remove it, or set that")]
+    OtherKind {
+        /// Where.
+        place: Place,
+        /// The key, dotted.
+        key: String,
+        /// The settings that it goes with.
+        belongs: String,
+        /// What the config has instead.
+        here: String,
+    },
     /// A name that is not one of the choices.
     #[error("{place}: `{key}` is {value:?}; {choices}")]
     UnknownName {
@@ -112,6 +124,16 @@ pub struct Choices {
     pub nearest: Option<String>,
     /// All of them.
     pub known: Vec<String>,
+}
+
+impl Choices {
+    /// Names that exist, and the one nearest to what was written.
+    pub fn near(written: &str, known: Vec<String>) -> Self {
+        let scored = known.iter().map(|k| (strsim::damerau_levenshtein(written, k), k));
+        let nearest =
+            scored.min().filter(|(distance, k)| *distance <= 1 + k.len() / 3).map(|(_, k)| k.clone());
+        Self { nearest, known }
+    }
 }
 
 impl fmt::Display for Choices {

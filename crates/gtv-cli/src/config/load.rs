@@ -1,14 +1,19 @@
 //! From TOML text and `--set` changes to a [`Config`], with errors that say where.
 
-use super::error::{Choices, ConfigError, Place};
-use super::{Config, DataConfig};
+use super::check::Settings;
+use super::error::{ConfigError, Place};
+use super::keys::{Type, keys};
+use super::{Config, manual};
 use crate::context::Context;
-use crate::io::ReadError;
+use crate::io::{ReadError, STDIN, read_small};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
+
+/// Longest config, in bytes.
+const LONGEST: u64 = 1 << 24;
 
 /// One change to the config, from the command line.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +50,23 @@ impl Change {
         Self { key: key.to_owned(), value: value.into(), argument }
     }
 
+    /// The change that an argument with a whole number makes.
+    ///
+    /// # Errors
+    /// [`ConfigError::WrongType`] above 2⁶³ − 1, the largest integer of TOML.
+    pub fn whole(key: &str, argument: &str, value: usize) -> Result<Self, ConfigError> {
+        let argument = format!("{argument} {value}");
+        match i64::try_from(value) {
+            Ok(value) => Ok(Self::argument(key, value, argument)),
+            Err(_) => Err(ConfigError::WrongType {
+                place: Place::Argument(argument),
+                key: key.to_owned(),
+                found: value.to_string(),
+                expected: format!("a whole number of at most {}", i64::MAX),
+            }),
+        }
+    }
+
     /// `--target`, in either command that takes it.
     pub fn target(target: &str) -> Self {
         let value = target.parse::<f64>().map_or_else(|_| target.into(), Value::Float);
@@ -76,8 +98,12 @@ impl Change {
 pub struct Loaded {
     /// The resolved config.
     pub config: Config,
+    /// The same as it stands in a file.
+    pub(super) settings: Settings,
     /// `[sweep]` as it was read; a single run has no use for it.
     pub(super) sweep: Option<Value>,
+    /// Whether networks are to be trained, on a device that must be there.
+    pub(super) trains: bool,
     places: Places,
 }
 
@@ -115,8 +141,7 @@ impl Loaded {
         let text = match path {
             None => String::new(),
             Some(path) => {
-                let bytes =
-                    std::fs::read(path).map_err(|cause| ReadError::Io { path: path.to_owned(), cause })?;
+                let bytes = read_small(path, LONGEST, "a config in TOML")?;
                 String::from_utf8(bytes).map_err(|_| ReadError::Format {
                     path: path.to_owned(),
                     reason: "not a text file in UTF-8; expected a config in TOML".to_owned(),
@@ -125,9 +150,8 @@ impl Loaded {
         };
         let seed = ctx.seed.map(|n| Change::argument("seed", n as i64, format!("--seed {n}")));
         let changes: Vec<Change> = changes.iter().cloned().chain(seed).collect();
-        let mut loaded = Self::parse(&text, path, &changes)?;
-        loaded.anchor_paths(path)?;
-        Ok(loaded)
+        let here = std::env::current_dir()?;
+        Ok(Self::parsed(&text, path, &changes, Some(&here))?)
     }
 
     /// Parses a config's text; `path` only names it in messages.
@@ -135,6 +159,16 @@ impl Loaded {
     /// # Errors
     /// [`ConfigError`].
     pub fn parse(text: &str, path: Option<&Path>, changes: &[Change]) -> Result<Self, ConfigError> {
+        Self::parsed(text, path, changes, None)
+    }
+
+    /// [`Loaded::parse`], with relative paths taken from the config's folder, or from `here`.
+    fn parsed(
+        text: &str,
+        path: Option<&Path>,
+        changes: &[Change],
+        here: Option<&Path>,
+    ) -> Result<Self, ConfigError> {
         let mut places = Places { file: path.map(Path::to_owned), ..Places::default() };
         let line_of = |offset: usize| {
             1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|b| **b == b'\n').count()
@@ -157,23 +191,15 @@ impl Loaded {
             places.arguments.push((change.key.clone(), change.argument.clone()));
         }
         let sweep = table.remove("sweep");
-        let mut config: Config =
-            serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|e| {
-                let key = e.path().to_string();
-                explain(&places, &table, key.trim_matches('.'), e.inner().message())
-            })?;
-        let misfit = |m: super::settle::Misfit| ConfigError::Value {
-            place: places.of(&m.key),
-            key: m.key,
-            reason: m.reason,
-        };
-        config.schedule.settle().map_err(misfit)?;
-        config.model.settle().map_err(misfit)?;
-        config.training.settle(config.model.kind).map_err(misfit)?;
-        config.ensemble.settle(config.model.kind).map_err(misfit)?;
-        config.sampling.settle().map_err(misfit)?;
-        config.theory.settle(config.model.kind).map_err(misfit)?;
-        Ok(Self { config, sweep, places })
+        let mut settings = Settings::resolve(&table, &|key| places.of(key))?;
+        if let Some(here) = here {
+            anchor_paths(&mut settings, &places, here);
+        }
+        let config = Config::deserialize(settings.typed()).map_err(|e| ConfigError::Syntax {
+            place: path.map_or(Place::Default, |path| Place::File { path: path.to_owned(), line: 1 }),
+            message: e.message().to_owned(),
+        })?;
+        Ok(Self { config, settings, sweep, trains: true, places })
     }
 
     /// Where a setting was made.
@@ -181,29 +207,40 @@ impl Loaded {
         self.places.of(key)
     }
 
-    /// The resolved config as TOML, every key explicit.
-    ///
-    /// # Errors
-    /// Never for a config that was read; the serializer's error otherwise.
-    pub fn to_toml(&self) -> anyhow::Result<String> {
-        Ok(toml::to_string(&self.config)?)
+    /// The same where nothing is trained, so that it does not matter whether the program has the config's device.
+    pub fn on_any_device(self) -> Self {
+        Self { trains: false, ..self }
     }
 
-    fn anchor_paths(&mut self, config: Option<&Path>) -> anyhow::Result<()> {
-        let here = std::env::current_dir()?;
-        let beside = config.and_then(Path::parent).map_or_else(|| here.clone(), |folder| here.join(folder));
-        let folder_of = |key: &str| match self.places.of(key) {
-            Place::Argument(_) => &here,
-            _ => &beside,
-        };
-        let (points, weights) = (folder_of("data.path"), folder_of("data.weights"));
-        if let DataConfig::File(file) = &mut self.config.data {
-            file.path = points.join(&file.path);
-            if let Some(path) = &mut file.weights {
-                *path = weights.join(&*path);
-            }
+    /// The resolved settings as tables.
+    pub fn table(&self) -> Table {
+        self.settings.table()
+    }
+
+    /// The resolved settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The resolved config as TOML, every key explicit.
+    pub fn to_toml(&self) -> String {
+        manual::plain(&self.settings)
+    }
+}
+
+/// Makes relative paths absolute: from the config's folder, or, when set on the command line, from the current one.
+fn anchor_paths(settings: &mut Settings, places: &Places, here: &Path) {
+    let beside = places.file.as_deref().and_then(Path::parent);
+    for key in keys().all.iter().filter(|k| k.kind == Type::Path) {
+        if let Some(Value::String(path)) = settings.0.get_mut(&key.path)
+            && path != STDIN
+        {
+            let folder = match (places.of(&key.path), beside) {
+                (Place::Argument(_), _) | (_, None) => here.to_owned(),
+                (Place::File { .. } | Place::Default, Some(folder)) => here.join(folder),
+            };
+            *path = folder.join(&*path).to_string_lossy().into_owned();
         }
-        Ok(())
     }
 }
 
@@ -225,88 +262,4 @@ fn collect_lines(
         }
         lines.insert(dotted, line_of(name.span().start));
     }
-}
-
-/// Turns serde's message into one that names place, key, what was found and what was expected.
-fn explain(places: &Places, table: &Table, path: &str, message: &str) -> ConfigError {
-    let quoted =
-        |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
-    let nearest = |name: &str, known: &[String]| {
-        let scored = known.iter().map(|k| (strsim::damerau_levenshtein(name, k), k));
-        scored.min().filter(|(distance, k)| *distance <= 1 + k.len() / 3).map(|(_, k)| k.clone())
-    };
-    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    let message = message.trim();
-    if let Some(rest) = message.strip_prefix("unknown field ") {
-        let mut known = quoted(rest);
-        let name = if known.is_empty() { String::new() } else { known.remove(0) };
-        if path.is_empty() || path == name {
-            known.push("sweep".to_owned());
-        }
-        let key =
-            if path == name || path.ends_with(&format!(".{name}")) { path.to_owned() } else { join(&name) };
-        let section = key.strip_suffix(&name).unwrap_or("").to_owned();
-        let nearest = nearest(&name, &known).map(|k| format!("{section}{k}"));
-        let choices = Box::new(Choices { nearest, known });
-        return ConfigError::UnknownKey { place: places.of(&key), key, choices };
-    }
-    if let Some(rest) = message.strip_prefix("unknown variant ") {
-        let mut known = quoted(rest);
-        let value = if known.is_empty() { String::new() } else { known.remove(0) };
-        let key = if path == "data" { join("kind") } else { path.to_owned() };
-        let choices = Box::new(Choices { nearest: nearest(&value, &known), known });
-        return ConfigError::UnknownName { place: places.of(&key), key, value, choices };
-    }
-    let key = if path == "data" {
-        let kind = message.contains("variant identifier").then(|| "kind".to_owned());
-        kind.or_else(|| culprit(table, message)).map_or(path.to_owned(), |k| join(&k))
-    } else {
-        path.to_owned()
-    };
-    let place = places.of(&key);
-    let wrong = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
-    match wrong.and_then(|m| m.split_once(", expected ")) {
-        Some((found, expected)) => ConfigError::WrongType {
-            place,
-            key,
-            found: found.replace("map", "a section").replace('`', ""),
-            expected: in_words(expected),
-        },
-        None => match message.strip_prefix("missing field ") {
-            Some(field) => {
-                let key = join(field.trim_matches('`'));
-                ConfigError::Value { place, key, reason: "is missing; this kind needs it".to_owned() }
-            }
-            None => ConfigError::Value { place, key, reason: format!("cannot be read: {message}") },
-        },
-    }
-}
-
-/// The key of `[data]` without which the message goes away; tagged enums do not say which key they trip over.
-fn culprit(table: &Table, message: &str) -> Option<String> {
-    let data = table.get("data")?.as_table()?;
-    data.keys().filter(|k| *k != "kind").find_map(|key| {
-        let mut without = data.clone();
-        without.remove(key);
-        let same =
-            DataConfig::deserialize(Value::Table(without)).is_err_and(|e| e.message().trim() == message);
-        (!same).then(|| key.clone())
-    })
-}
-
-/// Rust's names of types are no help to a reader.
-fn in_words(expected: &str) -> String {
-    match expected {
-        "usize" | "u64" | "u32" => "a whole number, 0 or above",
-        "f64" => "a number",
-        "a boolean" => "true or false",
-        "a string" | "string or map" | "variant identifier" => "a name in quotes",
-        "a sequence" => "a list in [ ]",
-        other if other.starts_with("struct ") => "a section",
-        other if other.starts_with("an array of length ") => {
-            return format!("a list of {} numbers", other.trim_start_matches("an array of length "));
-        }
-        other => return other.to_owned(),
-    }
-    .to_owned()
 }

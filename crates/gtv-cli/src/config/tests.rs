@@ -1,7 +1,9 @@
 //! Configs: what is refused, and how it is said.
 
+use super::build::Ground;
 use super::*;
 use crate::context::Context;
+use gtv_study::Unwatched;
 use std::path::Path;
 
 fn parse(text: &str, sets: &[&str]) -> Result<Loaded, ConfigError> {
@@ -28,10 +30,15 @@ fn assert_says(message: &str, parts: &[&str]) {
 #[test]
 fn the_empty_config_is_the_papers_figure_two() {
     let problem = parse("", &[]).unwrap().build(&Context::silent()).unwrap();
-    assert_eq!(problem.cloud.points(), [-1.0, 0.0, 1.0]);
-    assert_eq!((problem.spec.features.len(), problem.spec.samples, problem.spec.ridge), (256, 1024, 0.1));
-    assert_eq!((problem.times.len(), problem.times[0], problem.times[30]), (31, 1.0, 0.01));
-    assert_eq!(problem.spec.target_mix, 0.0);
+    let (study, learned) = (&problem.study, problem.study.problem());
+    assert_eq!(learned.cloud().points(), [-1.0, 0.0, 1.0]);
+    assert_eq!((study.family.describe().as_str(), learned.samples()), ("linear, F = 256", 1024));
+    let FamilyConfig::Linear(LinearConfig { ridge, .. }) = problem.config.model.family else {
+        panic!("another family")
+    };
+    assert_eq!((ridge, learned.objective().target_mix), (0.1, 0.0));
+    let times = study.sampling.integration.times(learned.schedule()).unwrap();
+    assert_eq!((times.len(), times[0], times[30]), (31, 1.0, 0.01));
 }
 
 #[test]
@@ -45,16 +52,92 @@ fn identities_the_resolved_config_reads_back_as_itself() {
         "[[data.components]]\nmean = [0.0]\ncov = { isotropic = 0.1 }\n[data]\nkind = \"gaussian-mixture\"\n",
     ] {
         let Ok(once) = parse(text, &[]) else { continue };
-        let resolved = once.to_toml().unwrap();
+        let resolved = once.to_toml();
         let twice = parse(&resolved, &[]).unwrap();
         assert_eq!(once.config, twice.config);
-        assert_eq!(resolved, twice.to_toml().unwrap());
+        assert_eq!(resolved, twice.to_toml());
     }
-    let explicit = parse("", &[]).unwrap().to_toml().unwrap();
+    let explicit = parse("", &[]).unwrap().to_toml();
     assert_says(
         &explicit,
         &["beta_min = 0.1", "t_min = 0.01", "x = 16", "closures = [", "kind = \"three-points\""],
     );
+}
+
+/// A value that a key takes: its default, or the simplest of its type.
+fn sample(key: &Key) -> toml::Value {
+    fn of(kind: &Type, range: &Range) -> toml::Value {
+        let number = range.least.or(range.above.map(|v| v + 0.5)).unwrap_or(0.5);
+        match kind {
+            Type::Flag => true.into(),
+            Type::Whole => (number.ceil() as i64).into(),
+            Type::Number => number.into(),
+            Type::Text | Type::Path => "x".into(),
+            Type::Name(choices) => choices[0].name.clone().into(),
+            Type::List(inner, len) => {
+                (0..len.unwrap_or(1)).map(|_| of(inner, range)).collect::<Vec<_>>().into()
+            }
+            Type::Table(keys) => {
+                let mut table: toml::Table = keys
+                    .iter()
+                    .filter(|k| k.default == KeyDefault::Required)
+                    .map(|k| (k.path.clone(), sample(k)))
+                    .collect();
+                if table.is_empty() {
+                    table.insert(keys[0].path.clone(), sample(&keys[0]));
+                }
+                table.into()
+            }
+            Type::Either(kinds) => of(&kinds[0], range),
+        }
+    }
+    match &key.default {
+        KeyDefault::Value(value) => value.clone(),
+        KeyDefault::Unset | KeyDefault::Derived(_) | KeyDefault::Required => of(&key.kind, &key.range),
+    }
+}
+
+/// Settings under which a key is used, those of its kinds first.
+fn used_with(key: &Key, changes: &mut Vec<Change>) {
+    for condition in &key.when {
+        // Of several settings that will do, one that itself needs no others.
+        let within = |tag: &String| keys().of(tag).find(|k| k.when.iter().all(|c| key.when.contains(c)));
+        let found = condition.0.iter().find_map(|(tag, values)| Some((within(tag)?, tag, values)));
+        let (own, tag, values) = found.unwrap();
+        used_with(own, changes);
+        let name = toml::Value::from(values[0].clone());
+        let list = matches!(own.kind, Type::List(..));
+        let value = if list { toml::Value::Array(vec![name]) } else { name };
+        changes.push(Change::argument(tag, value, String::new()));
+    }
+}
+
+#[test]
+fn identities_every_key_of_every_kind_is_read_into_its_spec_and_back() {
+    for key in &keys().all {
+        let mut changes = Vec::new();
+        used_with(key, &mut changes);
+        let same_kind = |k: &&Key| k.default == KeyDefault::Required && k.when == key.when;
+        let needed = keys().all.iter().filter(same_kind).chain([key]);
+        changes.extend(needed.map(|k| Change::argument(&k.path, sample(k), String::new())));
+        let once = Loaded::parse("", None, &changes).unwrap_or_else(|e| panic!("{}: {e}", key.path));
+        let text = once.to_toml();
+        let twice = parse(&text, &[]).unwrap();
+        assert_eq!(once.config, twice.config, "{text}");
+        assert_eq!(text, twice.to_toml());
+        let said = once.settings().get(&key.path).is_some();
+        assert!(said, "{} is not in {text}", key.path);
+        // What the types write is what the file says: no key is lost on the way into them.
+        let mut written = toml::Table::try_from(&once.config).unwrap();
+        if let Some(training) = written["model"].as_table_mut().and_then(|m| m.remove("training")) {
+            written.insert("training".to_owned(), training);
+        }
+        let mut place = &toml::Value::Table(written);
+        for part in key.path.split('.') {
+            place = place.get(part).unwrap_or_else(|| panic!("{} is not in the types", key.path));
+        }
+        assert_eq!(Some(place), once.settings().get(&key.path), "{}", key.path);
+    }
 }
 
 #[test]
@@ -158,31 +241,39 @@ const MLP: &str = "[model]\nkind = \"mlp\"\n";
 
 #[test]
 fn identities_a_network_is_what_the_config_says() {
-    use gtv_models::mlp::{Member, Optimizer};
+    use gtv_models::mlp::Optimizer;
+    use gtv_models::{Family, Member};
     use gtv_theory::Preconditioning;
     use gtv_theory::ntk::{Activation, Parameterisation};
-    let build = |text: &str| parse(&format!("{MLP}{text}"), &[]).unwrap().build(&Context::silent()).unwrap();
-    let plain = build("").family.network().unwrap().clone();
+    let build = |text: &str| {
+        let loaded = parse(&format!("{MLP}{text}"), &[]).unwrap();
+        let problem = loaded.build(&Context::silent()).unwrap();
+        let learned = problem.study.problem();
+        let (cloud, schedule, streams) = (learned.cloud().clone(), *learned.schedule(), learned.streams());
+        let FamilyConfig::Mlp(mlp) = &loaded.config.model.family else { panic!("another family") };
+        (mlp.build(&loaded, Ground { cloud, schedule, streams }).unwrap(), problem.study.members)
+    };
+    let (plain, members) = build("");
     let (arch, training) = (plain.task.arch(), plain.task.training());
     assert_eq!((arch.width, arch.depth, arch.parameterisation), (256, 2, Parameterisation::Mup));
-    assert_eq!((plain.task.inputs(), plain.task.dim(), plain.members.len()), (1 + 8, 1, 100));
-    assert_eq!((training.optimizer, training.samples), (Optimizer::Adam, 1024));
-    assert_eq!(training.preconditioning, Preconditioning::Edm { data_std: (2.0f64 / 3.0).sqrt() });
-    let other = build(
+    assert_eq!((plain.task.inputs(), plain.task.dim(), members.len()), (1 + 8, 1, 100));
+    assert_eq!((training.optimizer, plain.problem().samples()), (Optimizer::Adam, 1024));
+    let edm = Preconditioning::Edm { data_std: (2.0f64 / 3.0).sqrt() };
+    assert_eq!(plain.problem().objective().preconditioning, edm);
+    let (network, members) = build(
         "samples = 64\ndraws = 4\ntarget = 0.25\n[model.mlp]\nwidth = 32\ndepth = 1\nactivation = \"tanh\"\n\
          parameterisation = \"ntk\"\ntime = \"raw\"\nprecondition = \"none\"\ncentred = true\n[training]\noptimizer = \"sgd\"\n\
          momentum = 0.5\nnoise = \"fresh\"\npenalty = 0.01\nclip = 2\naverage = 0.99\n\
          [ensemble]\nmembers = 6\ninitialisations = 3\n",
     );
-    let network = other.family.network().unwrap().clone();
     let (arch, training) = (network.task.arch(), network.task.training());
     assert_eq!((arch.activation, arch.parameterisation), (Activation::Tanh, Parameterisation::Ntk));
     assert_eq!((network.task.inputs(), training.centred, training.momentum), (2, true, 0.5));
     assert_eq!((training.ridge, training.clip, training.average), (0.01, Some(2.0), Some(0.99)));
-    assert_eq!((training.draws, training.target_mix, other.spec.draws), (4, 0.25, 4));
-    assert_eq!(network.members[4], Member { index: 4, data: 1, init: 1 });
-    assert_eq!(network.group_size(), 6);
-    assert_eq!(build("[model.mlp]\nwidth = 1024\n").family.network().unwrap().clone().group_size(), 1);
+    assert_eq!((network.problem().draws(), network.problem().objective().target_mix), (4, 0.25));
+    assert_eq!(members[4], Member { index: 4, data: 1, init: 1 });
+    assert_eq!(network.group_size(6), 6);
+    assert_eq!(build("[model.mlp]\nwidth = 1024\n").0.group_size(100), 1);
 }
 
 #[test]
@@ -284,10 +375,14 @@ fn huge_sizes_are_refused_with_an_estimate() {
         "[sampling]\npaths = 1000000000000000",
         "[sampling]\nsteps = 1000000000000000",
         "[compare]\nbins = 1000000000000000",
-        "[theory]\nquasi_nodes = 1000000000000000",
         "[model.features]\nx = 100000\nt = 100000",
         "[model.features]\nkind = \"random-fourier\"\ncount = 100000000",
     ] {
         assert_says(&refusal(text, &[]), &["of memory", "lower"]);
     }
+    let nodes = "data = { kind = \"circle\", dim = 5 }\ntheory.quasi_nodes = 1000000000000000\n[model.features]\nkind = \"random-fourier\"";
+    // Only closures need nodes: training does without.
+    let problem = parse(nodes, &[]).unwrap().build(&Context::silent()).unwrap();
+    let refused = problem.study.solve(None, Unwatched.session()).err().unwrap();
+    assert_says(&refused.to_string(), &["bytes", "lower quasi_nodes"]);
 }

@@ -1,5 +1,6 @@
 //! Errors of files: they name the file, the place in it, what was expected, and what to do.
 
+use crate::memory::TooLarge;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -41,8 +42,24 @@ pub enum ReadError {
         /// The arrays that are there.
         present: Vec<String>,
     },
+    /// It is a terminal, a named pipe or a device, which may never end.
+    #[error("{}: {what}; expected a regular file, or `-` for standard input", .path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// The values do not fit into memory.
+    #[error("{}: {cause}", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The estimate.
+        cause: Box<TooLarge>,
+    },
     /// A cell of a csv file is no number.
-    #[error("{}: line {line}, column {column}: expected a number, found {found:?}", .path.display())]
+    #[error("{}: line {line}, column {column}: expected a number, found {found:?}{advice}", .path.display())]
     Cell {
         /// The file.
         path: PathBuf,
@@ -52,6 +69,8 @@ pub enum ReadError {
         column: usize,
         /// The cell.
         found: String,
+        /// What may have been meant, after a semicolon.
+        advice: &'static str,
     },
     /// A line of a csv file is longer or shorter than the first.
     #[error("{}: line {line} has {found} values, but the lines before it have {expected}", .path.display())]
@@ -118,6 +137,10 @@ pub struct WriteError {
 impl ReadError {
     pub(super) fn io(path: &Path, cause: io::Error) -> Self {
         Self::Io { path: path.to_owned(), cause }
+    }
+
+    pub(super) fn not_a_file(path: &Path, what: &str) -> Self {
+        Self::NotAFile { path: path.to_owned(), what: what.to_owned() }
     }
 
     pub(super) fn format(path: &Path, reason: impl Into<String>) -> Self {

@@ -4,11 +4,16 @@ mod array;
 mod csv_file;
 mod error;
 mod npy;
+mod npy_header;
+mod source;
+mod values;
 mod write;
 
 pub use array::{Array, read_array};
 pub use error::{ReadError, WriteError};
+pub use npy::read_archive;
+pub use source::{STDIN, read_small};
 pub use write::{
-    Compression, Named, Sink, check_writable, write_atomic, write_bytes, write_csv, write_json, write_npy,
-    write_npz,
+    Compression, Named, Sink, check_writable, is_temporary, remove_leftovers, write_atomic, write_bytes,
+    write_csv, write_json, write_npy, write_npz,
 };

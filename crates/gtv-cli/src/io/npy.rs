@@ -1,30 +1,54 @@
-//! Reading npy and npz. The stated shape is checked against the bytes that are there before anything is allocated.
+//! Reading npy and npz, a buffer at a time: a file's values are converted as they come and are held once.
 
+use super::array::Content;
 use super::error::ReadError;
+use super::npy_header::Header;
+use super::source::Source;
+use super::values::Values;
 use crate::memory::Budget;
-use ndarray::ArrayD;
-use ndarray_npy::npy::header::Header;
-use ndarray_npy::{ReadNpyExt, ReadableElement};
-use std::fs::File;
-use std::io::{BufReader, Read};
+use ndarray::{ArrayView, IxDyn, ShapeBuilder};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 use zip::ZipArchive;
+use zip::result::ZipError;
 
-type Shaped = (Vec<usize>, Vec<f64>);
+/// Bytes that are converted at a time; a multiple of every value's size.
+const BUFFER: usize = 1 << 16;
 
-pub(super) fn read_npy(path: &Path) -> Result<Shaped, ReadError> {
-    let length = std::fs::metadata(path).map_err(|e| ReadError::io(path, e))?.len();
-    check_length(path, length)?;
-    let bytes = std::fs::read(path).map_err(|e| ReadError::io(path, e))?;
-    decode(&bytes).map_err(|reason| ReadError::format(path, reason))
+pub(super) fn read_npy(path: &Path, memory: &Budget) -> Result<Content, ReadError> {
+    match Source::open(path)? {
+        Source::File(file, length) => decode(path, None, file, Some(length), Numbers::Finite, memory),
+        Source::Pipe(pipe) => decode(path, None, pipe, None, Numbers::Finite, memory),
+    }
 }
 
-pub(super) fn read_npz(path: &Path, key: Option<&str>) -> Result<Shaped, ReadError> {
-    let file = File::open(path).map_err(|e| ReadError::io(path, e))?;
-    if file.metadata().is_ok_and(|m| m.is_dir()) {
-        return Err(ReadError::io(path, std::io::ErrorKind::IsADirectory.into()));
+/// One array of an archive: that named `key`, or the only one.
+pub(super) fn read_npz(path: &Path, key: Option<&str>, memory: &Budget) -> Result<Content, ReadError> {
+    match Source::open(path)? {
+        Source::File(file, _) => archived(path, key, BufReader::new(file), memory),
+        Source::Pipe(pipe) => archived(path, key, Cursor::new(held(path, pipe, memory)?), memory),
     }
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| {
+}
+
+/// All of a pipe, since an archive is read from its end.
+pub(super) fn held(path: &Path, pipe: Box<dyn Read>, memory: &Budget) -> Result<Vec<u8>, ReadError> {
+    let most = memory.limit().map_or(1 << 30, |limit| limit / 4);
+    let mut bytes = Vec::new();
+    pipe.take(most + 1).read_to_end(&mut bytes).map_err(|e| ReadError::io(path, e))?;
+    if bytes.len() as u64 > most {
+        let reason = format!("more than {} from a pipe; write it to a file", crate::memory::Bytes(most));
+        return Err(ReadError::format(path, reason));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn archived(
+    path: &Path,
+    key: Option<&str>,
+    archive: impl Read + Seek,
+    memory: &Budget,
+) -> Result<Content, ReadError> {
+    let mut archive = ZipArchive::new(archive).map_err(|e| {
         ReadError::format(
             path,
             format!("not a readable npz archive ({e}); it may be truncated: copy or save it again"),
@@ -33,6 +57,9 @@ pub(super) fn read_npz(path: &Path, key: Option<&str>) -> Result<Shaped, ReadErr
     let mut present: Vec<String> =
         archive.file_names().map(|name| name.strip_suffix(".npy").unwrap_or(name).to_owned()).collect();
     present.sort();
+    if present.is_empty() {
+        return Err(ReadError::format(path, "the archive holds no array; save it again with numpy.savez"));
+    }
     let name = match key {
         Some(key) if present.iter().any(|p| p == key) => key,
         None if present.len() == 1 => &present[0],
@@ -48,128 +75,157 @@ pub(super) fn read_npz(path: &Path, key: Option<&str>) -> Result<Shaped, ReadErr
     };
     let stored = format!("{name}.npy");
     let stored = if archive.index_for_name(&stored).is_some() { stored } else { name.to_owned() };
-    let mut bytes = Vec::new();
-    let entry = archive.by_name(&stored).map_err(|e| broken(&e))?;
+    let mut entry = archive.by_name(&stored).map_err(|e| match e {
+        ZipError::UnsupportedArchive(_) => ReadError::format(
+            path,
+            format!("array {name:?} is packed in another way than numpy.savez does; save it again with that"),
+        ),
+        _ => broken(&e),
+    })?;
     let stated = entry.size();
-    check_length(path, stated)?;
-    // A packed array that unpacks to more than it states is caught by the decoder, not by the memory.
-    entry.take(stated.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| broken(&e))?;
-    decode(&bytes).map_err(|reason| ReadError::format(path, format!("array {name:?}: {reason}")))
+    let content = decode(path, Some(name), &mut entry, Some(stated), Numbers::Finite, memory)?;
+    // The archive's checksum is compared at the end of the entry.
+    std::io::copy(&mut entry, &mut std::io::sink()).map_err(|e| broken(&e))?;
+    Ok(content)
 }
 
-/// Refuses a file that could not be held in memory with its f64 copy (at most 8 bytes for each of its own).
-fn check_length(path: &Path, length: u64) -> Result<(), ReadError> {
-    let formula = "9 bytes x length of the unpacked file";
-    Budget::new(None)
-        .check("reading it", 9.0 * length as f64, formula, "bring fewer points")
-        .map_err(|refusal| ReadError::format(path, refusal.to_string()))
+/// Which numbers an array may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// None but finite ones.
+    Finite,
+    /// All.
+    Any,
 }
 
-/// Decodes one npy file held in memory.
-fn decode(bytes: &[u8]) -> Result<Shaped, String> {
-    let mut rest = bytes;
-    if bytes.is_empty() {
-        return Err("the file is empty; expected an array in npy format".to_owned());
-    }
-    let header = Header::from_reader(&mut rest)
-        .map_err(|e| format!("not a readable npy file ({e}); save the array again with numpy.save"))?;
-    let descriptor = header.type_descriptor.as_string().cloned().unwrap_or_default();
-    let size = match descriptor.trim_start_matches(['<', '>', '|', '=']) {
-        "f8" | "i8" | "u8" => 8,
-        "f4" | "i4" | "u4" => 4,
-        "i2" | "u2" => 2,
-        "i1" | "u1" | "b" | "B" => 1,
-        _ => {
-            return Err(format!(
-                "values of type {} are not read; expected floats of 32 or 64 bits or integers: convert with .astype(\"float64\")",
-                header.type_descriptor
-            ));
-        }
+/// An array of an archive: name, shape, values.
+pub type Entry = (String, Vec<usize>, Vec<f64>);
+
+/// Every array of an archive that this program wrote, by name; they may hold any number.
+///
+/// # Errors
+/// [`ReadError`] for a file that is missing, damaged or larger than the memory.
+pub fn read_archive(path: &Path, memory: &Budget) -> Result<Vec<Entry>, ReadError> {
+    let Source::File(file, _) = Source::open(path)? else {
+        return Err(ReadError::not_a_file(path, "this is a pipe"));
     };
-    let stated = header.shape.iter().try_fold(size, |n: usize, &axis| n.checked_mul(axis));
-    if stated != Some(rest.len()) {
-        return Err(format!(
-            "the header states shape {:?} of {size}-byte values, but {} bytes of values follow; the file is truncated or damaged",
-            header.shape,
-            rest.len()
-        ));
-    }
-    let kind = descriptor.trim_start_matches(['<', '>', '|', '=']);
-    match kind {
-        "f8" => convert(bytes, |v: f64| v),
-        "f4" => convert(bytes, |v: f32| f64::from(v)),
-        "i8" => convert(bytes, |v: i64| v as f64),
-        "u8" => convert(bytes, |v: u64| v as f64),
-        "i4" => convert(bytes, |v: i32| f64::from(v)),
-        "u4" => convert(bytes, |v: u32| f64::from(v)),
-        "i2" => convert(bytes, |v: i16| f64::from(v)),
-        "u2" => convert(bytes, |v: u16| f64::from(v)),
-        "i1" | "b" => convert(bytes, |v: i8| f64::from(v)),
-        _ => convert(bytes, |v: u8| f64::from(v)),
-    }
+    let damaged =
+        |e: ZipError| ReadError::format(path, format!("not a readable npz file ({e}); make the run again"));
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    let count = archive.len();
+    let one = |index| {
+        let mut entry = archive.by_index(index).map_err(damaged)?;
+        let name = entry.name().trim_end_matches(".npy").to_owned();
+        let stated = entry.size();
+        let content = decode(path, Some(&name), &mut entry, Some(stated), Numbers::Any, memory)?;
+        std::io::copy(&mut entry, &mut std::io::sink()).map_err(|e| damaged(e.into()))?;
+        Ok((name, content.shape, content.values))
+    };
+    (0..count).map(one).collect()
 }
 
-fn convert<T: ReadableElement + Copy>(bytes: &[u8], to_f64: impl Fn(T) -> f64) -> Result<Shaped, String> {
-    let array: ArrayD<T> = ArrayD::read_npy(bytes).map_err(|e| format!("not a readable npy file ({e})"))?;
-    // Iteration is in logical order, so Fortran-ordered files come out row-major too.
-    Ok((array.shape().to_vec(), array.iter().copied().map(to_f64).collect()))
+/// Decodes an npy file, whose length is known unless it comes from a pipe. Bytes after the array are left alone.
+pub(super) fn decode(
+    path: &Path,
+    name: Option<&str>,
+    mut reader: impl Read,
+    length: Option<u64>,
+    numbers: Numbers,
+    memory: &Budget,
+) -> Result<Content, ReadError> {
+    let wrong = |reason: String| match name {
+        Some(name) => ReadError::format(path, format!("array {name:?}: {reason}")),
+        None => ReadError::format(path, reason),
+    };
+    if length == Some(0) {
+        return Err(wrong("the file is empty; expected an array in npy format".to_owned()));
+    }
+    let (header, start) = Header::read(&mut reader).map_err(wrong)?;
+    let size = header.element.size();
+    let truncated = |there: u64| {
+        wrong(format!(
+            "the header states shape {:?} of {size}-byte values, but {there} bytes of values follow; the file is truncated or damaged",
+            header.shape
+        ))
+    };
+    let stated = header.shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
+    let stated = stated.filter(|n| n.checked_mul(size).is_some());
+    let there = length.map(|length| length.saturating_sub(start));
+    let count = match (stated, there) {
+        (Some(count), None) => count,
+        (Some(count), Some(there)) if (count * size) as u64 <= there => count,
+        (_, there) => return Err(truncated(there.unwrap_or(0))),
+    };
+    let mut values = Values::new(path, memory);
+    // Without a length this many may never come.
+    if there.is_some() {
+        values.check(count as f64)?;
+    }
+    let mut buffer = vec![0u8; BUFFER.min(count.saturating_mul(size))];
+    while values.len() < count {
+        let wanted = buffer.len().min((count - values.len()).saturating_mul(size));
+        let got = fill(&mut reader, &mut buffer[..wanted]).map_err(|e| {
+            wrong(format!("it cannot be read to its end ({e}); the file may be damaged: save it again"))
+        })?;
+        let whole = got - got % size;
+        for bytes in buffer[..whole].chunks_exact_mut(size) {
+            if header.big_endian {
+                bytes.reverse();
+            }
+            let value = header.element.value(bytes);
+            if numbers == Numbers::Finite && !value.is_finite() {
+                let position = position(&header, values.len());
+                return Err(ReadError::NotFinite { path: path.to_owned(), value, position });
+            }
+            values.push(value, Some(count))?;
+        }
+        if got < wanted {
+            return Err(truncated((values.len() * size + got % size) as u64));
+        }
+    }
+    let shape = header.shape.clone();
+    let values = if header.fortran { row_major(&header, values.into_list()) } else { values.into_list() };
+    Ok(Content { shape, values, header: None })
+}
+
+/// Reads until the buffer is full or there is no more.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}
+
+/// `index [3, 1]`, of the value that comes after `flat` others in the file.
+fn position(header: &Header, mut flat: usize) -> String {
+    let mut index = vec![0; header.shape.len()];
+    let mut axes: Vec<usize> = (0..index.len()).collect();
+    if !header.fortran {
+        axes.reverse();
+    }
+    for axis in axes {
+        index[axis] = flat % header.shape[axis];
+        flat /= header.shape[axis];
+    }
+    format!("index {index:?}")
+}
+
+/// The values of a Fortran-ordered array in C order.
+fn row_major(header: &Header, values: Vec<f64>) -> Vec<f64> {
+    if header.shape.len() < 2 {
+        return values;
+    }
+    match ArrayView::from_shape(IxDyn(&header.shape).f(), &values) {
+        Ok(view) => view.iter().copied().collect(),
+        Err(_) => values,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// An npy file of version 1 with the given header text and data.
-    fn npy(header: &str, data: &[u8]) -> Vec<u8> {
-        let length = (header.len() + 1) as u16;
-        [b"\x93NUMPY\x01\x00", &length.to_le_bytes()[..], header.as_bytes(), b"\n", data].concat()
-    }
-
-    #[test]
-    fn oracle_fortran_order_is_transposed() {
-        let columns: Vec<u8> =
-            [1.0f32, 3.0, 5.0, 2.0, 4.0, 6.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-        let file = npy("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 2)}", &columns);
-        assert_eq!(decode(&file), Ok((vec![3, 2], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])));
-    }
-
-    #[test]
-    fn every_numeric_type_is_read_in_both_byte_orders() {
-        let one = |descr: &str, bytes: &[u8]| {
-            decode(&npy(&format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (1,)}}"), bytes))
-        };
-        let minus_two = Ok((vec![1], vec![-2.0]));
-        assert_eq!(one("<f8", &(-2.0f64).to_le_bytes()), minus_two);
-        assert_eq!(one(">f4", &(-2.0f32).to_be_bytes()), minus_two);
-        assert_eq!(one(">i8", &(-2i64).to_be_bytes()), minus_two);
-        assert_eq!(one("<i4", &(-2i32).to_le_bytes()), minus_two);
-        assert_eq!(one("<i2", &(-2i16).to_le_bytes()), minus_two);
-        assert_eq!(one("|i1", &(-2i8).to_le_bytes()), minus_two);
-        assert_eq!(one("|u1", &[200]), Ok((vec![1], vec![200.0])));
-        assert_eq!(one("<u2", &[0, 1]), Ok((vec![1], vec![256.0])));
-        assert_eq!(one(">u4", &[0, 0, 1, 0]), Ok((vec![1], vec![256.0])));
-        assert_eq!(one("<u8", &256u64.to_le_bytes()), Ok((vec![1], vec![256.0])));
-        for other in ["|b1", "<f2", "<c16", "|O", "<U4", "<M8[s]"] {
-            assert!(one(other, &[0; 16]).is_err_and(|e| e.contains("astype")), "{other}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_reader_panic_or_allocate_without_end(
-            header in "\\{'descr': '[<>|=]?[fiub][1248]', 'fortran_order': (True|False), 'shape': \\([0-9]{0,19},( [0-9]{1,19})?\\)\\}",
-            data in prop::collection::vec(any::<u8>(), 0..64),
-            cut in 0usize..200,
-            flip in (0usize..200, any::<u8>()),
-        ) {
-            let mut file = npy(&header, &data);
-            let _ = decode(&file);
-            let _ = decode(&file[..cut.min(file.len())]);
-            let at = flip.0.min(file.len() - 1);
-            file[at] ^= flip.1;
-            let _ = decode(&file);
-            let _ = decode(&data);
-        }
-    }
-}
+mod tests;

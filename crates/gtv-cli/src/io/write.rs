@@ -38,10 +38,48 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A temporary file beside the target, with the mode that a plain new file would have.
+/// How the names of temporary files begin and end.
+const TEMPORARY: (&str, &str) = (".gtv-", ".tmp");
+
+/// Whether a name is that of a temporary file.
+pub fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
+    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
+}
+
+/// Removes the temporary files in a folder whose writers were killed.
+///
+/// A writer holds a lock on its file, which ends with it whatever happens; a file whose lock is free is nobody's.
+pub fn remove_leftovers(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| is_temporary(&e.path()) && e.file_type().is_ok_and(|t| t.is_file())) {
+        let path = entry.path();
+        // What cannot be removed does no harm, and is no reason to stop.
+        if let Ok(file) = std::fs::OpenOptions::new().write(true).open(&path)
+            && file.try_lock().is_ok()
+        {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+/// A temporary file beside the target, locked for as long as it is open.
 fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, WriteError> {
+    loop {
+        let file = unlocked(path)?;
+        // Not every file system has locks; nothing is removed there.
+        let locked = file.as_file().try_lock().is_ok();
+        // Between its making and its locking somebody may have taken it for a leftover.
+        if !locked || file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// A temporary file with the mode that a plain new file would have.
+fn unlocked(path: &Path) -> Result<tempfile::NamedTempFile, WriteError> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".gtv-").suffix(".tmp");
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -70,7 +108,7 @@ fn is_special(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
 }
 
-/// Makes sure, before long work starts, that a file can be written there.
+/// Makes sure, before long work starts, that a file can be written there, and removes what a killed write left.
 ///
 /// # Errors
 /// [`WriteError`] when the target is a folder, or its folder is missing or cannot be written to.
@@ -78,7 +116,11 @@ pub fn check_writable(path: &Path) -> Result<(), WriteError> {
     if path.is_dir() {
         return Err(WriteError::new(path, "write the file", io::ErrorKind::IsADirectory.into()));
     }
-    if is_special(path) { Ok(()) } else { temporary(path).map(drop) }
+    if is_special(path) {
+        return Ok(());
+    }
+    remove_leftovers(folder(path));
+    temporary(path).map(drop)
 }
 
 /// Writes a file through `encode`, all of it or nothing.
@@ -255,6 +297,7 @@ fn plain(error: ndarray_npy::WriteNpzError) -> io::Error {
 mod tests {
     use super::*;
     use crate::io::read_array;
+    use crate::memory::Budget;
 
     #[test]
     fn identities_what_is_written_reads_back() {
@@ -275,7 +318,7 @@ mod tests {
             write_npz(&npz, &arrays, compression).unwrap();
             assert_eq!(once, std::fs::read(&npz).unwrap(), "equal content gives equal bytes");
             for (path, key) in [(&npy, None), (&csv, None), (&npz, Some("deep/name"))] {
-                let back = read_array(path, key).unwrap();
+                let back = read_array(path, key, &Budget::new(None)).unwrap();
                 assert_eq!((back.shape.as_slice(), back.values.as_slice()), (&[3, 2][..], &values[..]));
             }
         }

@@ -1,11 +1,10 @@
 //! Axes of a panel: from data to the page, ticks, labels, legends and colour bars.
 
-use anyhow::Result;
-use plotters::prelude::DrawingBackend;
-use plotters::style::text_anchor::{HPos, VPos};
+use plotters::style::text_anchor::HPos;
 
-use super::canvas::{Color, Page, Rect, Text};
-use super::style::{GRID, INK, LevelStyle, Palette, SOFT, colored, faded};
+use super::canvas::{Color, Page, Point, Rect, Stroke, TextStyle};
+use super::render::text_width;
+use super::style::{ColorScale, GRID, INK, Key, SOFT, colored, faded};
 
 /// Em of tick labels, in points.
 pub const SMALL: f64 = 10.5;
@@ -13,12 +12,14 @@ pub const SMALL: f64 = 10.5;
 pub const NORMAL: f64 = 12.0;
 
 /// A text that starts at its point, vertically centred.
-pub const LEFT: Text =
-    Text { size: NORMAL, color: INK, h: HPos::Left, v: VPos::Center, bold: false, upright: false };
+pub const LEFT: TextStyle =
+    TextStyle { size: NORMAL, color: INK, h: HPos::Left, bold: false, upright: false };
 /// A text centred on its point.
-pub const CENTER: Text = Text { h: HPos::Center, ..LEFT };
+pub const CENTER: TextStyle = TextStyle { h: HPos::Center, ..LEFT };
 /// A text that ends at its point, vertically centred.
-pub const RIGHT: Text = Text { h: HPos::Right, ..LEFT };
+pub const RIGHT: TextStyle = TextStyle { h: HPos::Right, ..LEFT };
+/// The line of axes and ticks.
+const AXIS: Stroke = Stroke::full(INK, 0.9);
 
 /// One direction of a panel.
 #[derive(Debug, Clone)]
@@ -149,8 +150,8 @@ pub fn minus(text: &str) -> String {
 }
 
 /// A plotting area with its two axes.
-pub struct Panel<'p, 'a, B: DrawingBackend> {
-    page: &'p Page<'a, B>,
+pub struct Panel<'p> {
+    page: &'p Page,
     /// Where data are drawn.
     pub rect: Rect,
     /// The horizontal axis.
@@ -159,106 +160,88 @@ pub struct Panel<'p, 'a, B: DrawingBackend> {
     pub y: Axis,
 }
 
-impl<'p, 'a, B: DrawingBackend> Panel<'p, 'a, B> {
+impl<'p> Panel<'p> {
     /// A panel over a rectangle; ticks and labels go outside it.
-    pub fn new(page: &'p Page<'a, B>, rect: Rect, x: Axis, y: Axis) -> Self {
+    pub fn new(page: &'p Page, rect: Rect, x: Axis, y: Axis) -> Self {
         Self { page, rect, x, y }
     }
 
     /// Where a data point is on the page.
-    pub fn at(&self, x: f64, y: f64) -> (f64, f64) {
+    pub fn at(&self, x: f64, y: f64) -> Point {
         let Rect { x0, y1, .. } = self.rect;
         (x0 + self.x.unit(x) * self.rect.width(), y1 - self.y.unit(y) * self.rect.height())
     }
 
+    /// A title `above` points over the panel.
+    pub fn title(&self, text: &str, above: f64) {
+        let (x, _) = self.rect.middle();
+        self.page.text((x, self.rect.y0 - above), text, TextStyle { bold: true, ..CENTER });
+    }
+
     /// Grid lines at the ticks of the vertical axis.
-    ///
-    /// # Errors
-    /// If the backend fails.
-    pub fn grid_y(&self) -> Result<()> {
+    pub fn grid_y(&self) {
         for (v, _) in self.y.marks() {
             let (_, y) = self.at(self.x.lo, v);
-            self.page.line(&[(self.rect.x0, y), (self.rect.x1, y)], GRID, 0.75)?;
+            self.page.line(&[(self.rect.x0, y), (self.rect.x1, y)], Stroke::full(GRID, 0.75));
         }
-        Ok(())
     }
 
     /// Grid lines at the ticks of the horizontal axis.
-    ///
-    /// # Errors
-    /// If the backend fails.
-    pub fn grid_x(&self) -> Result<()> {
+    pub fn grid_x(&self) {
         for (v, _) in self.x.marks() {
             let (x, _) = self.at(v, self.y.lo);
-            self.page.line(&[(x, self.rect.y0), (x, self.rect.y1)], GRID, 0.75)?;
+            self.page.line(&[(x, self.rect.y0), (x, self.rect.y1)], Stroke::full(GRID, 0.75));
         }
-        Ok(())
     }
 
-    /// The horizontal axis: line, ticks, numbers, label.
-    ///
-    /// # Errors
-    /// If the backend fails.
-    pub fn axis_x(&self) -> Result<()> {
-        let Rect { x0, x1, y1, .. } = self.rect;
-        self.page.line(&[(x0, y1), (x1, y1)], INK, 0.9)?;
-        for (v, text) in self.x.marks() {
-            let (x, _) = self.at(v, self.y.lo);
-            self.page.line(&[(x, y1), (x, y1 + 4.0)], INK, 0.9)?;
-            if self.x.numbered {
-                self.page.text((x, y1 + 12.0), &text, Text { size: SMALL, ..CENTER })?;
-            }
-        }
-        self.page.text((0.5 * (x0 + x1), y1 + 29.0), &self.x.label, CENTER)
-    }
-
-    /// The vertical axis: line, ticks, numbers, label.
-    ///
-    /// # Errors
-    /// If the backend fails.
-    pub fn axis_y(&self) -> Result<()> {
+    /// Both axes: lines, ticks, numbers, labels.
+    pub fn axes(&self) {
+        self.axis_x();
         let Rect { x0, y0, y1, .. } = self.rect;
-        self.page.line(&[(x0, y0), (x0, y1)], INK, 0.9)?;
+        self.page.line(&[(x0, y0), (x0, y1)], AXIS);
         let mut widest: f64 = 0.0;
         for (v, text) in self.y.marks() {
             let (_, y) = self.at(self.x.lo, v);
-            self.page.line(&[(x0 - 4.0, y), (x0, y)], INK, 0.9)?;
+            self.page.line(&[(x0 - 4.0, y), (x0, y)], AXIS);
             if self.y.numbered {
-                widest = widest.max(self.page.text_width(&text, SMALL, false));
-                self.page.text((x0 - 7.0, y), &text, Text { size: SMALL, ..RIGHT })?;
+                widest = widest.max(text_width(&text, SMALL, false));
+                self.page.text((x0 - 7.0, y), &text, TextStyle { size: SMALL, ..RIGHT });
             }
         }
-        let x = x0 - 7.0 - widest - 13.0;
-        let style = Text { h: HPos::Center, upright: true, ..LEFT };
-        self.page.text((x, 0.5 * (y0 + y1)), &self.y.label, style)
+        let at = (x0 - 7.0 - widest - 13.0, 0.5 * (y0 + y1));
+        self.page.text(at, &self.y.label, TextStyle { upright: true, ..CENTER });
+    }
+
+    /// The horizontal axis alone.
+    pub fn axis_x(&self) {
+        let Rect { x0, x1, y1, .. } = self.rect;
+        self.page.line(&[(x0, y1), (x1, y1)], AXIS);
+        for (v, text) in self.x.marks() {
+            let (x, _) = self.at(v, self.y.lo);
+            self.page.line(&[(x, y1), (x, y1 + 4.0)], AXIS);
+            if self.x.numbered {
+                self.page.text((x, y1 + 12.0), &text, TextStyle { size: SMALL, ..CENTER });
+            }
+        }
+        self.page.text((0.5 * (x0 + x1), y1 + 29.0), &self.x.label, CENTER);
     }
 
     /// A curve; what leaves the panel is cut at its edge.
-    ///
-    /// # Errors
-    /// If the backend fails.
-    pub fn curve(&self, x: &[f64], y: &[f64], style: LevelStyle) -> Result<()> {
+    pub fn curve(&self, x: &[f64], y: &[f64], stroke: Stroke) {
         for run in runs_inside(x, y, (self.y.lo, self.y.hi)) {
             let points: Vec<_> = run.iter().map(|&(x, y)| self.at(x, y)).collect();
-            match style.dash {
-                None => self.page.line(&points, style.color, style.width)?,
-                Some(dash) => self.page.dashed(&points, style.color, style.width, dash)?,
-            }
+            self.page.line(&points, stroke);
         }
-        Ok(())
     }
 
     /// The area between two curves, cut at the panel's edge.
-    ///
-    /// # Errors
-    /// If the backend fails.
-    pub fn band(&self, x: &[f64], lo: &[f64], hi: &[f64], color: Color) -> Result<()> {
+    pub fn band(&self, x: &[f64], lo: &[f64], hi: &[f64], color: Color) {
         let inside = |v: f64| v.clamp(self.y.lo, self.y.hi);
         let finite = |i: usize| x[i].is_finite() && lo[i].is_finite() && hi[i].is_finite();
         let kept: Vec<usize> = (0..x.len().min(lo.len()).min(hi.len())).filter(|&i| finite(i)).collect();
         let upper = kept.iter().map(|&i| self.at(x[i], inside(hi[i])));
         let lower = kept.iter().rev().map(|&i| self.at(x[i], inside(lo[i])));
-        self.page.fill(&upper.chain(lower).collect::<Vec<_>>(), color)
+        self.page.fill(&upper.chain(lower).collect::<Vec<_>>(), color);
     }
 }
 
@@ -301,44 +284,35 @@ fn runs_inside(x: &[f64], y: &[f64], (lo, hi): (f64, f64)) -> Vec<Vec<(f64, f64)
 
 /// One entry of a legend.
 pub struct Entry {
-    /// Text.
-    pub label: String,
-    /// Line.
-    pub style: LevelStyle,
+    /// Text and line.
+    pub key: Key,
     /// Whether a band goes with the line.
     pub band: bool,
 }
 
 /// Draws entries in rows from the top left of `rect`, as many a row as fit; returns the height used.
-///
-/// # Errors
-/// If the backend fails.
-pub fn legend<B: DrawingBackend>(page: &Page<B>, rect: Rect, entries: &[Entry]) -> Result<f64> {
-    let wide = |t: &str| FALLBACK * page.text_width(t, NORMAL, false);
-    let places = legend_places(rect, entries, wide);
+pub fn legend(page: &Page, rect: Rect, entries: &[Entry]) -> f64 {
+    let places = legend_places(rect, entries);
     for (entry, &(x, y)) in entries.iter().zip(&places) {
+        let stroke = entry.key.role.stroke();
         if entry.band {
             let swatch = Rect { x0: x, y0: y - 5.0, x1: x + 26.0, y1: y + 5.0 };
-            page.block(swatch, faded(entry.style.color, 0.28))?;
+            page.block(swatch, faded(stroke.color, 0.28));
         }
-        let stroke = [(x, y), (x + 26.0, y)];
-        match entry.style.dash {
-            None => page.line(&stroke, entry.style.color, entry.style.width)?,
-            Some(dash) => page.dashed(&stroke, entry.style.color, entry.style.width, dash)?,
-        }
-        page.text((x + 31.0, y), &entry.label, LEFT)?;
+        page.line(&[(x, y), (x + 26.0, y)], stroke);
+        page.text((x + 31.0, y), &entry.key.label, LEFT);
     }
-    Ok(places.last().map_or(0.0, |p| p.1 + 10.0 - rect.y0))
+    places.last().map_or(0.0, |p| p.1 + 10.0 - rect.y0)
 }
 
 /// Room for a wider typeface: an SVG is shown in the viewer's own where it lacks ours.
 const FALLBACK: f64 = 1.13;
 
-fn legend_places(rect: Rect, entries: &[Entry], width: impl Fn(&str) -> f64) -> Vec<(f64, f64)> {
+fn legend_places(rect: Rect, entries: &[Entry]) -> Vec<Point> {
     let (mut x, mut y) = (rect.x0, rect.y0 + 8.0);
     let mut places = Vec::new();
     for entry in entries {
-        let wide = 31.0 + width(&entry.label);
+        let wide = 31.0 + FALLBACK * text_width(&entry.key.label, NORMAL, false);
         if x > rect.x0 && x + wide > rect.x1 {
             (x, y) = (rect.x0, y + 18.0);
         }
@@ -348,29 +322,33 @@ fn legend_places(rect: Rect, entries: &[Entry], width: impl Fn(&str) -> f64) -> 
     places
 }
 
+/// The height that a legend needs over a width.
+pub fn legend_height(width: f64, entries: &[Entry]) -> f64 {
+    let rect = Rect { x0: 0.0, y0: 0.0, x1: width, y1: 0.0 };
+    legend_places(rect, entries).last().map_or(0.0, |p| p.1 + 10.0)
+}
+
 /// A vertical colour bar with its scale and label, right of the panels.
-///
-/// # Errors
-/// If the backend fails.
-pub fn color_bar<B: DrawingBackend>(
-    page: &Page<B>,
-    rect: Rect,
-    (lo, hi): (f64, f64),
-    label: &str,
-    palette: Palette,
-) -> Result<()> {
+pub fn color_bar(page: &Page, rect: Rect, (lo, hi): (f64, f64), scale: &ColorScale) {
     let steps = 128;
     let values = (0..steps).rev().map(|i| (f64::from(i) + 0.5) / f64::from(steps));
-    page.image(rect, &colored(values, 1, steps as usize, (0.0, 1.0), palette))?;
-    page.frame(rect, SOFT, 0.6)?;
+    page.image(rect, colored(values, 1, steps as usize, (0.0, 1.0), scale.palette, 1.0));
+    page.frame(rect, SOFT, 0.6);
     let axis = Axis { ticks: 6, ..Axis::linear(lo, hi, "") };
+    // A power scale is read by its decades.
+    let marks = if scale.power < 1.0 {
+        let decades = log_marks(hi * 10f64.powf(-0.8 / scale.power), hi, 6);
+        std::iter::once((0.0, "0".to_owned())).chain(decades).collect()
+    } else {
+        axis.marks()
+    };
     let mut widest: f64 = 0.0;
-    for (v, text) in axis.marks() {
-        let y = rect.y1 - axis.unit(v) * rect.height();
-        page.line(&[(rect.x1, y), (rect.x1 + 4.0, y)], INK, 0.9)?;
-        page.text((rect.x1 + 7.0, y), &text, Text { size: SMALL, ..LEFT })?;
-        widest = widest.max(page.text_width(&text, SMALL, false));
+    for (v, text) in marks {
+        let y = rect.y1 - axis.unit(v).powf(scale.power) * rect.height();
+        page.line(&[(rect.x1, y), (rect.x1 + 4.0, y)], AXIS);
+        page.text((rect.x1 + 7.0, y), &text, TextStyle { size: SMALL, ..LEFT });
+        widest = widest.max(text_width(&text, SMALL, false));
     }
-    let at = (rect.x1 + 7.0 + widest + 13.0, 0.5 * (rect.y0 + rect.y1));
-    page.text(at, label, Text { upright: true, ..CENTER })
+    let at = (rect.x1 + 7.0 + widest + 13.0, rect.middle().1);
+    page.text(at, &scale.label, TextStyle { upright: true, ..CENTER });
 }

@@ -1,22 +1,10 @@
 //! Distances between levels: one row a pair of levels, one panel a metric; dots with intervals, resampling floors marked.
 
-use anyhow::Result;
-use plotters::prelude::DrawingBackend;
-
 use super::axes::{Axis, CENTER, LEFT, Panel, RIGHT, SMALL};
-use super::canvas::{Color, Figure, Page, Rect, Text};
+use super::canvas::{Color, Figure, Page, Point, Rect, Stroke, TextStyle};
 use super::layout::Layout;
-use super::style::{GRID, INK, SOFT, level_style};
+use super::style::{GRID, INK, Key, SOFT};
 use crate::record::Estimate;
-
-/// One pair of levels.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// What is compared.
-    pub label: String,
-    /// The level whose colour the dots take.
-    pub level: String,
-}
 
 /// The distances of one metric.
 #[derive(Debug, Clone, Default)]
@@ -30,14 +18,12 @@ pub struct MetricPanel {
 /// Panels side by side over the same rows.
 #[derive(Debug, Clone, Default)]
 pub struct DistancePlot {
-    /// Rows, from the top.
-    pub rows: Vec<Row>,
+    /// Rows, from the top: what is compared, and the colour of the dots.
+    pub rows: Vec<Key>,
     /// Panels, from the left.
     pub panels: Vec<MetricPanel>,
     /// Coverage of the intervals, for the key.
     pub confidence: f64,
-    /// What the figure shows, for readers who cannot see it.
-    pub alt: String,
 }
 
 const ROW: f64 = 23.0;
@@ -49,11 +35,12 @@ const GAP: f64 = 22.0;
 impl MetricPanel {
     /// Logarithmic over all that is drawn where that spans a factor of 8 and is positive, otherwise from zero.
     fn axis(&self) -> Axis {
-        let drawn = self.estimates.iter().flatten().flat_map(|e| [e.value, e.lo, e.hi, e.floor]);
+        let all = || self.estimates.iter().flatten();
+        let drawn = all().flat_map(|e| [Some(e.value), e.lo, e.hi, e.floor]).flatten();
         let drawn: Vec<f64> = drawn.filter(|v| v.is_finite()).collect();
         let hi = drawn.iter().copied().fold(0.0, f64::max);
         let positive = drawn.iter().copied().filter(|&v| v > 0.0);
-        let least_value = self.estimates.iter().flatten().map(|e| e.value).fold(f64::INFINITY, f64::min);
+        let least_value = all().map(|e| e.value).fold(f64::INFINITY, f64::min);
         let least = positive.fold(f64::INFINITY, f64::min).max(0.05 * least_value);
         if least_value > 0.0 && least.is_finite() && hi / least > 8.0 {
             Axis { ticks: 5, ..Axis::log(0.8 * least, 1.25 * hi, &self.label) }
@@ -62,43 +49,42 @@ impl MetricPanel {
         }
     }
 
-    fn paint<B: DrawingBackend>(&self, page: &Page<B>, rect: Rect, rows: &[Row]) -> Result<()> {
+    fn paint(&self, page: &Page, rect: Rect, rows: &[Key]) {
         let count = rows.len().max(1) as f64;
         let panel = Panel::new(page, rect, self.axis(), Axis::linear(0.0, count, ""));
-        panel.grid_x()?;
+        panel.grid_x();
         let (lo, hi) = (panel.x.lo, panel.x.hi);
         for (i, (row, estimate)) in rows.iter().zip(&self.estimates).enumerate() {
             let y = count - i as f64 - 0.5;
             let at = |v: f64| panel.at(v.clamp(lo, hi), y);
             let (_, level) = at(lo);
-            page.line(&[(rect.x0, level), (rect.x1, level)], GRID, 0.5)?;
+            page.line(&[(rect.x0, level), (rect.x1, level)], Stroke::full(GRID, 0.5));
             let Some(e) = estimate else { continue };
-            let color = level_style(&row.level).color;
-            if e.floor.is_finite() {
-                floor_mark(page, at(e.floor))?;
+            let color = row.role.color();
+            if let Some(floor) = e.floor.filter(|f| f.is_finite()) {
+                floor_mark(page, at(floor));
             }
-            if e.lo.is_finite() && e.hi.is_finite() {
-                page.line(&[at(e.lo), at(e.hi)], color, 2.4)?;
-                for end in [e.lo, e.hi] {
-                    let (x, y) = at(end);
-                    page.line(&[(x, y - 4.0), (x, y + 4.0)], color, 1.4)?;
+            if let Some((from, to)) = e.ends() {
+                page.line(&[at(from), at(to)], Stroke::full(color, 2.4));
+                for (x, y) in [at(from), at(to)] {
+                    page.line(&[(x, y - 4.0), (x, y + 4.0)], Stroke::full(color, 1.4));
                 }
             }
             if e.value.is_finite() {
-                page.disc(at(e.value), 4.6, color)?;
+                page.disc(at(e.value), 4.6, color);
             } else {
-                let style = Text { color: SOFT, size: SMALL, ..LEFT };
-                page.text((rect.x0 + 8.0, level), "not finite", style)?;
+                let style = TextStyle { color: SOFT, size: SMALL, ..LEFT };
+                page.text((rect.x0 + 8.0, level), "not finite", style);
             }
         }
-        panel.axis_x()
+        panel.axis_x();
     }
 }
 
-fn floor_mark<B: DrawingBackend>(page: &Page<B>, (x, y): (f64, f64)) -> Result<()> {
+fn floor_mark(page: &Page, (x, y): Point) {
     const FLOOR: Color = INK;
-    page.line(&[(x, y - 8.0), (x, y + 8.0)], FLOOR, 1.2)?;
-    page.fill(&[(x - 3.5, y - 8.0), (x + 3.5, y - 8.0), (x, y - 3.5)], FLOOR)
+    page.line(&[(x, y - 8.0), (x, y + 8.0)], Stroke::full(FLOOR, 1.2));
+    page.fill(&[(x - 3.5, y - 8.0), (x + 3.5, y - 8.0), (x, y - 3.5)], FLOOR);
 }
 
 impl DistancePlot {
@@ -121,33 +107,28 @@ impl DistancePlot {
 }
 
 impl Figure for DistancePlot {
-    fn alt(&self) -> String {
-        self.alt.clone()
-    }
-
     fn size(&self) -> (f64, f64) {
         self.layout().size()
     }
 
-    fn paint<B: DrawingBackend>(&self, page: &Page<B>) -> Result<()> {
+    fn paint(&self, page: &Page) {
         let (width, height) = self.size();
         if self.panels.is_empty() || self.rows.is_empty() {
             return page.text((0.5 * width, 0.5 * height), "no distances were saved", CENTER);
         }
-        let key = Text { size: SMALL, color: SOFT, ..LEFT };
-        page.disc((LABELS + 16.0, 14.0), 4.0, SOFT)?;
-        page.line(&[(LABELS, 14.0), (LABELS + 32.0, 14.0)], SOFT, 2.0)?;
+        let key = TextStyle { size: SMALL, color: SOFT, ..LEFT };
+        page.disc((LABELS + 16.0, 14.0), 4.0, SOFT);
+        page.line(&[(LABELS, 14.0), (LABELS + 32.0, 14.0)], Stroke::full(SOFT, 2.0));
         let percent = (100.0 * self.confidence).round();
-        page.text((LABELS + 40.0, 14.0), &format!("estimate, {percent} % bootstrap interval"), key)?;
-        floor_mark(page, (LABELS + 252.0, 14.0))?;
-        page.text((LABELS + 261.0, 14.0), "floor: the same for equal laws", key)?;
+        page.text((LABELS + 40.0, 14.0), &format!("estimate, {percent} % bootstrap interval"), key);
+        floor_mark(page, (LABELS + 252.0, 14.0));
+        page.text((LABELS + 261.0, 14.0), "floor: the same for equal laws", key);
         for (i, row) in self.rows.iter().enumerate() {
-            page.text((LABELS - 9.0, ABOVE + ROW * (i as f64 + 0.5)), &row.label, RIGHT)?;
+            page.text((LABELS - 9.0, ABOVE + ROW * (i as f64 + 0.5)), &row.label, RIGHT);
         }
         let layout = self.layout();
         for (i, panel) in self.panels.iter().enumerate() {
-            panel.paint(page, layout.rect(i), &self.rows)?;
+            panel.paint(page, layout.rect(i), &self.rows);
         }
-        Ok(())
     }
 }

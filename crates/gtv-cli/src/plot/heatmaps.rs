@@ -1,12 +1,9 @@
 //! Grids of heatmaps with data points over them: maps over the plane or over (x, t), on one colour scale or several.
 
-use anyhow::Result;
-use plotters::prelude::DrawingBackend;
-
-use super::axes::{Axis, CENTER, Panel, SMALL, color_bar};
-use super::canvas::{Figure, Page, Rect, Text};
+use super::axes::{Axis, CENTER, Panel, color_bar};
+use super::canvas::{Figure, Page, Rect, Stroke};
 use super::layout::Layout;
-use super::style::{Palette, SOFT, colored, rgb};
+use super::style::{ColorScale, EXPERIMENT, SOFT, colored, rgb};
 
 /// One map.
 #[derive(Debug, Clone, Default)]
@@ -29,29 +26,6 @@ pub struct HeatPanel {
     pub scale: usize,
 }
 
-/// What colours stand for.
-#[derive(Debug, Clone, Default)]
-pub struct ColorScale {
-    /// The quantity, with its unit.
-    pub label: String,
-    /// Values of the first and the last colour; from the maps where it is not given.
-    pub range: Option<(f64, f64)>,
-    /// The colours.
-    pub palette: Palette,
-}
-
-impl ColorScale {
-    /// Viridis over a range, or over what the maps hold.
-    pub fn new(label: &str, range: Option<(f64, f64)>) -> Self {
-        Self { label: label.to_owned(), range, palette: Palette::Viridis }
-    }
-
-    /// A scale with white at 0 and equal reach to both sides.
-    pub fn diverging(label: &str, reach: f64) -> Self {
-        Self { label: label.to_owned(), range: Some((-reach, reach)), palette: Palette::Diverging }
-    }
-}
-
 /// A grid of maps, row by row.
 #[derive(Debug, Clone, Default)]
 pub struct Heatmaps {
@@ -67,8 +41,6 @@ pub struct Heatmaps {
     pub scales: Vec<ColorScale>,
     /// Whether x and y have the same unit, so that panels are drawn to scale.
     pub square: bool,
-    /// What the figure shows, for readers who cannot see it.
-    pub alt: String,
 }
 
 const LEFT_SPACE: f64 = 62.0;
@@ -82,31 +54,25 @@ impl HeatPanel {
         self.nx > 0 && self.ny > 0 && self.values.len() == self.nx * self.ny
     }
 
-    fn paint<B: DrawingBackend>(
-        &self,
-        page: &Page<B>,
-        panel: &Panel<B>,
-        range: (f64, f64),
-        palette: Palette,
-    ) -> Result<()> {
+    fn paint(&self, page: &Page, panel: &Panel, range: (f64, f64), scale: &ColorScale) {
         let rect = panel.rect;
         if self.is_drawable() {
             let rows =
                 (0..self.ny).rev().flat_map(|j| (0..self.nx).map(move |i| self.values[i * self.ny + j]));
-            page.image(rect, &colored(rows, self.nx, self.ny, range, palette))?;
+            page.image(rect, colored(rows, self.nx, self.ny, range, scale.palette, scale.power));
         } else {
-            page.text((0.5 * (rect.x0 + rect.x1), 0.5 * (rect.y0 + rect.y1)), "no values", CENTER)?;
+            page.text(rect.middle(), "no values", CENTER);
         }
-        page.frame(rect, SOFT, 0.6)?;
+        page.frame(rect, SOFT, 0.6);
         let inside =
             |p: &&[f64; 2]| (self.x.0..=self.x.1).contains(&p[0]) && (self.y.0..=self.y.1).contains(&p[1]);
+        let radius = if self.points.len() > 40 { 1.6 } else { 3.2 };
         for p in self.points.iter().filter(inside) {
             let at = panel.at(p[0], p[1]);
-            page.disc(at, 4.2, rgb(255, 255, 255))?;
-            page.disc(at, 3.0, rgb(213, 94, 0))?;
+            page.ring(at, radius, Stroke::full(rgb(255, 255, 255), 2.0));
+            page.ring(at, radius, Stroke::full(EXPERIMENT, 0.9));
         }
-        let title = Text { bold: true, ..CENTER };
-        page.text((0.5 * (rect.x0 + rect.x1), rect.y0 - 12.0), &self.title, title)
+        panel.title(&self.title, 12.0);
     }
 }
 
@@ -147,41 +113,30 @@ impl Heatmaps {
 }
 
 impl Figure for Heatmaps {
-    fn alt(&self) -> String {
-        self.alt.clone()
-    }
-
     fn size(&self) -> (f64, f64) {
         self.layout().size()
     }
 
-    fn paint<B: DrawingBackend>(&self, page: &Page<B>) -> Result<()> {
+    fn paint(&self, page: &Page) {
         let layout = self.layout();
         let (width, height) = layout.size();
         if self.panels.is_empty() {
-            let note = Text { size: SMALL, ..CENTER };
-            return page.text((0.5 * width, 0.5 * height), "no maps were saved", note);
+            return page.text((0.5 * width, 0.5 * height), "no maps were saved", CENTER);
         }
-        let palette = |scale: usize| self.scales.get(scale).map_or(Palette::default(), |s| s.palette);
+        let plain = ColorScale::new("", None);
         for (i, map) in self.panels.iter().enumerate() {
-            let axis = |(lo, hi), label: &str, shown| {
-                let ticks = if layout.columns > 1 { 4 } else { 6 };
-                let axis = Axis { ticks, ..Axis::linear(lo, hi, label) };
-                if shown { axis } else { axis.bare() }
-            };
-            let x = axis(map.x, &self.x_label, layout.is_lowest(i));
-            let y = axis(map.y, &self.y_label, layout.is_first(i));
+            let ticks = if layout.columns > 1 { 4 } else { 6 };
+            let axis = |(lo, hi), label: &str| Axis { ticks, ..Axis::linear(lo, hi, label) };
+            let (x, y) = layout.shared(i, axis(map.x, &self.x_label), axis(map.y, &self.y_label));
             let panel = Panel::new(page, layout.rect(i), x, y);
-            map.paint(page, &panel, self.range(map.scale), palette(map.scale))?;
-            panel.axis_x()?;
-            panel.axis_y()?;
+            map.paint(page, &panel, self.range(map.scale), self.scales.get(map.scale).unwrap_or(&plain));
+            panel.axes();
         }
         let tall = (height - TITLE - BOTTOM_SPACE).min(340.0);
         for (i, scale) in self.scales.iter().enumerate() {
             let x0 = width - RIGHT_SPACE * (self.scales.len() - i) as f64 + 16.0;
             let bar = Rect { x0, y0: TITLE, x1: x0 + 14.0, y1: TITLE + tall };
-            color_bar(page, bar, self.range(i), &scale.label, scale.palette)?;
+            color_bar(page, bar, self.range(i), scale);
         }
-        Ok(())
     }
 }

@@ -1,17 +1,14 @@
 //! Samples that are images, each with its nearest datum below it.
 
-use anyhow::Result;
-use plotters::prelude::DrawingBackend;
-
 use super::axes::{CENTER, LEFT, NORMAL, RIGHT, SMALL};
-use super::canvas::{Figure, Page, Pixels, Rect, Text};
-use super::style::{GRID, SOFT, level_label};
+use super::canvas::{Figure, Page, Pixels, Rect, Stroke, TextStyle};
+use super::style::{GRID, SOFT};
 
 /// Samples of one level.
 #[derive(Debug, Clone, Default)]
 pub struct ImageRow {
-    /// The level.
-    pub level: String,
+    /// What the level is called.
+    pub label: String,
     /// Samples, one after the other.
     pub samples: Vec<f64>,
     /// The nearest datum of each sample.
@@ -25,8 +22,6 @@ pub struct ImageGrid {
     pub rows: Vec<ImageRow>,
     /// Height and width of an image in pixels.
     pub shape: [usize; 2],
-    /// What the figure shows, for readers who cannot see it.
-    pub alt: String,
 }
 
 /// Images shown a row.
@@ -71,16 +66,12 @@ impl ImageGrid {
 }
 
 impl Figure for ImageGrid {
-    fn alt(&self) -> String {
-        self.alt.clone()
-    }
-
     fn size(&self) -> (f64, f64) {
         let columns = self.rows.iter().map(|r| self.shown(r)).max().unwrap_or(0).max(4);
         (LABELS + columns as f64 * (SIDE + GAP) + 10.0, 12.0 + BLOCK * self.rows.len().max(1) as f64)
     }
 
-    fn paint<B: DrawingBackend>(&self, page: &Page<B>) -> Result<()> {
+    fn paint(&self, page: &Page) {
         let (width, _) = self.size();
         let range = self.range();
         if self.rows.iter().all(|r| self.shown(r) == 0) {
@@ -89,26 +80,25 @@ impl Figure for ImageGrid {
         for (r, row) in self.rows.iter().enumerate() {
             let top = 8.0 + BLOCK * r as f64;
             if r > 0 {
-                page.line(&[(8.0, top - 4.0), (width - 8.0, top - 4.0)], GRID, 0.8)?;
+                page.line(&[(8.0, top - 4.0), (width - 8.0, top - 4.0)], Stroke::full(GRID, 0.8));
             }
-            let name = Text { bold: true, size: NORMAL, ..LEFT };
-            page.text((8.0, top + 10.0), &level_label(&row.level), name)?;
-            let small = Text { size: SMALL, color: SOFT, ..RIGHT };
+            let name = TextStyle { bold: true, size: NORMAL, ..LEFT };
+            page.text((8.0, top + 10.0), &row.label, name);
+            let small = TextStyle { size: SMALL, color: SOFT, ..RIGHT };
             for (line, (values, what)) in
                 [(&row.samples, "samples"), (&row.nearest, "nearest datum")].into_iter().enumerate()
             {
                 let y0 = top + line as f64 * (SIDE + GAP);
-                page.text((LABELS - 8.0, y0 + 0.5 * SIDE + 6.0), what, small)?;
+                page.text((LABELS - 8.0, y0 + 0.5 * SIDE + 6.0), what, small);
                 for i in 0..self.shown(row) {
                     let x0 = LABELS + i as f64 * (SIDE + GAP);
                     let rect = Rect { x0, y0, x1: x0 + SIDE, y1: y0 + SIDE };
                     if let Some(pixels) = self.image(values, i, range) {
-                        page.image(rect, &pixels)?;
+                        page.image(rect, pixels);
                     }
-                    page.frame(rect, GRID, 0.6)?;
+                    page.frame(rect, GRID, 0.6);
                 }
             }
         }
-        Ok(())
     }
 }

@@ -1,35 +1,18 @@
 //! Numbers against a swept setting: one line with error bars a level, resampling floors, one panel a combination of the rest.
 
-use anyhow::Result;
-use plotters::prelude::DrawingBackend;
-
-use super::axes::{Axis, CENTER, Entry, Panel, legend};
-use super::canvas::{Figure, Page, Rect, Text};
+use super::axes::{Axis, CENTER, Entry, Panel, legend, legend_height, minus};
+use super::canvas::{Figure, Page, Rect, Stroke};
 use super::layout::Layout;
-use super::style::{GRID, LevelStyle, SOFT, faded, level_style};
-
-/// One point of a line.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LinePoint {
-    /// Position on the horizontal axis.
-    pub x: f64,
-    /// The number.
-    pub value: f64,
-    /// Ends of its error bar; NaN for none.
-    pub lo: f64,
-    /// Ends of its error bar; NaN for none.
-    pub hi: f64,
-}
+use super::style::{GRID, Key, Role, SOFT, faded};
+use crate::record::Estimate;
 
 /// The points of one level.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LineSeries {
-    /// The level, which decides the colour.
-    pub level: String,
-    /// Its name in the legend.
-    pub label: String,
-    /// Points in the order of x.
-    pub points: Vec<LinePoint>,
+    /// Name and line.
+    pub key: Key,
+    /// Positions in increasing order, and numbers with the ends of their error bars.
+    pub points: Vec<(f64, Estimate)>,
 }
 
 /// One panel.
@@ -68,8 +51,6 @@ pub struct Lines {
     pub spacing: Spacing,
     /// A value to compare with, drawn across.
     pub reference: Option<f64>,
-    /// What the figure shows, for readers who cannot see it.
-    pub alt: String,
 }
 
 /// Name of the floor in the legend.
@@ -78,7 +59,7 @@ const FLOOR: &str = "floor: the same for equal laws";
 const MOST_TICKS: usize = 8;
 
 impl Lines {
-    fn points(&self) -> impl Iterator<Item = &LinePoint> {
+    fn points(&self) -> impl Iterator<Item = &(f64, Estimate)> {
         self.panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points)
     }
 
@@ -89,29 +70,19 @@ impl Lines {
             2 | 4 => (2, (330.0, 230.0)),
             _ => (3, (240.0, 180.0)),
         };
-        // Room for the legend, at a generous width of its letters.
-        let room = columns as f64 * cell.0;
-        let (mut rows, mut used) = (1.0, 0.0);
-        for entry in self.entries() {
-            let wide = 51.0 + 7.0 * entry.label.chars().count() as f64;
-            (rows, used) =
-                if used > 0.0 && used + wide > room { (rows + 1.0, wide) } else { (rows, used + wide) };
-        }
-        let above = 34.0 + 18.0 * rows;
-        Layout { panels, columns, cell, margins: [76.0, above, 24.0, 50.0], gap: (24.0, 56.0) }
+        let above = 42.0 + legend_height(columns as f64 * cell.0, &self.entries());
+        Layout { panels, columns, cell, margins: [76.0, above, 24.0, 50.0], gap: (24.0, 40.0) }
     }
 
     fn entries(&self) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
         for series in self.panels.iter().flat_map(|p| &p.series) {
-            if entries.iter().all(|e| e.label != series.label) {
-                let style = level_style(&series.level);
-                entries.push(Entry { label: series.label.clone(), style, band: false });
+            if entries.iter().all(|e| e.key != series.key) {
+                entries.push(Entry { key: series.key.clone(), band: false });
             }
         }
         if self.panels.iter().any(|p| !p.floor.is_empty()) {
-            let style = LevelStyle { color: SOFT, width: 1.0, dash: Some((2.0, 2.0)) };
-            entries.push(Entry { label: FLOOR.to_owned(), style, band: true });
+            entries.push(Entry { key: Key { label: FLOOR.to_owned(), role: Role::Floor }, band: true });
         }
         entries
     }
@@ -121,7 +92,7 @@ impl Lines {
             let named = names.iter().enumerate().map(|(i, n)| (i as f64, n.clone())).collect();
             return Axis { named, ..Axis::linear(-0.5, names.len() as f64 - 0.5, &self.x_label) };
         }
-        let mut at: Vec<f64> = self.points().map(|p| p.x).filter(|x| x.is_finite()).collect();
+        let mut at: Vec<f64> = self.points().map(|p| p.0).filter(|x| x.is_finite()).collect();
         at.sort_by(f64::total_cmp);
         at.dedup();
         let (lo, hi) = (at.first().copied().unwrap_or(0.0), at.last().copied().unwrap_or(1.0));
@@ -140,12 +111,12 @@ impl Lines {
     /// Logarithmic where all values are positive and span a factor of 8, otherwise over all values, and from zero where
     /// they are positive.
     fn y_axis(&self) -> Axis {
-        let ends = |p: &LinePoint| [p.value, p.lo, p.hi];
-        let drawn: Vec<f64> =
-            self.points().flat_map(ends).chain(self.reference).filter(|v| v.is_finite()).collect();
+        let ends = |(_, e): &(f64, Estimate)| [Some(e.value), e.lo, e.hi];
+        let drawn = self.points().flat_map(ends).flatten().chain(self.reference);
+        let drawn: Vec<f64> = drawn.filter(|v| v.is_finite()).collect();
         let hi = drawn.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let lo = drawn.iter().copied().fold(f64::INFINITY, f64::min);
-        let values = || self.points().map(|p| p.value).filter(|v| v.is_finite());
+        let values = || self.points().map(|p| p.1.value).filter(|v| v.is_finite());
         let least = values().fold(f64::INFINITY, f64::min);
         let most = values().fold(0.0, f64::max);
         if least > 0.0 && most / least > 8.0 {
@@ -167,97 +138,73 @@ fn tick(v: f64) -> String {
     } else {
         short.to_string()
     };
-    super::axes::minus(&text)
+    minus(&text)
 }
 
 impl LinePanel {
-    fn paint<B: DrawingBackend>(
-        &self,
-        page: &Page<B>,
-        panel: &Panel<B>,
-        reference: Option<f64>,
-    ) -> Result<()> {
-        panel.grid_y()?;
+    fn paint(&self, page: &Page, panel: &Panel, reference: Option<f64>) {
+        panel.grid_y();
         let (lo, hi) = (panel.y.lo, panel.y.hi);
         let across = |x: f64| (panel.x.lo..=panel.x.hi).contains(&x);
         let floor: Vec<(f64, f64)> = self.floor.iter().copied().filter(|f| across(f.0)).collect();
         if floor.len() > 1 {
             let (x, y): (Vec<f64>, Vec<f64>) = floor.iter().copied().unzip();
-            panel.band(&x, &vec![lo; x.len()], &y, faded(GRID, 0.7))?;
-            let style = LevelStyle { color: SOFT, width: 1.0, dash: Some((2.0, 2.0)) };
-            panel.curve(&x, &y, style)?;
+            panel.band(&x, &vec![lo; x.len()], &y, faded(GRID, 0.7));
+            panel.curve(&x, &y, Role::Floor.stroke());
         } else if let Some((x, y)) = floor.first() {
             let (x, y) = panel.at(*x, y.clamp(lo, hi));
-            page.dashed(&[(x - 16.0, y), (x + 16.0, y)], SOFT, 1.0, (2.0, 2.0))?;
+            page.line(&[(x - 16.0, y), (x + 16.0, y)], Role::Floor.stroke());
         }
         if let Some(at) = reference {
             let ends = [panel.at(panel.x.lo, at), panel.at(panel.x.hi, at)];
-            page.dashed(&ends, SOFT, 1.0, (4.0, 3.0))?;
+            page.line(&ends, Stroke::dashed(SOFT, 1.0, 4.0, 3.0));
         }
         let count = self.series.len() as f64;
         for (i, series) in self.series.iter().enumerate() {
-            let style = level_style(&series.level);
+            let stroke = series.key.role.stroke();
             // Error bars of different levels stand beside each other.
             let aside = 3.0 * (i as f64 - 0.5 * (count - 1.0));
             let at = |x: f64, y: f64| {
                 let (px, py) = panel.at(x, y);
                 (px + aside, py)
             };
-            let places: Vec<(f64, f64)> = series
-                .points
-                .iter()
-                .filter(|p| across(p.x) && (lo..=hi).contains(&p.value))
-                .map(|p| at(p.x, p.value))
-                .collect();
-            match style.dash {
-                None => page.line(&places, style.color, style.width)?,
-                Some(dash) => page.dashed(&places, style.color, style.width, dash)?,
-            }
-            for p in series.points.iter().filter(|p| across(p.x)) {
-                if p.lo.is_finite() && p.hi.is_finite() && p.value.is_finite() {
-                    let (from, to) = (at(p.x, p.lo.clamp(lo, hi)), at(p.x, p.hi.clamp(lo, hi)));
-                    page.line(&[from, to], style.color, 1.2)?;
-                    for end in [from, to] {
-                        page.line(&[(end.0 - 2.5, end.1), (end.0 + 2.5, end.1)], style.color, 1.2)?;
-                    }
+            let shown = || series.points.iter().filter(|(x, e)| across(*x) && e.value.is_finite());
+            let places: Vec<(f64, f64)> =
+                shown().filter(|(_, e)| (lo..=hi).contains(&e.value)).map(|(x, e)| at(*x, e.value)).collect();
+            page.line(&places, stroke);
+            for (x, (from, to)) in shown().filter_map(|(x, e)| Some((*x, e.ends()?))) {
+                let ends = [at(x, from.clamp(lo, hi)), at(x, to.clamp(lo, hi))];
+                page.line(&ends, Stroke::full(stroke.color, 1.2));
+                for (x, y) in ends {
+                    page.line(&[(x - 2.5, y), (x + 2.5, y)], Stroke::full(stroke.color, 1.2));
                 }
             }
             for place in places {
-                page.disc(place, 3.2, style.color)?;
+                page.disc(place, 3.2, stroke.color);
             }
         }
-        let title = Text { bold: true, ..CENTER };
-        let rect = panel.rect;
-        page.text((0.5 * (rect.x0 + rect.x1), rect.y0 - 12.0), &self.title, title)
+        panel.title(&self.title, 12.0);
     }
 }
 
 impl Figure for Lines {
-    fn alt(&self) -> String {
-        self.alt.clone()
-    }
-
     fn size(&self) -> (f64, f64) {
         self.layout().size()
     }
 
-    fn paint<B: DrawingBackend>(&self, page: &Page<B>) -> Result<()> {
+    fn paint(&self, page: &Page) {
         let layout = self.layout();
         let (width, height) = layout.size();
-        if self.points().all(|p| !p.value.is_finite()) {
+        if self.points().all(|(_, e)| !e.value.is_finite()) {
             return page.text((0.5 * width, 0.5 * height), "no numbers were saved", CENTER);
         }
-        let key = Rect { x0: layout.margins[0], y0: 6.0, x1: width - 10.0, y1: height };
-        legend(page, key, &self.entries())?;
+        let key = Rect { x0: layout.margins[0], y0: 6.0, x1: width - layout.margins[2], y1: height };
+        legend(page, key, &self.entries());
         for (i, part) in self.panels.iter().enumerate() {
-            let (x, y) = (self.x_axis(), self.y_axis());
-            let x = if layout.is_lowest(i) { x } else { Axis { label: String::new(), ..x } };
-            let y = if layout.is_first(i) { y } else { y.bare() };
+            let (x, y) = layout.shared(i, self.x_axis(), self.y_axis());
             let panel = Panel::new(page, layout.rect(i), x, y);
-            part.paint(page, &panel, self.reference)?;
-            panel.axis_x()?;
-            panel.axis_y()?;
+            part.paint(page, &panel, self.reference);
+            panel.axes();
         }
-        Ok(())
     }
 }

@@ -1,5 +1,4 @@
-//! Figures: plain data in, one SVG and one PNG out. Every figure is drawn by one function that is generic over
-//! plotters' backends, so both files show the same.
+//! Figures: plain data in, one SVG and one PNG out, both from the same list of shapes.
 
 mod axes;
 mod canvas;
@@ -9,14 +8,16 @@ mod heatmaps;
 mod images;
 mod layout;
 mod lines;
+mod render;
 mod scatter;
 pub mod style;
 
 pub use axes::superscript;
 pub use canvas::{Figure, Page};
 pub use densities::{Curve, Densities, DensityPanel};
-pub use distances::{DistancePlot, MetricPanel, Row};
-pub use heatmaps::{ColorScale, HeatPanel, Heatmaps};
+pub use distances::{DistancePlot, MetricPanel};
+pub use heatmaps::{HeatPanel, Heatmaps};
 pub use images::{ImageGrid, ImageRow};
-pub use lines::{LinePanel, LinePoint, LineSeries, Lines, Spacing};
+pub use lines::{LinePanel, LineSeries, Lines, Spacing};
 pub use scatter::{Scatter, ScatterPanel};
+pub use style::{ColorScale, Key, Role};

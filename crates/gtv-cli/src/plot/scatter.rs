@@ -1,20 +1,15 @@
 //! The theory's variance of the learned score against the ensemble's, probe point by probe point.
 
-use anyhow::Result;
-use plotters::prelude::DrawingBackend;
-
 use super::axes::{Axis, CENTER, Panel};
-use super::canvas::{Figure, Page, Text};
+use super::canvas::{Figure, Page, Stroke};
 use super::layout::Layout;
-use super::style::{SOFT, faded, level_style};
+use super::style::{Key, SOFT, faded};
 
 /// One closure's variances.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ScatterPanel {
-    /// The level, as `theory_finite-p`: decides the colour.
-    pub level: String,
-    /// Title.
-    pub title: String,
+    /// Title and colour.
+    pub key: Key,
     /// (ensemble, theory) at each probe point.
     pub pairs: Vec<(f64, f64)>,
 }
@@ -28,8 +23,6 @@ pub struct Scatter {
     pub x_label: String,
     /// Label of the vertical axis.
     pub y_label: String,
-    /// What the figure shows, for readers who cannot see it.
-    pub alt: String,
 }
 
 const SIDE: f64 = 220.0;
@@ -38,7 +31,7 @@ impl Scatter {
     fn layout(&self) -> Layout {
         let panels = self.panels.len();
         let columns = if panels == 4 { 2 } else { panels.clamp(1, 3) };
-        Layout { panels, columns, cell: (SIDE, SIDE), margins: [72.0, 28.0, 32.0, 64.0], gap: (24.0, 62.0) }
+        Layout { panels, columns, cell: (SIDE, SIDE), margins: [72.0, 28.0, 32.0, 64.0], gap: (24.0, 40.0) }
     }
 
     /// Both axes: all positive pairs, at most eight decades down from the largest.
@@ -52,37 +45,28 @@ impl Scatter {
 }
 
 impl Figure for Scatter {
-    fn alt(&self) -> String {
-        self.alt.clone()
-    }
-
     fn size(&self) -> (f64, f64) {
         self.layout().size()
     }
 
-    fn paint<B: DrawingBackend>(&self, page: &Page<B>) -> Result<()> {
+    fn paint(&self, page: &Page) {
         let layout = self.layout();
         let (lo, hi) = self.range();
         if self.panels.is_empty() {
             return page.text((0.5 * self.size().0, 60.0), "no probe points were saved", CENTER);
         }
         for (i, part) in self.panels.iter().enumerate() {
-            let rect = layout.rect(i);
-            let y = Axis::log(lo, hi, &self.y_label);
-            let y = if layout.is_first(i) { y } else { y.bare() };
-            let panel = Panel::new(page, rect, Axis::log(lo, hi, &self.x_label), y);
-            panel.grid_x()?;
-            panel.grid_y()?;
-            page.dashed(&[panel.at(lo, lo), panel.at(hi, hi)], SOFT, 1.0, (4.0, 3.0))?;
+            let (x, y) = layout.shared(i, Axis::log(lo, hi, &self.x_label), Axis::log(lo, hi, &self.y_label));
+            let panel = Panel::new(page, layout.rect(i), x, y);
+            panel.grid_x();
+            panel.grid_y();
+            page.line(&[panel.at(lo, lo), panel.at(hi, hi)], Stroke::dashed(SOFT, 1.0, 4.0, 3.0));
             let inside = |v: f64| v >= lo && v <= hi;
             for &(a, b) in part.pairs.iter().filter(|(a, b)| inside(*a) && inside(*b)) {
-                page.disc(panel.at(a, b), 2.6, faded(level_style(&part.level).color, 0.65))?;
+                page.disc(panel.at(a, b), 2.6, faded(part.key.role.color(), 0.65));
             }
-            panel.axis_x()?;
-            panel.axis_y()?;
-            let title = Text { bold: true, ..CENTER };
-            page.text((0.5 * (rect.x0 + rect.x1), rect.y0 - 12.0), &part.title, title)?;
+            panel.axes();
+            panel.title(&part.key.label, 12.0);
         }
-        Ok(())
     }
 }

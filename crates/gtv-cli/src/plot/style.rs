@@ -1,10 +1,11 @@
-//! Colours and names: a level, a closure or a metric looks the same and is called the same in every figure and table.
+//! Colours: what stands for the same thing looks the same in every figure.
 //!
-//! Colours: Okabe & Ito's set, which stays distinct under colour-blindness and in grey print; maps: viridis.
+//! Lines: Okabe & Ito's set, which stays distinct under colour-blindness and in grey print; maps: viridis.
 
+use gtv_theory::closure::{self, Role as Closure};
 use plotters::style::RGBAColor;
 
-use super::canvas::{Color, Pixels};
+use super::canvas::{Color, Pixels, Stroke};
 
 /// An opaque colour.
 pub const fn rgb(r: u8, g: u8, b: u8) -> Color {
@@ -27,128 +28,74 @@ pub const EXPERIMENT: Color = rgb(213, 94, 0);
 /// The theory at its best closure, in every figure.
 pub const THEORY: Color = rgb(0, 114, 178);
 
-/// How the line of a level is drawn.
-#[derive(Debug, Clone, Copy)]
-pub struct LevelStyle {
-    /// Ink.
-    pub color: Color,
-    /// Thickness in points.
-    pub width: f64,
-    /// Lengths of ink and gap in points; none for a full line.
-    pub dash: Option<(f64, f64)>,
+/// What a line stands for: its colour and its dash follow from that. In the order in which legends and tables list them,
+/// from the data to the ensemble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// The data points.
+    Points,
+    /// The data with noise.
+    Data,
+    /// Sampling with the true score.
+    TrueScore,
+    /// Sampling with the mean learned score.
+    MeanScore,
+    /// A closure.
+    Closure(closure::Role),
+    /// Gaussian fields with measured moments.
+    OwnMoments,
+    /// Trained models.
+    Ensemble,
+    /// What equal laws would give.
+    Floor,
 }
 
-/// The line of a level.
-pub fn level_style(level: &str) -> LevelStyle {
-    let full = |color, width| LevelStyle { color, width, dash: None };
-    let dashed = |color, on, off| LevelStyle { color, width: 1.5, dash: Some((on, off)) };
-    match level {
-        "data" => dashed(rgb(140, 140, 140), 5.0, 2.0),
-        "pf_ode" => full(rgb(70, 70, 70), 1.1),
-        "mean_score" => dashed(rgb(230, 159, 0), 7.0, 2.5),
-        "ensemble" => full(EXPERIMENT, 2.0),
-        "gaussian_empirical" => dashed(rgb(204, 121, 167), 2.0, 2.5),
-        "theory_finite-p" => full(THEORY, 1.7),
-        "theory_shot-noise" => dashed(rgb(86, 180, 233), 9.0, 2.0),
-        "theory_leading" => dashed(rgb(0, 158, 115), 4.0, 2.0),
-        "theory_paper" => dashed(rgb(148, 103, 189), 1.8, 1.8),
-        "points" => dashed(rgb(170, 170, 170), 2.0, 2.0),
-        "theory_naive" => dashed(rgb(160, 82, 45), 6.0, 2.0),
-        "theory_white" => dashed(rgb(184, 134, 11), 3.0, 2.0),
-        "theory_matched-white" => dashed(rgb(110, 139, 61), 3.0, 3.0),
-        "theory_damped" => dashed(rgb(75, 0, 130), 5.0, 1.5),
-        "theory_fokker-planck" => full(rgb(120, 60, 30), 1.2),
-        "theory_linear-noise" => dashed(rgb(0, 128, 128), 8.0, 2.5),
-        "theory_semiclassical" => dashed(rgb(128, 0, 64), 2.5, 1.5),
-        _ => dashed(SOFT, 3.0, 1.5),
+impl Role {
+    /// Its line.
+    pub fn stroke(self) -> Stroke {
+        let full = Stroke::full;
+        let dashed = |color, on, off| Stroke::dashed(color, 1.5, on, off);
+        match self {
+            Self::Points => dashed(rgb(170, 170, 170), 2.0, 2.0),
+            Self::Data => dashed(rgb(140, 140, 140), 5.0, 2.0),
+            Self::TrueScore => full(rgb(70, 70, 70), 1.1),
+            Self::MeanScore => dashed(rgb(230, 159, 0), 7.0, 2.5),
+            Self::Closure(Closure::NaiveNoise) => dashed(rgb(160, 82, 45), 6.0, 2.0),
+            Self::Closure(Closure::NaiveDensity) => full(rgb(120, 60, 30), 1.2),
+            Self::Closure(Closure::WhiteNoise) => dashed(rgb(184, 134, 11), 3.0, 2.0),
+            Self::Closure(Closure::MatchedNoise) => dashed(rgb(110, 139, 61), 3.0, 3.0),
+            Self::Closure(Closure::DampedNoise) => dashed(rgb(75, 0, 130), 5.0, 1.5),
+            Self::Closure(Closure::LinearNoise) => dashed(rgb(0, 128, 128), 8.0, 2.5),
+            Self::Closure(Closure::SmallNoise) => dashed(rgb(128, 0, 64), 2.5, 1.5),
+            Self::Closure(Closure::Limit) => dashed(rgb(148, 103, 189), 1.8, 1.8),
+            Self::Closure(Closure::LeadingOrder) => dashed(rgb(0, 158, 115), 4.0, 2.0),
+            Self::Closure(Closure::FiniteSample) => full(THEORY, 1.7),
+            Self::Closure(Closure::ShotNoise) => dashed(rgb(86, 180, 233), 9.0, 2.0),
+            Self::Closure(Closure::Other) => dashed(SOFT, 3.0, 1.5),
+            Self::OwnMoments => dashed(rgb(204, 121, 167), 2.0, 2.5),
+            Self::Ensemble => full(EXPERIMENT, 2.0),
+            Self::Floor => Stroke::dashed(SOFT, 1.0, 2.0, 2.0),
+        }
+    }
+
+    /// Its ink.
+    pub fn color(self) -> Color {
+        self.stroke().color
+    }
+
+    /// Whether it consists of sharp peaks by nature, which may be cut so that the others stay legible.
+    pub fn is_spiky(self) -> bool {
+        matches!(self, Self::Points | Self::Data | Self::TrueScore)
     }
 }
 
-/// The order in which levels are listed: from the data to the ensemble, each step adding one effect.
-pub fn level_rank(level: &str) -> usize {
-    const ORDER: [&str; 17] = [
-        "points",
-        "data",
-        "pf_ode",
-        "mean_score",
-        "theory_naive",
-        "theory_fokker-planck",
-        "theory_white",
-        "theory_matched-white",
-        "theory_damped",
-        "theory_linear-noise",
-        "theory_semiclassical",
-        "theory_paper",
-        "theory_leading",
-        "theory_finite-p",
-        "theory_shot-noise",
-        "gaussian_empirical",
-        "ensemble",
-    ];
-    // A closure that is not listed comes after those that are, before the ensemble's own moments.
-    ORDER.iter().position(|l| *l == level).map_or(2 * ORDER.len() - 5, |i| 2 * i)
-}
-
-/// Level names in the order of [`level_rank`].
-pub fn ranked<'a>(levels: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut levels: Vec<&str> = levels.into_iter().collect();
-    levels.sort_by_key(|&l| (level_rank(l), l));
-    levels.dedup();
-    levels
-}
-
-/// The closure of a theory level.
-pub fn closure(level: &str) -> Option<&str> {
-    level.strip_prefix("theory_")
-}
-
-/// What a level is called in figures and tables.
-pub fn level_label(level: &str) -> String {
-    match level {
-        "data" => "data, smoothed to ε".into(),
-        "points" => "data points".into(),
-        "pf_ode" => "PF-ODE, true score".into(),
-        "mean_score" => "PF-ODE, mean score".into(),
-        "ensemble" => "trained ensemble".into(),
-        "theory_naive" => "naive estimator, white noise".into(),
-        "theory_fokker-planck" => "naive estimator, Fokker–Planck".into(),
-        "theory_white" => "same V, white in time".into(),
-        "theory_matched-white" => "same integrated V, white".into(),
-        "theory_damped" => "same V, correlation damped".into(),
-        "theory_linear-noise" => "theory: linear noise".into(),
-        "theory_semiclassical" => "theory: semiclassical".into(),
-        "gaussian_empirical" => "Gaussian, ensemble's moments".into(),
-        other => closure(other).map_or_else(|| other.replace('_', " "), |c| format!("theory: {c}")),
-    }
-}
-
-/// What a metric is called, with its unit.
-pub fn metric_label(metric: &str) -> String {
-    match metric {
-        "w1" => "W₁ (units of x)".into(),
-        "w2" => "W₂ (units of x)".into(),
-        "sliced_w1" => "sliced W₁ (units of x)".into(),
-        "sliced_w2" => "sliced W₂ (units of x)".into(),
-        "kl" => "KL divergence (nats)".into(),
-        "js" => "JS divergence (nats)".into(),
-        "energy" => "energy distance".into(),
-        "mmd" => "MMD".into(),
-        other => other.replace('_', " "),
-    }
-}
-
-/// A metric's name without its unit.
-pub fn metric_name(metric: &str) -> String {
-    let label = metric_label(metric);
-    label.split(" (").next().unwrap_or(&label).to_owned()
-}
-
-/// The metric that leads the report: the first of these that a record has.
-pub fn main_metric(metrics: &[String]) -> Option<&str> {
-    ["w1", "sliced_w2", "sliced_w1", "w2", "energy", "js", "kl"]
-        .into_iter()
-        .find(|m| metrics.iter().any(|have| have == m))
-        .or(metrics.first().map(String::as_str))
+/// What a line, a row or a panel stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its name in legends and titles.
+    pub label: String,
+    /// Its colour and place.
+    pub role: Role,
 }
 
 /// Every eighth colour of matplotlib's viridis (CC0), perceptually uniform.
@@ -205,6 +152,45 @@ pub fn viridis(u: f64) -> [u8; 3] {
     })
 }
 
+/// What the colours of a map stand for.
+#[derive(Debug, Clone)]
+pub struct ColorScale {
+    /// The quantity, with its unit.
+    pub label: String,
+    /// Values of the first and the last colour; from the maps where it is not given.
+    pub range: Option<(f64, f64)>,
+    /// The colours.
+    pub palette: Palette,
+    /// Colours go with this power of the value's share of the range; 1 is linear, less shows small values.
+    pub power: f64,
+}
+
+impl ColorScale {
+    /// Viridis over a range, or over what the maps hold.
+    pub fn new(label: &str, range: Option<(f64, f64)>) -> Self {
+        Self { label: label.to_owned(), range, palette: Palette::Viridis, power: 1.0 }
+    }
+
+    /// A scale with white at 0 and equal reach to both sides.
+    pub fn diverging(label: &str, reach: f64) -> Self {
+        Self { palette: Palette::Diverging, ..Self::new(label, Some((-reach, reach))) }
+    }
+
+    /// From 0 to the largest value, as a power that shows ridge and gap: the [`SHOWN`] quantile of the positive values is at
+    /// half of the scale.
+    pub fn power(label: &str, values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.filter(|v| v.is_finite() && *v > 0.0).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let Some(top) = values.last().copied() else { return Self::new(label, Some((0.0, 1.0))) };
+        let shown = values[(SHOWN * (values.len() - 1) as f64) as usize];
+        let power = 0.5f64.ln() / (shown / top).min(0.9).ln();
+        Self { power: power.clamp(0.25, 1.0), ..Self::new(label, Some((0.0, top))) }
+    }
+}
+
+/// See [`ColorScale::power`].
+const SHOWN: f64 = 0.9;
+
 /// The colours of a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Palette {
@@ -235,15 +221,18 @@ fn diverging(u: f64) -> [u8; 3] {
     [end.0, end.1, end.2].map(|c| (250.0 + (f64::from(c) - 250.0) * side.abs()).round() as u8)
 }
 
-/// Values in `range` as colours, rows from the top of the picture.
+/// Values in a range as colours, rows from the top of the picture; `power` as in [`ColorScale`].
 pub fn colored(
     values: impl Iterator<Item = f64>,
     width: usize,
     height: usize,
     (lo, hi): (f64, f64),
     palette: Palette,
+    power: f64,
 ) -> Pixels {
     let span = if hi > lo { hi - lo } else { 1.0 };
-    let rgb = values.flat_map(|v| palette.at((v - lo) / span)).collect();
+    let share = |v: f64| (v - lo) / span;
+    let shown = |v: f64| if power == 1.0 { share(v) } else { share(v).clamp(0.0, 1.0).powf(power) };
+    let rgb = values.flat_map(|v| palette.at(shown(v))).collect();
     Pixels { width, height, rgb }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Interval, Record};
+use super::{Estimate, Record};
 use crate::io::{WriteError, write_atomic, write_json};
 
 /// The version of `sweep.json` this program writes.
@@ -51,62 +51,27 @@ pub struct SweepCell {
     /// The value of each swept key, in their order.
     pub values: Vec<Value>,
     /// Numbers by name, e.g. `distances.ensemble.pf_ode.w1`.
-    pub quantities: BTreeMap<String, Quantity>,
-}
-
-/// A number with what is known of its error.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Quantity {
-    /// The number.
-    #[serde(with = "super::number")]
-    pub value: f64,
-    /// Ends of its interval.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lo: Option<f64>,
-    /// Ends of its interval.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hi: Option<f64>,
-    /// What equal laws would give.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub floor: Option<f64>,
-}
-
-impl From<f64> for Quantity {
-    fn from(value: f64) -> Self {
-        Self { value, lo: None, hi: None, floor: None }
-    }
-}
-
-impl From<Interval> for Quantity {
-    fn from(i: Interval) -> Self {
-        Self { value: i.value, lo: finite(i.lo), hi: finite(i.hi), floor: None }
-    }
-}
-
-fn finite(v: f64) -> Option<f64> {
-    v.is_finite().then_some(v)
+    pub quantities: BTreeMap<String, Estimate>,
 }
 
 /// Every number of a record by its dotted name; wall-clock times are left out, so that equal runs give equal tables.
-pub fn quantities(record: &Record) -> BTreeMap<String, Quantity> {
+pub fn quantities(record: &Record) -> BTreeMap<String, Estimate> {
     let mut all = BTreeMap::new();
-    let mut add = |name: String, q: Quantity| {
-        all.insert(name, q);
+    let mut add = |name: String, number: Estimate| {
+        all.insert(name, number);
     };
     for (a, to) in &record.distances {
         for (b, metrics) in to {
-            for (metric, e) in metrics {
-                let q =
-                    Quantity { value: e.value, lo: finite(e.lo), hi: finite(e.hi), floor: finite(e.floor) };
-                add(format!("distances.{a}.{b}.{metric}"), q);
+            for (metric, distance) in metrics {
+                add(format!("distances.{a}.{b}.{metric}"), *distance);
             }
         }
     }
     for (closure, k) in &record.kernel {
-        let mean = Quantity { floor: k.mean_error_floor, ..k.mean_error.into() };
         let (ratio, half) = (k.variance_ratio, k.variance_ratio_se.map(|se| NORMAL_95 * se));
-        let ends = Quantity { lo: half.map(|h| ratio - h), hi: half.map(|h| ratio + h), ..ratio.into() };
-        add(format!("kernel.{closure}.mean_error"), mean);
+        let ends = Estimate { lo: half.map(|h| ratio - h), hi: half.map(|h| ratio + h), ..ratio.into() };
+        let mean_error = Estimate { floor: k.mean_error_floor, ..k.mean_error.into() };
+        add(format!("kernel.{closure}.mean_error"), mean_error);
         add(format!("kernel.{closure}.variance_ratio"), ends);
         add(format!("kernel.{closure}.correlation"), k.correlation.into());
     }
@@ -125,7 +90,7 @@ pub fn quantities(record: &Record) -> BTreeMap<String, Quantity> {
     }
     for (source, s) in &record.variance_sources {
         if let Some(measured) = s.measured {
-            add(format!("variance_sources.{source}.measured"), measured.into());
+            add(format!("variance_sources.{source}.measured"), measured);
         }
         for (closure, value) in &s.predicted {
             add(format!("variance_sources.{source}.predicted.{closure}"), (*value).into());
@@ -139,7 +104,7 @@ pub fn quantities(record: &Record) -> BTreeMap<String, Quantity> {
             ("total_variance", l.total_variance),
         ];
         for (name, i) in named.into_iter().filter_map(|(name, i)| Some((name, i?))) {
-            add(format!("levels.{level}.{name}"), i.into());
+            add(format!("levels.{level}.{name}"), i);
         }
         for (list, name) in [(&l.mean, "mean"), (&l.covariance, "covariance")] {
             for (i, v) in list.iter().enumerate() {
@@ -147,9 +112,10 @@ pub fn quantities(record: &Record) -> BTreeMap<String, Quantity> {
             }
         }
         for (i, near) in l.mass_near.iter().enumerate() {
-            add(format!("levels.{level}.mass_near[{i}]"), (*near).into());
+            add(format!("levels.{level}.mass_near[{i}]"), *near);
         }
         add(format!("levels.{level}.diverged"), (l.diverged as f64).into());
+        add(format!("levels.{level}.exhausted"), (l.exhausted as f64).into());
     }
     for (name, value) in &record.quadrature {
         add(format!("quadrature.{name}"), (*value).into());
@@ -181,7 +147,8 @@ impl SweepRecord {
             for cell in &self.cells {
                 let values: Vec<String> = cell.values.iter().map(shown).collect();
                 for (name, q) in &cell.quantities {
-                    let number = |v: Option<f64>| v.and_then(finite).map_or(String::new(), |v| v.to_string());
+                    let finite = |v: Option<f64>| v.filter(|v| v.is_finite());
+                    let number = |v| finite(v).map_or(String::new(), |v| v.to_string());
                     let mut row = vec![cell.index.to_string()];
                     row.extend(values.iter().cloned());
                     row.push(name.clone());

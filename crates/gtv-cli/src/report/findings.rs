@@ -1,64 +1,132 @@
 //! What a record shows beyond its headline: white noise, the shape of the fluctuations, and where variance comes from.
 //! As everywhere in the answer, two numbers are called different only where their intervals are disjoint.
 
-use super::answer::level_interval;
-use super::number::{interval, plain};
-use crate::record::{Estimate, Interval, Record};
+use std::cmp::Ordering;
+
+use super::levels::{DATA, ENSEMBLE, TRUE_SCORE, label, of_closure};
+use super::number::{estimate, plain};
+use super::view::of_level;
+use crate::record::{Cumulant, Estimate, LevelRecord, Record};
 
 /// Most data whose masses are named in a sentence.
 const NAMED: usize = 4;
+/// A learned distribution whose total variance differs by more than this factor from its data's is far from them.
+const FAR: f64 = 2.0;
+/// Share of diverged paths from which on it is told.
+const MANY_DIVERGED: f64 = 1e-3;
 
-fn gap(record: &Record, level: &str) -> Option<Interval> {
-    level_interval(record, level, |l| l.gap_mass)
+/// What a record shows beyond its headline, `main` being the closure that the answer is about.
+pub fn all(record: &Record, main: &str) -> Vec<String> {
+    let found = [
+        sources(record, main),
+        seeds(record),
+        network(record),
+        lazy(record),
+        colour(record, main),
+        naive(record),
+        lost(record),
+    ];
+    found.into_iter().flatten().collect()
+}
+
+/// Trained models whose distribution has little to do with their data: collapsed, blown up, or elsewhere.
+pub fn far_from_data(record: &Record) -> Option<String> {
+    let (data, learned) = (record.levels.get(DATA)?, record.levels.get(ENSEMBLE)?);
+    let truth = data.total_variance?.value;
+    let spread = truth.sqrt();
+    let mut reasons = Vec::new();
+    if let Some(variance) = learned.total_variance {
+        let (lo, hi) = variance.ends().unwrap_or((variance.value, variance.value));
+        let far = !variance.value.is_finite() || lo > FAR * truth || FAR * hi < truth;
+        let text = format!("their total variance is {}, the data's {}", estimate(&variance), plain(truth));
+        reasons.extend(far.then_some(text));
+    }
+    if let Some(nearest) = of_level(record, ENSEMBLE, |l| l.nearest_distance) {
+        let far = nearest.ends().map_or(nearest.value, |(lo, _)| lo) > spread;
+        let text = format!(
+            "their samples are on average {} from the nearest datum, more than the data's own standard deviation {}",
+            estimate(&nearest),
+            plain(spread)
+        );
+        reasons.extend(far.then_some(text));
+    }
+    let shift = data.mean.iter().zip(&learned.mean).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+    if shift > spread {
+        reasons.push(format!(
+            "their mean is {} away from the data's, more than its standard deviation {}",
+            plain(shift),
+            plain(spread)
+        ));
+    }
+    (truth > 0.0 && !reasons.is_empty()).then(|| {
+        format!(
+            "The trained models are far from their data: {}. Look at the training before the theory: its rate and steps,              model.samples, and whether model.features covers the data.",
+            reasons.join("; ")
+        )
+    })
+}
+
+fn gap(record: &Record, level: &str) -> Option<Estimate> {
+    of_level(record, level, |l| l.gap_mass)
 }
 
 /// The naive estimator's white noise is expelled from uncertain regions.
-pub fn naive(record: &Record) -> Option<String> {
-    let (naive, exact) = (gap(record, "theory_naive")?, gap(record, "pf_ode")?);
+fn naive(record: &Record) -> Option<String> {
+    let (naive, exact) = (gap(record, "theory_naive")?, gap(record, TRUE_SCORE)?);
     let masses = |level: &str| {
         let near = &record.levels.get(level)?.mass_near;
         let listed = (1..=NAMED).contains(&near.len());
         listed.then(|| near.iter().map(|i| plain(i.value)).collect::<Vec<_>>().join(", "))
     };
-    let near = match (masses("theory_naive"), masses("pf_ode")) {
+    let near = match (masses("theory_naive"), masses(TRUE_SCORE)) {
         (Some(naive), Some(exact)) => format!(" (mass near each datum: {naive}; without noise: {exact})"),
         _ => String::new(),
     };
     let numbers = format!(
         "White noise, as the naive estimator's, leaves {} of the mass in gaps, the PF-ODE without noise {}{near}.",
-        interval(&naive),
-        interval(&exact)
+        estimate(&naive),
+        estimate(&exact)
     );
-    let why = if naive.hi < exact.lo {
-        "It is expelled from uncertain regions: in the Itô equation the noise has no direction of its own, but a state leaves \
-         a noisy place sooner than a quiet one, so mass collects where the posterior is certain, at the data."
-    } else if naive.lo > exact.hi {
-        "Here more of its mass lies far from every datum than without noise. That counts mass beyond the data too, where strong \
-         noise throws it, so it is no filling of gaps by itself: compare the masses near inner and outer data."
-    } else {
-        "The intervals overlap, so no expulsion from uncertain regions is shown here."
+    let why = match naive.clearly(&exact) {
+        Some(Ordering::Less) => {
+            "It is expelled from uncertain regions: in the Itô equation the noise has no direction of its own, but a state leaves \
+             a noisy place sooner than a quiet one, so mass collects where the posterior is certain, at the data."
+        }
+        Some(Ordering::Greater) => {
+            "Here more of its mass lies far from every datum than without noise. That counts mass beyond the data too, where \
+             strong noise throws it, so it is no filling of gaps by itself: compare the masses near inner and outer data."
+        }
+        Some(Ordering::Equal) => {
+            "The intervals overlap, so no expulsion from uncertain regions is shown here."
+        }
+        None => "Without intervals, no expulsion from uncertain regions is shown here.",
     };
     Some(format!("{numbers} {why}"))
 }
 
 /// Gap mass with white, damped and the model's own correlation in time, at the same V at equal times.
-pub fn colour(record: &Record, main: &str) -> Option<String> {
+fn colour(record: &Record, main: &str) -> Option<String> {
     let white = gap(record, "theory_white");
     let damped = gap(record, "theory_damped");
-    let own = gap(record, &format!("theory_{main}"))?;
+    let own = gap(record, &of_closure(main))?;
     let first = white.or(damped)?;
     let mut parts = Vec::new();
-    parts.extend(white.map(|i| format!("{} for noise that is white in time", interval(&i))));
-    parts.extend(damped.map(|i| format!("{} with its correlation damped", interval(&i))));
-    parts.push(format!("{} with the models' own correlation ({main})", interval(&own)));
-    parts.extend(gap(record, "ensemble").map(|i| format!("{} in the trained ensemble", interval(&i))));
-    let verdict = if first.hi < own.lo {
-        "At the same variance at every time, correlation in time puts more mass into the gaps: it is the persistence of a \
-         model's error along a path that fills them, not its size."
-    } else if first.lo > own.hi {
-        "At the same variance at every time, correlation in time puts less mass into the gaps."
-    } else {
-        "The intervals overlap, so correlation in time is not shown to matter for the gaps here."
+    parts.extend(white.map(|i| format!("{} for noise that is white in time", estimate(&i))));
+    parts.extend(damped.map(|i| format!("{} with its correlation damped", estimate(&i))));
+    parts.push(format!("{} with the models' own correlation ({main})", estimate(&own)));
+    parts.extend(gap(record, ENSEMBLE).map(|i| format!("{} in the trained ensemble", estimate(&i))));
+    let verdict = match first.clearly(&own) {
+        Some(Ordering::Less) => {
+            "At the same variance at every time, correlation in time puts more mass into the gaps: it is the persistence of a \
+             model's error along a path that fills them, not its size."
+        }
+        Some(Ordering::Greater) => {
+            "At the same variance at every time, correlation in time puts less mass into the gaps."
+        }
+        Some(Ordering::Equal) => {
+            "The intervals overlap, so correlation in time is not shown to matter for the gaps here."
+        }
+        None => "Without intervals, correlation in time is not shown to matter for the gaps here.",
     };
     Some(format!("Mass in gaps: {}. {verdict}", parts.join(", ")))
 }
@@ -67,12 +135,15 @@ pub fn colour(record: &Record, main: &str) -> Option<String> {
 pub fn shape(record: &Record, theory: &Estimate, own: Option<&Estimate>) -> Option<String> {
     let g = record.gaussianity.as_ref()?;
     let loaded = record.load.filter(|load| *load >= 1.0);
-    let beyond = own.is_some_and(|own| own.lo > own.floor && theory.lo <= own.hi);
+    let beyond = own.is_some_and(|own| {
+        let exceeds = own.floor.zip(own.ends()).is_some_and(|(floor, (lo, _))| lo > floor);
+        exceeds && matches!(theory.clearly(own), Some(Ordering::Less | Ordering::Equal))
+    });
     if loaded.is_none() && !beyond {
         return None;
     }
     let (s, k) = (&g.skewness, &g.excess_kurtosis);
-    let far = |c: &crate::record::Cumulant| c.mean.abs() > 2.0 * c.standard_error;
+    let far = |c: &Cumulant| c.mean.abs() > 2.0 * c.standard_error;
     let reason = match loaded {
         Some(load) => format!("With F/P = {} a model has as many features as samples or more", plain(load)),
         None => "A Gaussian law with the right mean and covariance still misses the ensemble".to_owned(),
@@ -94,21 +165,24 @@ pub fn shape(record: &Record, theory: &Estimate, own: Option<&Estimate>) -> Opti
     ))
 }
 
+/// What sources of variance are called.
+const SOURCES: [(&str, &str); 6] = [
+    ("label-noise", "label noise: the labels, given where the (x, t) fall"),
+    ("placement", "placement: where the (x, t) fall"),
+    ("points", "points: which data points are drawn"),
+    ("data", "data: the training set"),
+    ("init", "initialisation: the network's first parameters"),
+    ("interaction", "interaction of data and initialisation"),
+];
+
 /// What a source of variance is called.
 pub fn source_name(source: &str) -> String {
-    match source {
-        "label-noise" => "label noise: the labels, given where the (x, t) fall".into(),
-        "placement" => "placement: where the (x, t) fall".into(),
-        "points" => "points: which data points are drawn".into(),
-        "data" => "data: the training set".into(),
-        "init" => "initialisation: the network's first parameters".into(),
-        "interaction" => "interaction of data and initialisation".into(),
-        other => other.replace('-', " "),
-    }
+    let known = SOURCES.iter().find(|(name, _)| *name == source);
+    known.map_or_else(|| source.replace('-', " "), |(_, text)| (*text).to_owned())
 }
 
 /// The share of the variance that goes through the labels.
-pub fn sources(record: &Record, main: &str) -> Option<String> {
+fn sources(record: &Record, main: &str) -> Option<String> {
     let of = |source: &str| record.variance_sources.get(source);
     let (labels, total) = (of("label-noise")?, of("total")?);
     let share = |part: f64, whole: f64| (whole > 0.0 && part.is_finite()).then(|| 100.0 * part / whole);
@@ -118,19 +192,13 @@ pub fn sources(record: &Record, main: &str) -> Option<String> {
         _ => None,
     };
     let predicted = predicted.map_or_else(String::new, |p| format!(" ({main} predicts {p:.0} %)"));
-    let rest: Vec<String> = record
-        .variance_sources
-        .iter()
-        .filter(|(name, _)| matches!(name.as_str(), "placement" | "points"))
-        .filter_map(|(name, s)| {
-            let part = share(s.measured?.value, total.measured?.value)?;
-            let what = match name.as_str() {
-                "placement" => "from where the inputs fall",
-                _ => "from which data points are drawn",
-            };
-            Some(format!("{part:.0} % {what}"))
-        })
-        .collect();
+    let others =
+        [("placement", "from where the inputs fall"), ("points", "from which data points are drawn")];
+    let rest = others.iter().filter_map(|(name, what)| {
+        let part = share(of(name)?.measured?.value, total.measured?.value)?;
+        Some(format!("{part:.0} % {what}"))
+    });
+    let rest: Vec<String> = rest.collect();
     let rest = if rest.is_empty() { String::new() } else { format!("; {}", rest.join(", ")) };
     Some(format!(
         "Of the variance between models of the prediction y, {measured:.0} % comes from the noise of the labels, which is \
@@ -139,10 +207,10 @@ pub fn sources(record: &Record, main: &str) -> Option<String> {
 }
 
 /// How the variance between networks splits into data and initialisation.
-pub fn seeds(record: &Record) -> Option<String> {
+fn seeds(record: &Record) -> Option<String> {
     let of = |source: &str| record.variance_sources.get(source)?.measured;
     let (data, init, both, total) = (of("data")?, of("init")?, of("interaction")?, of("total")?);
-    let share = |i: Interval| format!("{:.0} %", 100.0 * i.value / total.value);
+    let share = |i: Estimate| format!("{:.0} %", 100.0 * i.value / total.value);
     (total.value > 0.0).then(|| {
         format!(
             "Of the variance between networks of the prediction y, {} comes from the training data, {} from the \
@@ -155,7 +223,7 @@ pub fn seeds(record: &Record) -> Option<String> {
 }
 
 /// How far a trained network is from the linear model that the theory takes it for.
-pub fn network(record: &Record) -> Option<String> {
+fn network(record: &Record) -> Option<String> {
     let l = record.linearised.as_ref()?;
     let time = if l.time_fitted {
         format!("for the time whose mean prediction is nearest to the ensemble's, {} away", plain(l.misfit))
@@ -176,7 +244,7 @@ pub fn network(record: &Record) -> Option<String> {
 }
 
 /// What gradient flow has learned of an infinitely wide network's kernel.
-pub fn lazy(record: &Record) -> Option<String> {
+fn lazy(record: &Record) -> Option<String> {
     let l = record.lazy.as_ref()?;
     let time = match l.time {
         Some(time) => format!("for a time {}", plain(time)),
@@ -188,22 +256,24 @@ pub fn lazy(record: &Record) -> Option<String> {
         }
         None => format!("{} modes", plain(l.effective_features)),
     };
-    let total: f64 = l.split.values().sum();
-    let split = if total > 0.0 {
-        let share = |source: &str| l.split.get(source).map_or(0.0, |v| 100.0 * v / total);
-        format!(
-            " Of the predicted variance {:.0} % comes from the training data, {:.0} % from the initial function, {:.0} % from \
-             the two together.",
-            share("data"),
-            share("init"),
-            share("interaction")
-        )
-    } else {
-        String::new()
-    };
     Some(format!(
         "Gradient flow on the tangent kernel of infinitely wide networks, {time}, learns {learned}; the kernel's features miss \
-         {} of its trace.{split}",
+         {} of its trace.",
         plain(l.truncation)
     ))
+}
+
+/// Lost paths that could change the numbers.
+fn lost(record: &Record) -> Option<String> {
+    let lost = |l: &LevelRecord| l.diverged + l.exhausted;
+    let share = |l: &LevelRecord| lost(l) as f64 / (lost(l) + l.samples).max(1) as f64;
+    let lost = record.levels.iter().filter(|(_, l)| share(l) > MANY_DIVERGED);
+    let named: Vec<String> =
+        lost.map(|(name, l)| format!("{} % ({})", plain(100.0 * share(l)), label(name))).collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "Paths that diverged or were given up are left out of every number, and are not few: {}.",
+            named.join(", ")
+        )
+    })
 }

@@ -1,62 +1,58 @@
-//! `report.html`: one file, figures inline, nothing fetched, no scripts.
+//! `report.html`: one file, figures inline, nothing fetched.
 
 use anyhow::Result;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, context};
 
-use super::answer::answer;
-use super::figures::Drawn;
+use super::answer::{answer, no_interval};
+use super::figures::Picture;
+use super::levels::{ENSEMBLE, card};
 use super::number::{count, duration, plain};
-use super::tables;
-use crate::record::{Record, Saved};
+use super::sections::{Place, section};
+use super::table::{Table, TableRow};
+use super::view::{all_levels, models};
+use crate::record::{Record, Saved, shown};
 
 /// The text of the page.
 ///
 /// # Errors
 /// If the template cannot be rendered.
-pub fn page(saved: &Saved, figures: &[Drawn]) -> Result<String> {
+pub fn page(saved: &Saved, figures: &[(Picture, String)]) -> Result<String> {
     let record = &saved.record;
-    let environment = environment("report.html", include_str!("report.html"))?;
-    let figure = |name: &str| {
-        let found = figures.iter().find(|f| f.name == name);
-        found.map(|f| context! { svg => Value::from_safe_string(f.svg.clone()), caption => f.caption.as_str(), name => f.name })
+    let environment =
+        environment("report.html", concat!(include_str!("macros.html"), include_str!("report.html")))?;
+    let sections = Place::ALL.map(|place| {
+        let here = figures.iter().filter(|(f, _)| f.place == place);
+        let figures: Vec<_> = here.map(|(f, svg)| figure(f.id, &f.caption, svg)).collect();
+        context! { figures, ..Value::from(Serde(section(record, place))) }
+    });
+    let stages = {
+        let mut stages: Vec<_> = record.timing.iter().collect();
+        stages.sort_by(|a, b| b.1.total_cmp(a.1));
+        stages.into_iter().map(|(name, s)| TableRow::new(name.replace('_', " "), [duration(*s)])).collect()
     };
-    let sentences = answer(record);
+    let total = duration(record.timing.values().sum());
+    let timing =
+        Table { caption: format!("Wall-clock time, {total} in all"), rows: stages, ..Table::default() };
+    let errors = record.quadrature.iter().map(|(k, v)| TableRow::new(k.replace('_', " "), [plain(*v)]));
+    let quadrature = Table {
+        caption: "Relative error of each quadrature, from a second resolution".into(),
+        rows: errors.collect(),
+        ..Table::default()
+    };
     let page = context! {
+        title => title(record),
         setting => Serde(setting(record)),
-        answer => sentences,
-        confidence => format!("{}", (1000.0 * record.confidence).round() / 10.0),
-        density => figure("density"),
-        closures => figure("closures"),
-        distance_figure => figure("distances"),
-        attribution_figure => figure("attribution"),
-        scatter => figure("variance_scatter"),
-        maps => figure("variance_maps"),
-        correlation => figure("time_correlation"),
-        shape_maps => figure("gaussianity_maps"),
-        images => figure("images"),
-        levels => Serde(tables::levels(record)),
-        metrics => Serde(tables::metric_labels(record)),
-        to_ensemble => Serde(tables::to_ensemble(record)),
-        other_distances => Serde(tables::other_distances(record)),
-        attribution => Serde(tables::attribution(record)),
-        kernel => Serde(tables::kernel(record)),
-        sources => Serde(tables::sources(record)),
-        source_closures => tables::source_closures(record),
-        gaussianity => Serde(tables::gaussianity(record)),
-        gaussian_models => record.gaussianity.as_ref().map(|g| count(g.models)),
-        gaussian_probes => record.gaussianity.as_ref().map(|g| count(g.probes)),
-        near_radius => record.levels.values().find_map(|l| l.near_radius).map(plain),
-        masses => Serde(tables::masses(record)),
-        listed_data => tables::listed_data(record),
-        data_count => record.levels.values().map(|l| l.mass_near.len()).max().unwrap_or(0),
-        moments => Serde(tables::moments(record)),
-        quadrature => Serde(record.quadrature.iter().map(|(k, v)| (k.replace('_', " "), plain(*v))).collect::<Vec<_>>()),
+        answer => answer(record),
+        intervals => intervals(record),
+        sections,
+        quadrature => Serde(quadrature),
         warnings => Serde(&record.warnings),
-        timing => Serde(tables::timing(record)),
-        total_time => duration(record.timing.values().sum()),
+        timing => Serde(timing),
+        glossary => Serde(glossary(record)),
         command => command(record),
+        bibtex => include_str!("cite.bib").replace("VERSION", &record.version),
         version => record.version.as_str(),
         schema => record.schema,
         seed => record.seed,
@@ -64,6 +60,25 @@ pub fn page(saved: &Saved, figures: &[Drawn]) -> Result<String> {
         config => saved.config_toml.as_str(),
     };
     Ok(environment.get_template("report.html")?.render(page)?)
+}
+
+/// A figure as a template shows it.
+pub fn figure(id: &str, caption: &str, svg: &str) -> Value {
+    context! { id, caption, svg => Value::from_safe_string(svg.to_owned()) }
+}
+
+/// What brackets and floors are.
+fn intervals(record: &Record) -> String {
+    let floor = "Floor: the same statistic between two ensembles of these sizes with equal law.";
+    let metric = record.metrics();
+    let mut distances = all_levels(record)
+        .into_iter()
+        .flat_map(|l| metric.iter().filter_map(move |m| record.distance(l, ENSEMBLE, m)));
+    if models(record, ENSEMBLE) > 0 && distances.all(|e| e.ends().is_none()) {
+        return format!("Numbers of the ensemble have {}. {floor}", no_interval(record));
+    }
+    let confidence = (1000.0 * record.confidence).round() / 10.0;
+    format!("Brackets: {confidence} % bootstrap intervals over models. {floor}")
 }
 
 /// A template with the style sheet that all pages share.
@@ -74,6 +89,7 @@ pub fn environment(name: &'static str, template: &'static str) -> Result<Environ
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.add_global("style", Value::from_safe_string(include_str!("style.css").to_owned()));
+    environment.add_global("script", Value::from_safe_string(include_str!("script.js").to_owned()));
     environment.add_template(name, template)?;
     Ok(environment)
 }
@@ -94,21 +110,73 @@ fn command(record: &Record) -> String {
     record.command.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-/// What was compared, in one line, from the config.
-fn setting(record: &Record) -> Vec<(String, String)> {
-    let at = |path: &str| record.config.pointer(path).filter(|v| !v.is_null());
-    let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-    let mut rows: Vec<(String, String)> = Vec::new();
-    let mut add = |name: &str, value: Option<String>| rows.extend(value.map(|v| (name.to_owned(), v)));
-    let dimension = if record.dimension > 0 { format!(", D = {}", record.dimension) } else { String::new() };
-    add("Data", at("/data/kind").map(|v| text(v) + &dimension));
-    add("Model", at("/model/kind").map(text));
-    add("Prediction", at("/model/prediction").map(text));
-    add("Training samples P", at("/model/samples").map(text));
-    add("F/P", record.load.map(plain));
-    add("Trained models N", record.levels.get("ensemble").map(|l| count(l.models)));
-    add("Schedule", at("/schedule/kind").map(text));
-    add("ε", at("/schedule/t_min").map(text));
-    add("Seed", Some(record.seed.to_string()));
-    rows
+/// What was compared, from the config, with the data first.
+fn setting(record: &Record) -> Vec<(&'static str, String)> {
+    let at = |path: &str| record.config.pointer(path).filter(|v| !v.is_null()).map(shown);
+    let known = |n: usize| (n > 0).then(|| count(n));
+    let rows = [
+        ("Data", Some(data(record)).filter(|d| !d.is_empty())),
+        ("Points M", known(record.data_points)),
+        ("Dimension D", known(record.dimension)),
+        ("Model", at("/model/kind")),
+        ("Prediction", at("/model/prediction")),
+        ("Training samples P", at("/model/samples")),
+        ("F/P", record.load.map(plain)),
+        ("Trained models N", known(models(record, ENSEMBLE))),
+        ("Schedule", at("/schedule/kind")),
+        ("ε", at("/schedule/t_min")),
+        ("Seed", Some(record.seed.to_string())),
+    ];
+    rows.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// The data's name: the file's, or the generator's.
+fn data(record: &Record) -> String {
+    let at = |path: &str| record.config.pointer(path).filter(|v| !v.is_null()).map(shown);
+    let file = at("/data/path").map(|path| path.rsplit('/').next().unwrap_or_default().to_owned());
+    file.or_else(|| at("/data/kind")).unwrap_or_default()
+}
+
+/// What the page is called: the config's title, or its data.
+fn title(record: &Record) -> String {
+    let own = record.config.get("title").and_then(|t| t.as_str()).filter(|t| !t.is_empty());
+    let of = data(record);
+    match own {
+        Some(title) => title.to_owned(),
+        None if of.is_empty() => "theory against a trained ensemble".to_owned(),
+        None => format!("what models learn from {of}"),
+    }
+}
+
+/// Terms that the report uses, and what they mean; levels of the record after them.
+fn glossary(record: &Record) -> Vec<(String, &'static str)> {
+    const TERMS: [(&str, &str); 9] = [
+        ("t, ε", "time of the forward noise, from the least one, ε, to the largest, where all is noise"),
+        ("x₀", "where a sample ends: at t = ε, as drawn by a model"),
+        ("y(x, t)", "what a model predicts; the score follows from it linearly"),
+        ("score", "∇ log p(x | t): the true one is that of the data with noise, a learned one a model's"),
+        (
+            "PF-ODE",
+            "probability-flow ODE: the deterministic dynamics that turn noise into samples, given a score",
+        ),
+        (
+            "C",
+            "covariance of the label y given (x, t): large where it is uncertain from which datum a noisy state came",
+        ),
+        (
+            "V",
+            "V-kernel: covariance over models of the learned score at two points; C carried through the model's features",
+        ),
+        (
+            "closure",
+            "an assumption on the law of learned scores that makes their average distribution computable",
+        ),
+        (
+            "floor",
+            "what a distance shows between two ensembles of these sizes with one law: less cannot be resolved",
+        ),
+    ];
+    let terms = TERMS.iter().map(|(term, meaning)| ((*term).to_owned(), *meaning));
+    let levels = all_levels(record).into_iter().map(card).map(|c| (c.label, c.meaning));
+    terms.chain(levels).collect()
 }

@@ -4,9 +4,14 @@ mod answer;
 mod figures;
 mod findings;
 mod html;
+pub mod levels;
+mod metrics;
 pub mod number;
+mod sections;
 pub mod sweep;
-mod tables;
+mod table;
+mod terminal;
+mod view;
 
 use std::path::Path;
 
@@ -16,7 +21,7 @@ use crate::io::write_bytes;
 use crate::record::Saved;
 
 pub use answer::answer;
-pub use tables::terminal_table;
+pub use terminal::terminal_table;
 
 /// Draws every figure into `dir/figures` and writes `dir/report.html`, from the record alone.
 ///

@@ -1,7 +1,7 @@
 //! How numbers are written in reports: three significant digits, true minus signs, intervals in brackets.
 
 use crate::plot::superscript;
-use crate::record::{Estimate, Interval};
+use crate::record::Estimate;
 
 /// A number with `digits` significant digits; powers of ten outside 1e-4 … 1e6.
 pub fn significant(value: f64, digits: usize) -> String {
@@ -41,18 +41,13 @@ pub fn plain(value: f64) -> String {
 }
 
 /// The ends of an interval, as `[lo, hi]`; nothing where they are unknown.
-pub fn bracket(lo: f64, hi: f64) -> String {
-    if lo.is_nan() || hi.is_nan() { String::new() } else { format!("[{}, {}]", plain(lo), plain(hi)) }
+pub fn bracket(ends: Option<(f64, f64)>) -> String {
+    ends.map_or_else(String::new, |(lo, hi)| format!("[{}, {}]", plain(lo), plain(hi)))
 }
 
 /// `value [lo, hi]`.
-pub fn interval(i: &Interval) -> String {
-    format!("{} {}", plain(i.value), bracket(i.lo, i.hi)).trim_end().to_owned()
-}
-
-/// `value [lo, hi]` of a distance.
 pub fn estimate(e: &Estimate) -> String {
-    format!("{} {}", plain(e.value), bracket(e.lo, e.hi)).trim_end().to_owned()
+    format!("{} {}", plain(e.value), bracket(e.ends())).trim_end().to_owned()
 }
 
 /// Seconds, as a reader says them.

@@ -1,22 +1,26 @@
 //! The summary of a sweep: `report.html` with links to the cells' own reports, figures, and the table on stdout.
 //!
-//! Where `seed` is swept, cells that differ in it alone are one group, shown as mean ± standard error over seeds.
+//! Where `seed` is swept, cells that differ in it alone are one group, shown as mean ± standard error over seeds; fewer than
+//! [`FEWEST_SEEDS`] have no standard error worth its name, and are shown as mean and range.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use minijinja::context;
-use minijinja::value::{Serde, Value};
-use serde::Serialize;
+use minijinja::value::Serde;
 
-use super::html::environment;
-use super::number::{bracket, plain, significant};
-use super::tables::aligned;
+use super::html::{environment, figure};
+use super::levels::{DATA, card, closure, key, of_closure, ranked};
+use super::metrics;
+use super::number::{estimate, plain, significant};
+use super::table::{Table, TableRow, aligned};
 use crate::io::write_bytes;
-use crate::plot::style::{closure, level_label, level_rank, main_metric, metric_label, metric_name, ranked};
-use crate::plot::{Figure, LinePanel, LinePoint, LineSeries, Lines, Spacing};
-use crate::record::{Quantity, SweepCell, SweepRecord, shown};
+use crate::plot::{Figure, LinePanel, LineSeries, Lines, Spacing};
+use crate::record::{Estimate, SweepCell, SweepRecord, shown};
+
+/// Fewer seeds than this give no standard error.
+const FEWEST_SEEDS: usize = 5;
 
 /// Most panels of a figure; further combinations are in the tables alone.
 const MOST_PANELS: usize = 12;
@@ -30,11 +34,11 @@ pub fn render(record: &SweepRecord, config: &str, dir: &Path) -> Result<()> {
     let folder = dir.join("figures");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut drawn = Vec::new();
-    for (name, caption, figure) in view.figures() {
-        figure.draw(&folder.join(name))?;
-        drawn.push(context! { name, caption, svg => Value::from_safe_string(figure.svg()?) });
+    for SweepFigure { id, caption, alt, lines } in view.figures() {
+        drawn.push(figure(id, &caption, &lines.draw(&folder.join(id), alt)?));
     }
-    let environment = environment("sweep.html", include_str!("sweep.html"))?;
+    let environment =
+        environment("sweep.html", concat!(include_str!("macros.html"), include_str!("sweep.html")))?;
     let cells: Vec<_> = record
         .cells
         .iter()
@@ -50,9 +54,9 @@ pub fn render(record: &SweepRecord, config: &str, dir: &Path) -> Result<()> {
         keys => record.keys.iter().map(|k| k.key.clone()).collect::<Vec<_>>(),
         total => record.cells.len(),
         missing => record.missing().count(),
-        seeds => view.seeds(),
-        metric => view.metric.as_deref().map(metric_label),
-        table => Serde(view.table()),
+        spread => view.spread(),
+        metric => view.metric.as_deref().map(metrics::label),
+        numbers => Serde(view.table()),
         figures => drawn,
         cells,
         config,
@@ -69,18 +73,18 @@ pub fn terminal_table(record: &SweepRecord) -> String {
     let Some(metric) = &view.metric else {
         return "no finished cell has a distance to a trained ensemble\n".into();
     };
-    let table = view.table();
-    let rows: Vec<&[String]> =
-        std::iter::once(&table.head[..]).chain(table.rows.iter().map(Vec::as_slice)).collect();
-    let spread = if view.seeds() > 1 { ", mean ± standard error over seeds" } else { "" };
-    format!("{} to the trained ensemble{spread}\n{}", metric_name(metric), aligned(&rows))
+    let (head, rows) = view.texts();
+    let rows: Vec<&[String]> = std::iter::once(&head[..]).chain(rows.iter().map(Vec::as_slice)).collect();
+    let spread = view.spread().map_or_else(String::new, |s| format!(", {s}"));
+    format!("{} to the trained ensemble{spread}\n{}", metrics::name(metric), aligned(&rows))
 }
 
-/// Texts of a table.
-#[derive(Serialize)]
-struct Table {
-    head: Vec<String>,
-    rows: Vec<Vec<String>>,
+/// A figure of a sweep.
+struct SweepFigure {
+    id: &'static str,
+    caption: String,
+    alt: &'static str,
+    lines: Lines,
 }
 
 /// Cells that differ in the seed alone.
@@ -112,14 +116,23 @@ impl<'a> View<'a> {
         }
         let names = record.cells.iter().flat_map(|c| c.quantities.keys());
         let to_ensemble = names.filter_map(|n| distance(n).map(|(_, metric)| metric.to_owned()));
-        let metrics: Vec<String> = to_ensemble.collect::<BTreeSet<_>>().into_iter().collect();
-        let metric = main_metric(&metrics).map(str::to_owned);
+        let found: Vec<String> = to_ensemble.collect::<BTreeSet<_>>().into_iter().collect();
+        let metric = metrics::main(&found).map(str::to_owned);
         Self { record, keys, groups, metric }
     }
 
     /// Number of seeds, 0 where the seed is not swept.
     fn seeds(&self) -> usize {
         self.record.keys.iter().find(|k| k.key == "seed").map_or(0, |k| k.values.len())
+    }
+
+    /// What stands beside a mean over seeds; none where the seed is not swept.
+    fn spread(&self) -> Option<&'static str> {
+        match self.seeds() {
+            0 | 1 => None,
+            few if few < FEWEST_SEEDS => Some("mean and [least, most] over seeds"),
+            _ => Some("mean ± standard error over seeds"),
+        }
     }
 
     /// The middle part of the names `<before>X<after>` that occur, in the order of levels.
@@ -135,44 +148,44 @@ impl<'a> View<'a> {
     }
 
     /// The distance of a level to the ensemble over a group.
-    fn distance(&self, group: &Group<'_>, level: &str) -> Option<Quantity> {
+    fn distance(&self, group: &Group<'_>, level: &str) -> Option<Estimate> {
         let metric = self.metric.as_deref()?;
         let names =
             [format!("distances.{level}.ensemble.{metric}"), format!("distances.ensemble.{level}.{metric}")];
-        names.iter().find_map(|name| group.quantity(name))
+        names.iter().find_map(|name| group.number(name))
     }
 
     fn table(&self) -> Table {
+        let (head, rows) = self.texts();
+        let row = |mut row: Vec<String>| TableRow::new(row.remove(0), row);
+        Table {
+            head,
+            rows: rows.into_iter().map(row).collect(),
+            note: "Floor: the same statistic between two samples of these sizes with equal law; the largest over closures.".into(),
+            ..Table::default()
+        }
+    }
+
+    /// Head and rows of the table: swept values, distances of the closures, the largest floor.
+    fn texts(&self) -> (Vec<String>, Vec<Vec<String>>) {
         let levels: Vec<String> = self.levels().into_iter().filter(|l| closure(l).is_some()).collect();
         let mut head: Vec<String> = self.keys.iter().map(|&k| self.record.keys[k].key.clone()).collect();
         if self.seeds() > 0 {
             head.push("seeds".into());
         }
-        head.extend(levels.iter().map(|l| closure(l).unwrap_or(l).to_owned()));
+        head.extend(levels.iter().filter_map(|l| closure(l)).map(str::to_owned));
         head.push("floor".into());
         let row = |group: &Group<'_>| {
             let mut row: Vec<String> = group.values.iter().map(|v| shown(v)).collect();
             if self.seeds() > 0 {
                 row.push(format!("{} of {}", group.finished().count(), self.seeds()));
             }
-            let found: Vec<Option<Quantity>> = levels.iter().map(|l| self.distance(group, l)).collect();
-            row.extend(found.iter().map(|q| q.as_ref().map_or("–".to_owned(), |q| self.text(group, q))));
-            let floors = found.iter().flatten().filter_map(|q| q.floor);
-            let floor = floors.fold(f64::NAN, f64::max);
-            row.push(plain(floor));
+            let found: Vec<Option<Estimate>> = levels.iter().map(|l| self.distance(group, l)).collect();
+            row.extend(found.iter().map(|e| e.as_ref().map_or("–".to_owned(), |e| group.text(e))));
+            row.push(plain(found.iter().flatten().filter_map(|e| e.floor).fold(f64::NAN, f64::max)));
             row
         };
-        Table { head, rows: self.groups.iter().map(row).collect() }
-    }
-
-    fn text(&self, group: &Group<'_>, q: &Quantity) -> String {
-        match (q.lo, q.hi) {
-            (Some(_), Some(hi)) if group.finished().count() > 1 => {
-                format!("{} ± {}", plain(q.value), significant(hi - q.value, 2))
-            }
-            (Some(lo), Some(hi)) => format!("{} {}", plain(q.value), bracket(lo, hi)),
-            _ => plain(q.value),
-        }
+        (head, self.groups.iter().map(row).collect())
     }
 
     /// The key on the horizontal axis: the first numeric one with several values, else the first.
@@ -203,13 +216,8 @@ impl<'a> View<'a> {
         if names { place as f64 } else { group.values[axis].as_f64().unwrap_or(0.0) }
     }
 
-    /// One figure: `lines` names the levels and finds their numbers.
-    fn lines(
-        &self,
-        levels: &[String],
-        label: impl Fn(&str) -> String,
-        number: impl Fn(&Group<'_>, &str) -> Option<Quantity>,
-    ) -> Lines {
+    /// Lines of the levels, whose numbers `number` finds.
+    fn lines(&self, levels: &[String], number: impl Fn(&Group<'_>, &str) -> Option<Estimate>) -> Lines {
         let axis = self.axis();
         let others = |g: &Group<'_>| {
             let named = (0..self.keys.len())
@@ -230,13 +238,8 @@ impl<'a> View<'a> {
             let mut groups: Vec<&Group<'_>> = self.groups.iter().filter(|g| others(g) == *title).collect();
             groups.sort_by(|a, b| self.position(a).total_cmp(&self.position(b)));
             let series = levels.iter().map(|level| {
-                let point = |g: &&Group<'_>| {
-                    let q = number(g, level)?;
-                    let end = |v: Option<f64>| v.unwrap_or(f64::NAN);
-                    Some(LinePoint { x: self.position(g), value: q.value, lo: end(q.lo), hi: end(q.hi) })
-                };
-                let points = groups.iter().filter_map(point).collect();
-                LineSeries { level: level.clone(), label: label(level), points }
+                let point = |g: &&Group<'_>| Some((self.position(g), number(g, level)?));
+                LineSeries { key: key(level), points: groups.iter().filter_map(point).collect() }
             });
             let floor = groups.iter().filter_map(|g| {
                 let floors = levels.iter().filter(|l| closure(l).is_some());
@@ -253,58 +256,54 @@ impl<'a> View<'a> {
         }
     }
 
-    fn figures(&self) -> Vec<(&'static str, String, Lines)> {
-        let bars = if self.seeds() > 1 {
-            "mean ± standard error over seeds"
-        } else {
-            "intervals as in the cells' reports"
-        };
+    fn figures(&self) -> Vec<SweepFigure> {
+        let bars = self.spread().unwrap_or("intervals as in the cells' reports");
         let mut figures = Vec::new();
+        let learned = |levels: Vec<String>| -> Vec<String> {
+            levels.into_iter().filter(|l| card(l).role > card(DATA).role).collect()
+        };
         if let Some(metric) = &self.metric {
-            let levels: Vec<String> =
-                self.levels().into_iter().filter(|l| level_rank(l) > level_rank("data")).collect();
-            let lines = self.lines(&levels, level_label, |g, l| self.distance(g, l));
-            let lines = Lines {
-                y_label: format!("{} to the ensemble{}", metric_name(metric), unit(metric)),
-                alt: "Distance of each level to the trained ensemble against the swept setting".into(),
-                ..lines
-            };
-            let caption = format!(
-                "Distance of each level to the trained ensemble; {bars}. In the grey area a level cannot be told from the ensemble."
-            );
-            figures.push(("sweep_distance", caption, lines));
+            let lines = self.lines(&learned(self.levels()), |g, l| self.distance(g, l));
+            figures.push(SweepFigure {
+                id: "sweep_distance",
+                caption: format!(
+                    "Distance of each level to the trained ensemble; {bars}. In the grey area a level cannot be told from the \
+                     ensemble."
+                ),
+                alt: "Distance of each level to the trained ensemble against the swept setting",
+                lines: Lines { y_label: metrics::labelled(metric, " to the ensemble"), ..lines },
+            });
         }
         let closures = self.parts(|n| n.strip_prefix("kernel.")?.strip_suffix(".variance_ratio"));
         if !closures.is_empty() {
-            let mut levels: Vec<String> = closures.iter().map(|c| format!("theory_{c}")).collect();
-            levels.sort_by_key(|l| level_rank(l));
+            let theories: Vec<String> = closures.iter().map(|c| of_closure(c)).collect();
+            let theories: Vec<String> =
+                ranked(theories.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
             let name = |l: &str| format!("kernel.{}.variance_ratio", closure(l).unwrap_or(l));
-            let lines = self.lines(&levels, level_label, |g, l| g.quantity(&name(l)));
-            let lines = Lines {
-                y_label: "predicted / measured variance of y".into(),
-                reference: Some(1.0),
-                alt: "Ratio of predicted to measured total variance against the swept setting".into(),
-                ..lines
-            };
-            let caption = format!(
-                "Variance of the learned prediction y over the training distribution, predicted over measured; {bars}. 1 is right."
-            );
-            figures.push(("sweep_variance_ratio", caption, lines));
+            let lines = self.lines(&theories, |g, l| g.number(&name(l)));
+            figures.push(SweepFigure {
+                id: "sweep_variance_ratio",
+                caption: format!(
+                    "Variance of the learned prediction y over the training distribution, predicted over measured; {bars}. 1 is \
+                     right."
+                ),
+                alt: "Ratio of predicted to measured total variance against the swept setting",
+                lines: Lines {
+                    y_label: "predicted / measured variance of y".into(),
+                    reference: Some(1.0),
+                    ..lines
+                },
+            });
         }
-        let mut levels = self.parts(|n| n.strip_prefix("levels.")?.strip_suffix(".gap_mass"));
-        levels.retain(|l| level_rank(l) > level_rank("data"));
+        let levels = learned(self.parts(|n| n.strip_prefix("levels.")?.strip_suffix(".gap_mass")));
         if !levels.is_empty() {
-            let lines = self.lines(&levels, level_label, |g, l| g.quantity(&format!("levels.{l}.gap_mass")));
-            let lines = Lines {
-                y_label: "mass in gaps".into(),
-                alt: "Share of samples near no datum, by level, against the swept setting".into(),
-                ..lines
-            };
-            figures.push((
-                "sweep_gap_mass",
-                format!("Share of samples near no datum, by level; {bars}."),
-                lines,
-            ));
+            let lines = self.lines(&levels, |g, l| g.number(&format!("levels.{l}.gap_mass")));
+            figures.push(SweepFigure {
+                id: "sweep_gap_mass",
+                caption: format!("Share of samples near no datum, by level; {bars}."),
+                alt: "Share of samples near no datum, by level, against the swept setting",
+                lines: Lines { y_label: "mass in gaps".into(), ..lines },
+            });
         }
         figures
     }
@@ -315,19 +314,34 @@ impl Group<'_> {
         self.cells.iter().filter(|c| c.finished)
     }
 
-    /// A number of the group: a cell's own with its interval, or mean ± standard error over cells.
-    fn quantity(&self, name: &str) -> Option<Quantity> {
-        let all: Vec<&Quantity> = self.finished().filter_map(|c| c.quantities.get(name)).collect();
+    /// A number of the group: a cell's own with its interval, or the mean over cells with its standard error, or with their
+    /// range where they are few.
+    fn number(&self, name: &str) -> Option<Estimate> {
+        let all: Vec<&Estimate> = self.finished().filter_map(|c| c.quantities.get(name)).collect();
         let (count, one) = (all.len() as f64, **all.first()?);
         if all.len() == 1 {
             return Some(one);
         }
-        let mean = |v: &dyn Fn(&Quantity) -> f64| all.iter().map(|q| v(q)).sum::<f64>() / count;
-        let value = mean(&|q| q.value);
-        let error = (mean(&|q| (q.value - value).powi(2)) / (count - 1.0)).sqrt();
-        let floor = mean(&|q| q.floor.unwrap_or(f64::NAN));
-        let floor = floor.is_finite().then_some(floor);
-        Some(Quantity { value, lo: Some(value - error), hi: Some(value + error), floor })
+        let mean = |v: &dyn Fn(&Estimate) -> f64| all.iter().map(|e| v(e)).sum::<f64>() / count;
+        let value = mean(&|e| e.value);
+        let (lo, hi) = if all.len() < FEWEST_SEEDS {
+            all.iter().fold((value, value), |(lo, hi), e| (lo.min(e.value), hi.max(e.value)))
+        } else {
+            let error = (mean(&|e| (e.value - value).powi(2)) / (count - 1.0)).sqrt();
+            (value - error, value + error)
+        };
+        let floor = Some(mean(&|e| e.floor.unwrap_or(f64::NAN))).filter(|f| f.is_finite());
+        Some(Estimate { value, lo: Some(lo), hi: Some(hi), floor })
+    }
+
+    /// A number of the group as a text.
+    fn text(&self, e: &Estimate) -> String {
+        match e.ends() {
+            Some((_, hi)) if self.finished().count() >= FEWEST_SEEDS => {
+                format!("{} ± {}", plain(e.value), significant(hi - e.value, 2))
+            }
+            _ => estimate(e),
+        }
     }
 }
 
@@ -338,12 +352,6 @@ fn distance(name: &str) -> Option<(&str, &str)> {
         (level, "ensemble", metric) | ("ensemble", level, metric) => Some((level, metric)),
         _ => None,
     }
-}
-
-/// The unit in a metric's label, with its bracket.
-fn unit(metric: &str) -> String {
-    let label = metric_label(metric);
-    label.split_once(" (").map_or_else(String::new, |(_, unit)| format!(" ({unit}"))
 }
 
 /// Whether values are spaced more evenly in their logarithm; two values are where they differ tenfold.
@@ -368,6 +376,7 @@ fn is_logarithmic(values: &[f64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::SweepKey;
 
     #[test]
     fn identities_spacing_follows_the_values() {
@@ -378,6 +387,33 @@ mod tests {
                 && !is_logarithmic(&[0.0, 1.0, 10.0])
                 && !is_logarithmic(&[5.0])
         );
+    }
+
+    #[test]
+    fn identities_a_standard_error_needs_five_seeds() {
+        let cell = |seed: usize| SweepCell {
+            index: seed,
+            folder: String::new(),
+            finished: true,
+            failure: None,
+            values: vec![seed.into()],
+            quantities: [("distances.theory_paper.ensemble.w1".to_owned(), (0.1 * seed as f64).into())]
+                .into(),
+        };
+        let table = |seeds: usize| {
+            let keys = vec![SweepKey { key: "seed".into(), values: (1..=seeds).map(Into::into).collect() }];
+            let cells = (1..=seeds).map(cell).collect();
+            terminal_table(&SweepRecord {
+                schema: 1,
+                version: String::new(),
+                config: serde_json::Value::Null,
+                keys,
+                cells,
+            })
+        };
+        assert!(table(2).contains("0.150 [0.100, 0.200]") && !table(2).contains('±'), "{}", table(2));
+        // The standard error of 0.1, …, 0.5: √(0.025/5).
+        assert!(table(5).contains("0.300 ± 0.071"), "{}", table(5));
     }
 
     #[test]

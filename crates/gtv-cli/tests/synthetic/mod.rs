@@ -1,8 +1,7 @@
 //! Records with every field filled, close to what comparisons in one, two and 64 dimensions give.
 
 use gtv_cli::record::{
-    Arrays, Cumulant, Estimate, Gaussianity, Interval, KernelNumbers, LevelSummary, Record, Saved,
-    VarianceSource,
+    Arrays, Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, Record, Saved, VarianceSource,
 };
 use serde_json::json;
 
@@ -36,11 +35,12 @@ samples = 1024
 "#;
 
 fn estimate(value: f64, floor: f64) -> Estimate {
-    Estimate { value, lo: 0.88 * value, hi: 1.15 * value, floor }
+    Estimate { value, lo: Some(0.88 * value), hi: Some(1.15 * value), floor: Some(floor) }
 }
 
-fn interval(value: f64, half: f64) -> Interval {
-    Interval { value, lo: value - half, hi: value + half }
+/// A number with a symmetric interval.
+pub fn interval(value: f64, half: f64) -> Estimate {
+    Estimate { lo: Some(value - half), hi: Some(value + half), ..value.into() }
 }
 
 /// Numbers of a comparison in `dimension` dimensions.
@@ -97,7 +97,7 @@ pub fn record(dimension: usize, metrics: &[&str]) -> Record {
         standard_error,
         share_beyond_two_se: 0.376,
     };
-    record.gaussianity = Some(Gaussianity {
+    record.gaussianity = Some(GaussianityRecord {
         models: 2000,
         probes: 96,
         skewness: cumulant(-0.0432, 1.27, 0.0548),
@@ -116,10 +116,11 @@ pub fn record(dimension: usize, metrics: &[&str]) -> Record {
     record.load = Some(0.25);
     for (i, level) in LEVELS.iter().enumerate() {
         let spread = i as f64 / 9.0;
-        let summary = LevelSummary {
+        let summary = LevelRecord {
             samples: 200_000,
             models: if i < 3 { 1 } else { 2000 },
             diverged: if *level == "theory_paper" { 17 } else { 0 },
+            exhausted: 0,
             memorized_fraction: Some(interval(1.0 - 0.38 * spread, 0.0043)),
             nearest_distance: Some(interval(0.031 + 0.08 * spread, 0.0012)),
             near_radius: Some(0.2),

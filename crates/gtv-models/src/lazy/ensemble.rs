@@ -1,13 +1,18 @@
 //! Ensembles of lazily trained models, in parallel; a member depends on the seed and its draws only.
 
+use super::family::NAMES;
 use super::{LazyField, LazyMember, LazyTrainer};
-use crate::ensemble::{EnsembleOptions, Members, Work};
-use crate::error::Result;
-use crate::mlp::Member;
+use crate::error::{Error, Result};
+use crate::family::{Member, Members};
+use crate::linear::{EnsembleOptions, Work};
+use crate::weights_file::{bytes, encode};
 use gtv_theory::ScoreField;
 use gtv_theory::error::Error as TheoryError;
+use gtv_theory::ntk::Unfitted;
 use gtv_theory::rng::Streams;
 use rayon::prelude::*;
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::BTreeMap;
 
 /// The trained members of a lazy ensemble.
 #[derive(Clone)]
@@ -15,10 +20,11 @@ pub struct LazyEnsemble {
     trainer: LazyTrainer,
     members: Vec<LazyMember>,
     fields: Vec<LazyField>,
+    unfitted: Option<Unfitted>,
 }
 
 impl LazyEnsemble {
-    /// Trains members on rayon's pool for the spec's time.
+    /// Trains members on rayon's pool for the trainer's time.
     ///
     /// # Errors
     /// [`TheoryError::TooLarge`] when the estimate exceeds the limit, before any work; [`crate::Error::Cancelled`]; those of
@@ -29,7 +35,7 @@ impl LazyEnsemble {
         members: &[Member],
         options: EnsembleOptions<'_>,
     ) -> Result<Self> {
-        let mut trained = Self::train_for(trainer, streams, members, &[trainer.spec().time], options)?;
+        let mut trained = Self::train_for(trainer, streams, members, &[trainer.time()], options)?;
         Ok(trained.swap_remove(0))
     }
 
@@ -70,14 +76,25 @@ impl LazyEnsemble {
             return Err(TheoryError::Empty { name: "the ensemble (members)" }.into());
         }
         let fields = members.iter().map(|member| trainer.field(member)).collect::<Result<_>>()?;
-        Ok(Self { trainer: trainer.clone(), members, fields })
+        Ok(Self { trainer: trainer.clone(), members, fields, unfitted: None })
+    }
+
+    /// The same ensemble with what training has left of its first member's labels.
+    #[must_use]
+    pub fn with_unfitted(self, unfitted: Option<Unfitted>) -> Self {
+        Self { unfitted, ..self }
+    }
+
+    /// What training to the end has left of the first member's labels, where it is known.
+    pub fn unfitted(&self) -> Option<Unfitted> {
+        self.unfitted
     }
 
     /// Estimated peak bytes: what every member keeps, twice (as saved and as a field), and the working memory of those in
     /// training.
     pub fn estimate_bytes(trainer: &LazyTrainer, members: usize, times: usize) -> u64 {
         let (working, kept) = trainer.bytes(times);
-        let inputs = (trainer.model().embedding().inputs() * trainer.spec().samples * times * 8) as u64;
+        let inputs = (trainer.model().embedding().inputs() * trainer.problem().samples() * times * 8) as u64;
         let busy = trainer.side_by_side().min(members) as u64;
         members as u64 * (2 * kept + inputs) + busy * working
     }
@@ -114,5 +131,17 @@ impl Members for LazyEnsemble {
 
     fn field(&self, member: usize) -> Box<dyn ScoreField> {
         Box::new(self.fields[member].clone())
+    }
+
+    fn encode(&self, member: usize, about: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+        let LazyMember { x, t, coefficients, initial } = &self.members[member];
+        let arrays: [&[f64]; 4] = [x, t, coefficients, initial];
+        let arrays = arrays.map(|values| bytes(values, f64::to_le_bytes));
+        let shapes = self.trainer.file_shapes();
+        let views = NAMES.into_iter().zip(&shapes).zip(&arrays).map(|((name, shape), bytes)| {
+            let view = TensorView::new(Dtype::F64, shape.clone(), bytes);
+            view.map(|view| (name, view)).map_err(|e| Error::Member { reason: e.to_string() })
+        });
+        encode(views.collect::<Result<_>>()?, about)
     }
 }

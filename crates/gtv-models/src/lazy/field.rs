@@ -3,7 +3,7 @@
 use gtv_theory::features::FeatureMap;
 use gtv_theory::linalg::gemm_nn;
 use gtv_theory::ntk::{NetworkFeatures, NetworkKernel, NetworkModel};
-use gtv_theory::{Prediction, Schedule, ScoreField};
+use gtv_theory::{Schedule, ScoreField};
 use std::sync::Arc;
 
 /// What training leaves of one member, all that must be kept to have it again.
@@ -89,20 +89,11 @@ impl ScoreField for LazyField {
 
     fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.predict(x, &vec![t; x.len() / self.dim()], out);
-        let (a, b) = self.model.prediction().score_coefficients(self.schedule(), t);
-        for (o, x) in out.iter_mut().zip(x) {
-            *o = a * *o + b * x;
-        }
+        self.model.score_in_place(x, t, out);
     }
 
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.predict(x, &vec![t; x.len() / self.dim()], out);
-        if self.model.prediction() != Prediction::Denoiser {
-            // y = c m + d x for the field's own m.
-            let (c, d) = self.model.prediction().target_coefficients(self.schedule(), t);
-            for (o, x) in out.iter_mut().zip(x) {
-                *o = (*o - d * x) / c;
-            }
-        }
+        self.model.denoiser_in_place(x, t, out);
     }
 }

@@ -6,9 +6,11 @@
 //! [`LazyEnsemble`] many, at one time or several; [`LazyField`] is one as a score field.
 
 mod ensemble;
+mod family;
 mod field;
 mod trainer;
 
 pub use ensemble::LazyEnsemble;
+pub use family::LazyFamily;
 pub use field::{LazyField, LazyMember};
-pub use trainer::{InitialFunctions, IterativeSpec, LazySpec, LazyTrainer};
+pub use trainer::{InitialFunctions, IterativeSpec, LazyTrainer};

@@ -2,52 +2,20 @@
 
 use super::{LazyField, LazyMember};
 use crate::error::{Error, Result};
-use crate::mlp::{Member, Task};
+use crate::family::Member;
+use crate::mlp::Task;
 use gtv_theory::error::{Error as TheoryError, check_len};
-use gtv_theory::estimator::LinearSpec;
-use gtv_theory::features::{FeatureMap, Features};
+use gtv_theory::features::FeatureMap;
 use gtv_theory::linalg::gemm_nn;
 use gtv_theory::ntk::{
     Embedding, GradientFlow, KrylovFlow, KrylovSpec, MlpSpec, NetworkFeatures, NetworkKernel, NetworkModel,
-    NystromSpec,
+    NystromSpec, Unfitted,
 };
+use gtv_theory::problem::{TrainingProblem, Triples};
 use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::score::ExactScore;
-use gtv_theory::training::{DsmSampler, Triples, check_training_set};
-use gtv_theory::{LossWeight, PointCloud, Prediction, ScoreField};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::sync::Arc;
-
-/// What is learned, from how many triples, for how long. The preconditioning is the embedding's.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LazySpec {
-    /// What y is.
-    pub prediction: Prediction,
-    /// λ_t.
-    pub weight: LossWeight,
-    /// η: 0 is DSM (J1), 1 trains on the true score (J0).
-    pub target_mix: f64,
-    /// P.
-    pub samples: usize,
-    /// m, triples that share a data point.
-    pub draws: usize,
-    /// τ, the time of gradient flow on (1/P) Σ w/2 |y − label|²; infinity is the end of training.
-    pub time: f64,
-}
-
-impl Default for LazySpec {
-    fn default() -> Self {
-        Self {
-            prediction: Prediction::default(),
-            weight: LossWeight::default(),
-            target_mix: 0.0,
-            samples: 1024,
-            draws: 1,
-            time: 100.0,
-        }
-    }
-}
 
 /// The function that training starts from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,8 +27,11 @@ pub enum InitialFunctions {
     Drawn(NystromSpec, Streams),
 }
 
+/// Whether training should end.
+pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// How members are trained whose kernels are large: by [`KrylovFlow`].
-#[derive(Clone)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IterativeSpec {
     /// With so many samples or more, and only finite times, iteration is tried before decomposition.
     pub from: usize,
@@ -70,19 +41,11 @@ pub struct IterativeSpec {
     pub krylov: KrylovSpec,
     /// Kernels of up to so many bytes (8 P²) are held; larger ones are made again for each product.
     pub held: u64,
-    /// Asked between products; true ends the training.
-    pub stop: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Default for IterativeSpec {
     fn default() -> Self {
-        Self {
-            from: 1024,
-            beyond: GradientFlow::MOST_SAMPLES,
-            krylov: KrylovSpec::default(),
-            held: 4 << 30,
-            stop: Arc::new(|| false),
-        }
+        Self { from: 1024, beyond: GradientFlow::MOST_SAMPLES, krylov: KrylovSpec::default(), held: 4 << 30 }
     }
 }
 
@@ -96,44 +59,62 @@ const ROWS: usize = 256;
 #[derive(Clone)]
 pub struct LazyTrainer {
     model: Arc<NetworkModel>,
-    spec: LazySpec,
-    sampler: DsmSampler,
-    truth: ExactScore,
+    problem: TrainingProblem,
+    time: f64,
+    cutoff: Option<f64>,
     initial: Option<Arc<NetworkFeatures>>,
     iterative: IterativeSpec,
 }
 
 impl LazyTrainer {
-    /// Infinitely wide networks of an architecture (its width and parameterisation do not matter) on p_data.
+    /// Infinitely wide networks of an architecture (its width and parameterisation do not matter), trained by gradient flow on
+    /// (1/P) Σ w/2 |y − label|² for a time τ; infinity is the end of training.
     ///
     /// # Errors
-    /// A number outside its domain, or dimensions that differ.
+    /// A number outside its domain, dimensions that differ, or two preconditionings.
     pub fn new(
         arch: &MlpSpec,
         embedding: Embedding,
-        spec: LazySpec,
+        problem: TrainingProblem,
+        time: f64,
         initial: InitialFunctions,
-        cloud: PointCloud,
     ) -> Result<Self> {
-        check_training_set(spec.samples, spec.draws, spec.target_mix)?;
-        check_time(spec.time)?;
-        if embedding.dim() != cloud.dim() {
+        check_time(time)?;
+        if embedding.dim() != problem.dim() {
             let (value, expected) = (embedding.dim() as f64, "the dimension of the data");
             return Err(TheoryError::OutOfRange { name: "the embedding's dimension", value, expected }.into());
         }
-        let schedule = *embedding.schedule();
-        let model = NetworkModel::new(arch, embedding, spec.prediction, spec.weight)?;
+        if embedding.preconditioning() != problem.objective().preconditioning {
+            return Err(TheoryError::Unsupported {
+                what: "an embedding with another preconditioning than the problem's",
+                reason: "inputs and outputs of one network are scaled together: build both from one setting",
+            }
+            .into());
+        }
+        let model = NetworkModel::new(arch, embedding, problem.objective())?;
         let initial = match initial {
             InitialFunctions::Centred => None,
             InitialFunctions::Drawn(nystrom, streams) => {
-                let nngp = NetworkKernel::Nngp;
-                Some(Arc::new(NetworkFeatures::new(&model, nngp, &cloud, &nystrom, streams)?))
+                let (nngp, cloud) = (NetworkKernel::Nngp, problem.cloud());
+                Some(Arc::new(NetworkFeatures::new(&model, nngp, cloud, &nystrom, streams)?))
             }
         };
-        let truth = ExactScore::new(cloud.clone(), schedule);
-        let sampler = DsmSampler::new(cloud, schedule).with_draws(spec.draws)?;
-        let iterative = IterativeSpec::default();
-        Ok(Self { model: Arc::new(model), spec, sampler, truth, initial, iterative })
+        let (model, iterative) = (Arc::new(model), IterativeSpec::default());
+        Ok(Self { model, problem, time, cutoff: None, initial, iterative })
+    }
+
+    /// The same trainer, whose members do not learn modes of their kernel below a share of the largest; the default is
+    /// P · 2.2e-16, what rounding resolves.
+    ///
+    /// # Errors
+    /// A share outside [0, 1); more samples than are decomposed.
+    pub fn with_cutoff(self, cutoff: f64) -> Result<Self> {
+        if !(0.0..1.0).contains(&cutoff) {
+            let expected = "0 or above, and below 1";
+            return Err(TheoryError::OutOfRange { name: "cutoff", value: cutoff, expected }.into());
+        }
+        GradientFlow::check_samples(self.problem.samples())?;
+        Ok(Self { cutoff: Some(cutoff), ..self })
     }
 
     /// The same trainer with other settings for large training sets.
@@ -144,12 +125,18 @@ impl LazyTrainer {
 
     /// Whether members are too large to be decomposed.
     pub fn is_iterative(&self) -> bool {
-        self.spec.samples > self.iterative.beyond
+        self.problem.samples() > self.iterative.beyond
     }
 
     /// Members that are trained at a time: one for each thread, or one on the whole pool where they are too large to be decomposed.
     pub fn side_by_side(&self) -> usize {
         if self.is_iterative() { 1 } else { rayon::current_num_threads() }
+    }
+
+    /// The same networks on another problem of the same data, such as the true score.
+    #[must_use]
+    pub fn on(&self, problem: TrainingProblem) -> Self {
+        Self { problem, ..self.clone() }
     }
 
     /// The infinite-width limit of a task's networks, trained by gradient flow for a time; `features` and `streams` are for the
@@ -158,21 +145,12 @@ impl LazyTrainer {
     /// # Errors
     /// As [`LazyTrainer::new`].
     pub fn of_task(task: &Task, time: f64, features: NystromSpec, streams: Streams) -> Result<Self> {
-        let training = task.training();
-        let spec = LazySpec {
-            prediction: training.prediction,
-            weight: training.weight,
-            target_mix: training.target_mix,
-            samples: training.samples,
-            draws: training.draws,
-            time,
-        };
-        let initial = if training.centred {
+        let initial = if task.training().centred {
             InitialFunctions::Centred
         } else {
             InitialFunctions::Drawn(features, streams)
         };
-        Self::new(task.arch(), task.embedding().clone(), spec, initial, task.sampler().cloud().clone())
+        Self::new(task.arch(), task.embedding().clone(), task.problem().clone(), time, initial)
     }
 
     /// The network, its inputs and outputs.
@@ -180,14 +158,14 @@ impl LazyTrainer {
         &self.model
     }
 
-    /// The specification.
-    pub fn spec(&self) -> &LazySpec {
-        &self.spec
+    /// What is learned.
+    pub fn problem(&self) -> &TrainingProblem {
+        &self.problem
     }
 
-    /// The sampler of training triples.
-    pub fn sampler(&self) -> &DsmSampler {
-        &self.sampler
+    /// τ.
+    pub fn time(&self) -> f64 {
+        self.time
     }
 
     /// The features of the initial functions; none where they are subtracted.
@@ -195,32 +173,16 @@ impl LazyTrainer {
         self.initial.as_ref()
     }
 
-    /// The linear model with given features that stands for the networks, for
-    /// [`LazyStatistics`](gtv_theory::estimator::LazyStatistics).
-    pub fn linear_spec(&self, features: Arc<dyn FeatureMap>) -> LinearSpec {
-        let spec = &self.spec;
-        LinearSpec {
-            features: Features::Mapped(features),
-            prediction: spec.prediction,
-            weight: spec.weight,
-            ridge: 0.0,
-            samples: spec.samples,
-            draws: spec.draws,
-            target_mix: spec.target_mix,
-            preconditioning: self.model.embedding().preconditioning(),
-        }
-    }
-
     /// Bytes one member needs while it is trained (at so many times), and those it keeps afterwards.
     pub fn bytes(&self, times: usize) -> (u64, u64) {
-        let (samples, dim) = (self.spec.samples as u64, self.model.dim() as u64);
+        let (samples, dim) = (self.problem.samples() as u64, self.model.dim() as u64);
         let initial = self.initial.as_ref().map_or(0, |f| f.len() as u64);
         let kept = samples * (1 + dim + times as u64 * dim) + initial * dim;
         let held = if self.is_iterative() {
             let rows = (ROWS * rayon::current_num_threads()) as u64;
             let kernel = if self.is_held() { samples * samples } else { rows * samples };
             // The bases of the outputs that share products.
-            kernel + self.iterative.krylov.most.min(self.spec.samples) as u64 * samples * dim.min(8)
+            kernel + self.iterative.krylov.most.min(self.problem.samples()) as u64 * samples * dim.min(8)
         } else {
             // The kernel, its eigenvectors twice, what the decomposition works on.
             5 * samples * samples
@@ -228,13 +190,13 @@ impl LazyTrainer {
         (8 * (held + samples * (initial + 4 * dim) + kept), 8 * kept)
     }
 
-    /// Draws the training set and the initial function of a member and trains it for the spec's time. Depends on the seed and
+    /// Draws the training set and the initial function of a member and trains it for its time. Depends on the seed and
     /// the member's draws only; triples are those of a network with the same draw of data.
     ///
     /// # Errors
     /// An iteration that does not converge or is stopped.
     pub fn train(&self, streams: Streams, member: Member) -> Result<LazyMember> {
-        let mut trained = self.train_for(streams, member, &[self.spec.time])?;
+        let mut trained = self.train_for(streams, member, &[self.time])?;
         Ok(trained.swap_remove(0))
     }
 
@@ -243,10 +205,24 @@ impl LazyTrainer {
     /// # Errors
     /// As [`LazyTrainer::train`]; a time that is negative or NaN.
     pub fn train_for(&self, streams: Streams, member: Member, times: &[f64]) -> Result<Vec<LazyMember>> {
+        self.train_until(streams, member, times, &|| false)
+    }
+
+    /// The same, ended early by `stop`, which is asked between the products of an iteration.
+    ///
+    /// # Errors
+    /// As [`LazyTrainer::train_for`]; [`Error::Interrupted`].
+    pub fn train_until(
+        &self,
+        streams: Streams,
+        member: Member,
+        times: &[f64],
+        stop: Stop<'_>,
+    ) -> Result<Vec<LazyMember>> {
         for time in times {
             check_time(*time)?;
         }
-        let triples = self.sampler.draw(streams, member.data, self.spec.samples)?;
+        let triples = self.problem.sampler().draw(streams, member.data, self.problem.samples())?;
         let initial: Vec<f64> = match &self.initial {
             None => Vec::new(),
             Some(features) => {
@@ -254,7 +230,7 @@ impl LazyTrainer {
                 StandardNormal.sample_iter(rng).take(features.len() * self.model.dim()).collect()
             }
         };
-        self.fit(triples, initial, times)
+        self.fit_until(triples, initial, times, stop)
     }
 
     /// Gradient flow on given triples from an initial function of given weights (K₀ × D; empty for a centred one).
@@ -262,10 +238,20 @@ impl LazyTrainer {
     /// # Errors
     /// Weights of another number; as [`LazyTrainer::train`].
     pub fn fit(&self, triples: Triples, initial: Vec<f64>, times: &[f64]) -> Result<Vec<LazyMember>> {
+        self.fit_until(triples, initial, times, &|| false)
+    }
+
+    fn fit_until(
+        &self,
+        triples: Triples,
+        initial: Vec<f64>,
+        times: &[f64],
+        stop: Stop<'_>,
+    ) -> Result<Vec<LazyMember>> {
         let dim = self.model.dim();
         let expected = self.initial.as_ref().map_or(0, |f| f.len() * dim);
         check_len("the initial function's weights", expected, initial.len())?;
-        let mut labels = self.labels(&triples);
+        let mut labels = self.problem.labels(&triples);
         if let Some(features) = &self.initial {
             let mut psi = vec![0.0; triples.len() * features.len()];
             features.fill(&triples.x, &triples.t, &mut psi);
@@ -273,7 +259,7 @@ impl LazyTrainer {
             gemm_nn(triples.len(), dim, features.len(), &psi, &initial, &mut start);
             labels.iter_mut().zip(start).for_each(|(y, f)| *y -= f);
         }
-        let coefficients = self.coefficients(&triples, &labels, times)?;
+        let coefficients = self.coefficients(&triples, &labels, times, stop)?;
         let (x, t, initial) = (Arc::new(triples.x), Arc::new(triples.t), Arc::new(initial));
         let at =
             |coefficients| LazyMember { x: x.clone(), t: t.clone(), coefficients, initial: initial.clone() };
@@ -286,8 +272,16 @@ impl LazyTrainer {
     /// A time that is negative or NaN; more samples than can be decomposed.
     pub fn effective_features(&self, streams: Streams, member: Member, time: f64) -> Result<f64> {
         check_time(time)?;
-        let triples = self.sampler.draw(streams, member.data, self.spec.samples)?;
+        let triples = self.problem.sampler().draw(streams, member.data, self.problem.samples())?;
         Ok(self.flow(&triples)?.effective(time)?)
+    }
+
+    /// The shapes of a member's arrays in its file; the last is empty for a centred one.
+    pub(super) fn file_shapes(&self) -> Vec<Vec<usize>> {
+        let (samples, dim) = (self.problem.samples(), self.model.dim());
+        let mut shapes = vec![vec![samples, dim], vec![samples], vec![samples, dim]];
+        shapes.extend(self.initial.as_ref().map(|f| vec![f.len(), dim]));
+        shapes
     }
 
     /// A member as a score field.
@@ -303,35 +297,22 @@ impl LazyTrainer {
         Ok(LazyField::new(self.model.clone(), self.initial.clone(), member))
     }
 
-    /// y − skip x of each triple, P × D.
-    fn labels(&self, triples: &Triples) -> Vec<f64> {
-        let (dim, schedule, mix) = (self.model.dim(), self.model.schedule(), self.spec.target_mix);
-        let mut labels = vec![0.0; triples.x.len()];
-        let rows = labels.chunks_exact_mut(dim).zip(triples.x.chunks_exact(dim));
-        for (((y, x), x0), &t) in rows.zip(triples.x0.chunks_exact(dim)).zip(&triples.t) {
-            let (c, d) = self.spec.prediction.target_coefficients(schedule, t);
-            let (skip, _) = self.model.output_coefficients(t);
-            // y is affine in x0, so mixing targets is mixing x0 with its posterior mean.
-            if mix > 0.0 {
-                self.truth.denoiser_into(x, t, y);
-            }
-            for ((y, x), x0) in y.iter_mut().zip(x).zip(x0) {
-                let clean = if mix > 0.0 { (1.0 - mix) * x0 + mix * *y } else { *x0 };
-                *y = c * clean + (d - skip) * x;
-            }
-        }
-        labels
-    }
-
     /// a at each time, by whichever way is shorter.
-    fn coefficients(&self, triples: &Triples, labels: &[f64], times: &[f64]) -> Result<Vec<Vec<f64>>> {
+    fn coefficients(
+        &self,
+        triples: &Triples,
+        labels: &[f64],
+        times: &[f64],
+        stop: Stop<'_>,
+    ) -> Result<Vec<Vec<f64>>> {
         let (samples, krylov) = (triples.len(), self.iterative.krylov);
         if self.is_iterative() {
-            return self.iterate(triples, labels, times, krylov);
+            return self.iterate(triples, labels, times, krylov, stop);
         }
-        if samples >= self.iterative.from && times.iter().all(|time| time.is_finite()) {
+        let can_iterate = self.cutoff.is_none() && times.iter().all(|time| time.is_finite());
+        if samples >= self.iterative.from && can_iterate {
             let most = krylov.most.min(samples / WORTH_OF_TRYING);
-            match self.iterate(triples, labels, times, KrylovSpec { most, ..krylov }) {
+            match self.iterate(triples, labels, times, KrylovSpec { most, ..krylov }, stop) {
                 Err(Error::Theory(TheoryError::NotConverged { .. })) => {}
                 done => return done,
             }
@@ -349,7 +330,28 @@ impl LazyTrainer {
         for (row, a) in kernel.chunks_exact_mut(out.len()).zip(&out) {
             row.iter_mut().zip(&out).for_each(|(k, b)| *k *= a * b);
         }
-        Ok(GradientFlow::new(kernel, Some(&self.target_weights(triples)))?)
+        let weights = self.target_weights(triples);
+        Ok(match self.cutoff {
+            None => GradientFlow::new(kernel, Some(&weights))?,
+            Some(cutoff) => GradientFlow::with_cutoff(kernel, Some(&weights), cutoff)?,
+        })
+    }
+
+    /// What training has left of a member's labels y.
+    ///
+    /// # Errors
+    /// A member that is not of this trainer.
+    pub fn unfitted(&self, member: Member, trained: &LazyMember) -> Result<Unfitted> {
+        let triples = self.problem.draw(member.data);
+        let mut labels = self.problem.labels(&triples);
+        let dim = self.model.dim();
+        for (k, (y, x)) in labels.iter_mut().zip(&triples.x).enumerate() {
+            *y += self.model.output_coefficients(triples.t[k / dim]).0 * x;
+        }
+        let mut learned = vec![0.0; labels.len()];
+        self.field(trained)?.predict(&triples.x, &triples.t, &mut learned);
+        let residuals: Vec<f64> = labels.iter().zip(&learned).map(|(y, f)| y - f).collect();
+        Ok(Unfitted::of(&residuals, &labels))
     }
 
     /// Coefficients at each time from products with the kernel.
@@ -359,6 +361,7 @@ impl LazyTrainer {
         labels: &[f64],
         times: &[f64],
         krylov: KrylovSpec,
+        stop: Stop<'_>,
     ) -> Result<Vec<Vec<f64>>> {
         let (model, samples) = (&self.model, triples.len());
         let flow = KrylovFlow::new(samples, Some(&self.target_weights(triples)), krylov)?;
@@ -371,8 +374,8 @@ impl LazyTrainer {
         let out = self.output_scales(triples);
         let each = model.embedding().inputs();
         let product = |x: &[f64], y: &mut [f64]| -> Result<()> {
-            if (self.iterative.stop)() {
-                return Err(Error::Cancelled { done: 0, total: 1 });
+            if stop() {
+                return Err(Error::Interrupted);
             }
             let columns = x.len() / samples;
             let scaled: Vec<f64> = x.iter().enumerate().map(|(k, v)| v * out[k / columns]).collect();
@@ -397,7 +400,7 @@ impl LazyTrainer {
 
     /// Whether the kernel of a member in training by iteration is kept.
     fn is_held(&self) -> bool {
-        8 * (self.spec.samples as u64).pow(2) <= self.iterative.held
+        8 * (self.problem.samples() as u64).pow(2) <= self.iterative.held
     }
 
     /// out_t of each triple.

@@ -6,13 +6,13 @@
 //! eigenvalues are kept. Landmarks are draws of the training distribution, and ω is the factor on F in the loss, so the
 //! directions kept are the leading ones in L²(w ρ), those that training learns first.
 
-use super::features::Form;
 use super::tangent::{Metric, Points, Tangent};
 use crate::error::Result;
 use crate::mlp::{Task, Weights};
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::features::FeatureMap;
 use gtv_theory::linalg::{gemm_nn, symmetric_eigen};
+use gtv_theory::ntk::Frame;
 use gtv_theory::rng::{Purpose, Streams};
 
 /// How finely a kernel is resolved.
@@ -58,7 +58,7 @@ const BLOCK: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct KernelFeatures {
     tangent: Tangent,
-    form: Form,
+    frame: Frame,
     landmarks: Points<f32>,
     /// ω U Λ^{−1/2}, R × F.
     projection: Vec<f64>,
@@ -83,10 +83,10 @@ impl KernelFeatures {
             return range("kernel features", 0.0, "at least 1");
         }
         let tangent = Tangent::new(task.arch(), task.inputs(), task.dim(), weights, spec.metric)?;
-        let form = Form::of(task);
+        let frame = task.frame().clone();
         let drawn = task.sampler().draw_from(&mut streams.stream(Purpose::Features, 0, 2), spec.landmarks);
-        let landmarks = tangent.points::<f32>(&form.inputs(&drawn.x, &drawn.t));
-        let scale: Vec<f64> = drawn.t.iter().map(|t| form.loss_scale(*t)).collect();
+        let landmarks = tangent.points::<f32>(&frame.inputs(&drawn.x, &drawn.t));
+        let scale: Vec<f64> = drawn.t.iter().map(|t| frame.loss_scale(*t)).collect();
         let size = spec.landmarks;
         let mut gram = tangent.average_kernel(&landmarks, &landmarks);
         for (k, v) in gram.iter_mut().enumerate() {
@@ -106,7 +106,7 @@ impl KernelFeatures {
             projection.extend(kept.map(|(u, value)| omega * u / value.sqrt()));
         }
         let none = Truncation { rank, missed: f64::NAN, mixing: f64::NAN };
-        let mut made = Self { tangent, form, landmarks, projection, rank, truncation: none };
+        let mut made = Self { tangent, frame, landmarks, projection, rank, truncation: none };
         made.truncation = made.measure(task, streams);
         Ok(made)
     }
@@ -123,14 +123,14 @@ impl KernelFeatures {
 
     fn measure(&self, task: &Task, streams: Streams) -> Truncation {
         let fresh = task.sampler().draw_from(&mut streams.stream(Purpose::Features, 0, 3), FRESH);
-        let inputs = self.form.inputs(&fresh.x, &fresh.t);
+        let inputs = self.frame.inputs(&fresh.x, &fresh.t);
         let points = self.tangent.points::<f32>(&inputs);
         let mut phi = vec![0.0; FRESH * self.rank];
         self.project(&points, &mut phi);
         let (mut missed, mut total) = (0.0, 0.0);
         let diagonal = self.tangent.average_diagonal(&points);
         for ((row, k), &t) in phi.chunks_exact(self.rank).zip(diagonal).zip(&fresh.t) {
-            let weight = self.form.loss_scale(t).powi(2);
+            let weight = self.frame.loss_scale(t).powi(2);
             missed += weight * (k - row.iter().map(|v| v * v).sum::<f64>());
             total += weight * k;
         }
@@ -168,9 +168,9 @@ impl FeatureMap for KernelFeatures {
         let dim = self.tangent.dim();
         let blocks = x.chunks(BLOCK * dim).zip(t.chunks(BLOCK)).zip(out.chunks_mut(BLOCK * self.rank));
         for ((x, t), out) in blocks {
-            self.project(&self.tangent.points(&self.form.inputs(x, t)), out);
+            self.project(&self.tangent.points(&self.frame.inputs(x, t)), out);
             for (row, &t) in out.chunks_exact_mut(self.rank).zip(t) {
-                let scale = self.form.output_scale(t);
+                let scale = self.frame.output_coefficients(t).1;
                 row.iter_mut().for_each(|v| *v *= scale);
             }
         }

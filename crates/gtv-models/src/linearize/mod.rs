@@ -2,13 +2,11 @@
 //! F(z; θ) ≈ F(z; θ₀) + J(z)(θ − θ₀), J = ∂F/∂θ, whose kernel Θ(z, z') = J(z) J(z')ᵀ is the (empirical) neural tangent kernel.
 //!
 //! [`Tangent`] gives J, exactly, and Θ, without J; [`JacobianFeatures`] and [`KernelFeatures`] are feature maps for the linear
-//! estimator of `gtv_theory`; [`flow_spectrum`] finds the modes in which they are learned;
-//! [`Linearised`] trains the linear model by gradient descent in closed form; [`Laziness`]
+//! learners of `gtv_theory`; [`Linearised`] trains the linear model by gradient descent in closed form; [`Laziness`]
 //! measures how far training has left it. Weights are those that are trained, with multipliers outside.
 
 mod drift;
 mod features;
-mod flow;
 mod gram;
 mod jacobian;
 mod joined;
@@ -19,8 +17,7 @@ mod tangent;
 mod trace;
 
 pub use drift::{Laziness, parameter_movement};
-pub use features::{JacobianFeatures, linear_spec};
-pub use flow::flow_spectrum;
+pub use features::JacobianFeatures;
 pub use joined::JoinedFeatures;
 pub use kernel_features::{KernelFeatureSpec, KernelFeatures, Truncation};
 pub use number::Number;

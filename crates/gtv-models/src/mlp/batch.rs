@@ -50,13 +50,11 @@ impl<'a> BatchSource<'a> {
     pub fn new(task: &'a Task, streams: Streams, data: &[u64]) -> Result<Self> {
         let spec = task.training();
         let make = |&member: &u64| -> Result<(u64, Source)> {
-            let triples = task.sampler().draw(streams, member, spec.samples)?;
+            let triples = task.sampler().draw(streams, member, task.problem().samples())?;
             let source = match spec.noise {
-                NoiseDraws::Fixed => Source::Fixed {
-                    examples: task.examples(&triples, spec.target_mix),
-                    pass: u64::MAX,
-                    order: Vec::new(),
-                },
+                NoiseDraws::Fixed => {
+                    Source::Fixed { examples: task.examples(&triples), pass: u64::MAX, order: Vec::new() }
+                }
                 NoiseDraws::Fresh => Source::Fresh { points: triples },
             };
             Ok((member, source))
@@ -66,10 +64,10 @@ impl<'a> BatchSource<'a> {
 
     /// Bytes that the training set of one member takes.
     pub fn bytes(task: &Task) -> u64 {
-        let (dim, spec) = (task.dim() as u64, task.training());
-        match spec.noise {
-            NoiseDraws::Fixed => 4 * spec.samples as u64 * (task.inputs() as u64 + dim + 2),
-            NoiseDraws::Fresh => 8 * spec.samples as u64 * (2 * dim + 1),
+        let (dim, samples) = (task.dim() as u64, task.problem().samples() as u64);
+        match task.training().noise {
+            NoiseDraws::Fixed => 4 * samples * (task.inputs() as u64 + dim + 2),
+            NoiseDraws::Fresh => 8 * samples * (2 * dim + 1),
         }
     }
 
@@ -98,7 +96,7 @@ impl<'a> BatchSource<'a> {
     /// The examples of step k, counted from 0.
     pub fn fill(&mut self, k: u64, batch: &mut Batch) {
         let (task, streams) = (self.task, self.streams);
-        let (size, inputs, dim) = (task.training().batch_size(), task.inputs(), task.dim());
+        let (size, inputs, dim) = (task.batch_size(), task.inputs(), task.dim());
         let members = self.members.len();
         *batch = Batch {
             members,
@@ -182,7 +180,7 @@ impl Source {
                     let x0 = rows.iter().flat_map(|r| &points.x0[r * dim..][..dim]).copied().collect();
                     task.sampler().renoise(&Triples { x0, t: Vec::new(), x: Vec::new() }, &mut rng)
                 };
-                let made = task.examples(&picked, task.training().target_mix);
+                let made = task.examples(&picked);
                 inputs.copy_from_slice(&made.inputs);
                 scale.copy_from_slice(&made.scale);
                 labels.copy_from_slice(&made.labels);

@@ -3,8 +3,8 @@
 use super::forward::{Scratch, forward};
 use super::task::Task;
 use super::weights::Weights;
-use gtv_theory::ntk::{Embedding, LayerScaling, MlpSpec};
-use gtv_theory::{Prediction, Schedule, ScoreField};
+use gtv_theory::ntk::{Frame, LayerScaling, MlpSpec};
+use gtv_theory::{Schedule, ScoreField};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -13,10 +13,8 @@ use std::sync::Arc;
 pub struct NetworkForm {
     /// The architecture.
     pub arch: MlpSpec,
-    /// The map to inputs.
-    pub embedding: Embedding,
-    /// What y is.
-    pub prediction: Prediction,
+    /// What stands around it.
+    pub frame: Frame,
     layers: Vec<LayerScaling>,
 }
 
@@ -30,8 +28,7 @@ impl NetworkForm {
         };
         Self {
             arch: task.arch().clone(),
-            embedding: task.embedding().clone(),
-            prediction: task.training().prediction,
+            frame: task.frame().clone(),
             layers: task.layers().into_iter().map(plain).collect(),
         }
     }
@@ -43,7 +40,7 @@ impl NetworkForm {
 
     /// Numbers in the states.
     pub fn dim(&self) -> usize {
-        self.embedding.dim()
+        self.frame.dim()
     }
 }
 
@@ -78,6 +75,11 @@ impl MlpField {
         Self { form, weights, initial }
     }
 
+    /// The network's layers; their multipliers are 1.
+    pub fn layers(&self) -> &[LayerScaling] {
+        self.form.layers()
+    }
+
     /// The network's parameters.
     pub fn weights(&self) -> &Weights {
         &self.weights
@@ -95,7 +97,7 @@ impl MlpField {
     pub fn predict(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
         let dim = self.form.dim();
         for ((x, t), out) in x.chunks(ROWS * dim).zip(t.chunks(ROWS)).zip(out.chunks_mut(ROWS * dim)) {
-            self.network(t.len(), |inputs| self.form.embedding.fill_points(x, t, inputs), out);
+            self.network(t.len(), |inputs| self.form.frame.embedding().fill_points(x, t, inputs), out);
             for ((x, &t), y) in x.chunks_exact(dim).zip(t).zip(out.chunks_exact_mut(dim)) {
                 self.finish(x, t, y);
             }
@@ -107,7 +109,7 @@ impl MlpField {
         let form = &*self.form;
         BUFFERS.with_borrow_mut(|buffers| {
             let Buffers { scratch, inputs, single, out: values, start } = buffers;
-            inputs.resize(rows * form.embedding.inputs(), 0.0);
+            inputs.resize(rows * form.frame.embedding().inputs(), 0.0);
             fill(inputs);
             single.clear();
             single.extend(inputs.iter().map(|v| *v as f32));
@@ -125,9 +127,7 @@ impl MlpField {
 
     /// F → y in place, at points of one time.
     fn finish(&self, x: &[f64], t: f64, y: &mut [f64]) {
-        let NetworkForm { embedding, prediction, .. } = &*self.form;
-        let (skip, out) =
-            embedding.preconditioning().output_coefficients(*prediction, embedding.schedule(), t);
+        let (skip, out) = self.form.frame.output_coefficients(t);
         for (y, x) in y.iter_mut().zip(x) {
             *y = skip * x + out * *y;
         }
@@ -137,7 +137,7 @@ impl MlpField {
     fn predict_at(&self, x: &[f64], t: f64, out: &mut [f64]) {
         let dim = self.form.dim();
         for (x, out) in x.chunks(ROWS * dim).zip(out.chunks_mut(ROWS * dim)) {
-            let fill = |inputs: &mut [f64]| self.form.embedding.fill_batch(x, t, inputs);
+            let fill = |inputs: &mut [f64]| self.form.frame.embedding().fill_batch(x, t, inputs);
             self.network(x.len() / dim, fill, out);
             self.finish(x, t, out);
         }
@@ -150,25 +150,16 @@ impl ScoreField for MlpField {
     }
 
     fn schedule(&self) -> &Schedule {
-        self.form.embedding.schedule()
+        self.form.frame.schedule()
     }
 
     fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.predict_at(x, t, out);
-        let (a, b) = self.form.prediction.score_coefficients(self.schedule(), t);
-        for (o, x) in out.iter_mut().zip(x) {
-            *o = a * *o + b * x;
-        }
+        self.form.frame.score_in_place(x, t, out);
     }
 
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.predict_at(x, t, out);
-        if self.form.prediction != Prediction::Denoiser {
-            // y = c m + d x for the field's own m.
-            let (c, d) = self.form.prediction.target_coefficients(self.schedule(), t);
-            for (o, x) in out.iter_mut().zip(x) {
-                *o = (*o - d * x) / c;
-            }
-        }
+        self.form.frame.denoiser_in_place(x, t, out);
     }
 }

@@ -6,12 +6,15 @@
 
 mod batch;
 mod engine;
+mod family;
 mod field;
 mod forward;
 #[cfg(feature = "flex")]
 mod fused;
 mod kernels;
+mod linearised;
 mod optimizer;
+mod run;
 mod spec;
 mod task;
 mod tensor_engine;
@@ -20,13 +23,15 @@ mod weights;
 
 pub use batch::{Batch, BatchSource};
 pub use engine::{Engine, Parameters, Snapshot, StepReport};
+pub use family::{KernelName, MlpFamily, MlpMembers};
 pub use field::{MlpField, NetworkForm};
 pub use forward::{Scratch, forward};
 #[cfg(feature = "flex")]
 pub use fused::FusedEngine;
 pub use optimizer::{Optimizer, RateSchedule, StepRule};
+pub use run::Log;
 pub use spec::{NoiseDraws, TrainingSpec};
 pub use task::{Examples, Task};
 pub use tensor_engine::TensorEngine;
-pub use trainer::{Losses, Member, ProbeSet, Trainer};
+pub use trainer::{Losses, ProbeSet, Trainer};
 pub use weights::{Initial, Layer, Weights};

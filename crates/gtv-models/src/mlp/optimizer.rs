@@ -3,11 +3,12 @@
 //! sgd: b ← μ b + g, θ ← θ − η b (μ = 0: gradient descent). adam: m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g²,
 //! θ ← θ − η (m/(1 − β₁^k)) / (√(v/(1 − β₂^k)) + ε); weight decay: θ ← θ − η λ θ first (decoupled, AdamW).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// The update rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Optimizer {
     /// Full-batch gradient descent.
@@ -20,7 +21,7 @@ pub enum Optimizer {
 }
 
 /// η_k/η as a function of the step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RateSchedule {
     /// 1.

@@ -6,20 +6,19 @@
 
 use super::spec::TrainingSpec;
 use crate::error::Result;
+use gtv_theory::Schedule;
 use gtv_theory::error::Error as TheoryError;
-use gtv_theory::ntk::{Embedding, LayerScaling, MlpSpec};
-use gtv_theory::score::ExactScore;
-use gtv_theory::training::{DsmSampler, Triples};
-use gtv_theory::{PointCloud, Schedule, ScoreField};
+use gtv_theory::ntk::{Embedding, Frame, LayerScaling, MlpSpec};
+use gtv_theory::problem::{TrainingProblem, Triples};
+use gtv_theory::training::DsmSampler;
 
 /// A network, its inputs, and the training set that it is fitted to.
 #[derive(Clone)]
 pub struct Task {
     arch: MlpSpec,
-    embedding: Embedding,
+    frame: Frame,
     training: TrainingSpec,
-    sampler: DsmSampler,
-    truth: ExactScore,
+    problem: TrainingProblem,
 }
 
 /// Rows of examples: one for each triple.
@@ -34,43 +33,37 @@ pub struct Examples {
 }
 
 impl Task {
-    /// A network trained on p_data under the embedding's forward process.
+    /// A network trained on a problem.
     ///
     /// # Errors
-    /// A number outside its domain, or dimensions that differ.
+    /// A number outside its domain, dimensions that differ, or two preconditionings.
     pub fn new(
         arch: MlpSpec,
         embedding: Embedding,
         training: TrainingSpec,
-        cloud: PointCloud,
+        problem: TrainingProblem,
     ) -> Result<Self> {
         arch.validate()?;
         training.validate()?;
-        if embedding.dim() != cloud.dim() {
+        if embedding.dim() != problem.dim() {
             let (value, expected) = (embedding.dim() as f64, "the dimension of the data");
             return Err(TheoryError::OutOfRange { name: "the embedding's dimension", value, expected }.into());
         }
-        if embedding.preconditioning() != training.preconditioning {
+        if embedding.preconditioning() != problem.objective().preconditioning {
             return Err(TheoryError::Unsupported {
                 what: "an embedding with another preconditioning than the training's",
                 reason: "inputs and outputs of one network are scaled together: build both from one setting",
             }
             .into());
         }
-        let schedule = *embedding.schedule();
-        let truth = ExactScore::new(cloud.clone(), schedule);
-        let sampler = DsmSampler::new(cloud, schedule).with_draws(training.draws)?;
-        Ok(Self { arch, embedding, training, sampler, truth })
+        let frame = Frame::new(embedding, problem.objective());
+        Ok(Self { arch, frame, training, problem })
     }
 
-    /// The same network and draws with another mix of the true score in the labels.
-    ///
-    /// # Errors
-    /// [`TheoryError::OutOfRange`] for a mix outside [0, 1].
-    pub fn with_target_mix(&self, target_mix: f64) -> Result<Self> {
-        let training = TrainingSpec { target_mix, ..self.training.clone() };
-        training.validate()?;
-        Ok(Self { training, ..self.clone() })
+    /// The same network and draws on another problem of the same data, such as the true score.
+    #[must_use]
+    pub fn on(&self, problem: TrainingProblem) -> Self {
+        Self { problem, ..self.clone() }
     }
 
     /// The architecture.
@@ -80,7 +73,17 @@ impl Task {
 
     /// The map to a network's inputs.
     pub fn embedding(&self) -> &Embedding {
-        &self.embedding
+        self.frame.embedding()
+    }
+
+    /// What stands around the network.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// What is learned.
+    pub fn problem(&self) -> &TrainingProblem {
+        &self.problem
     }
 
     /// The training.
@@ -90,27 +93,27 @@ impl Task {
 
     /// The sampler of training triples.
     pub fn sampler(&self) -> &DsmSampler {
-        &self.sampler
+        self.problem.sampler()
     }
 
-    /// The exact score of the data.
-    pub fn truth(&self) -> &ExactScore {
-        &self.truth
+    /// B, the triples of one step.
+    pub fn batch_size(&self) -> usize {
+        self.training.batch_size(self.problem.samples())
     }
 
     /// The forward process.
     pub fn schedule(&self) -> &Schedule {
-        self.embedding.schedule()
+        self.frame.schedule()
     }
 
     /// D, the outputs of the network.
     pub fn dim(&self) -> usize {
-        self.embedding.dim()
+        self.frame.dim()
     }
 
     /// Inputs of the network.
     pub fn inputs(&self) -> usize {
-        self.embedding.inputs()
+        self.embedding().inputs()
     }
 
     /// The network's layers.
@@ -118,32 +121,16 @@ impl Task {
         self.arch.layers(self.inputs(), self.dim())
     }
 
-    /// The examples of triples, with the share `mix` of the true score in their labels.
-    pub fn examples(&self, triples: &Triples, mix: f64) -> Examples {
-        let (n, dim, inputs) = (triples.len(), self.dim(), self.inputs());
-        let mut out = Examples {
-            inputs: Vec::with_capacity(n * inputs),
-            scale: Vec::with_capacity(n),
-            labels: Vec::with_capacity(n * dim),
-        };
-        let (schedule, spec) = (self.schedule(), &self.training);
-        let (mut input, mut clean) = (vec![0.0; inputs], vec![0.0; dim]);
-        let rows = triples.x.chunks_exact(dim).zip(triples.x0.chunks_exact(dim)).zip(&triples.t);
-        for ((x, x0), &t) in rows {
-            self.embedding.fill(x, t, &mut input);
-            out.inputs.extend(input.iter().map(|v| *v as f32));
-            let root = spec.weight.of_target(schedule, spec.prediction, t).sqrt();
-            let (skip, scale) = spec.preconditioning.output_coefficients(spec.prediction, schedule, t);
-            out.scale.push((root * scale) as f32);
-            let (c, d) = spec.prediction.target_coefficients(schedule, t);
-            if mix > 0.0 {
-                self.truth.denoiser_into(x, t, &mut clean);
-            }
-            out.labels.extend(x.iter().zip(x0).zip(&clean).map(|((x, x0), m)| {
-                let x0 = if mix > 0.0 { (1.0 - mix) * x0 + mix * m } else { *x0 };
-                (root * (c * x0 + (d - skip) * x)) as f32
-            }));
+    /// The examples of triples.
+    pub fn examples(&self, triples: &Triples) -> Examples {
+        let single = |values: Vec<f64>| -> Vec<f32> { values.into_iter().map(|v| v as f32).collect() };
+        let mut labels = self.problem.labels(triples);
+        let mut scale = Vec::with_capacity(triples.len());
+        for (row, &t) in labels.chunks_exact_mut(self.dim()).zip(&triples.t) {
+            let root = self.frame.target_weight(t).sqrt();
+            row.iter_mut().for_each(|y| *y *= root);
+            scale.push((root * self.frame.output_coefficients(t).1) as f32);
         }
-        out
+        Examples { inputs: single(self.frame.inputs(&triples.x, &triples.t)), scale, labels: single(labels) }
     }
 }

@@ -8,22 +8,11 @@ use super::task::{Examples, Task};
 use super::weights::{Initial, Weights};
 use crate::device::Backend;
 use crate::error::{Error, Result};
+use crate::family::Member;
 use gtv_theory::compare::memorized_fraction;
 use gtv_theory::dynamics::{PfOde, Sampling};
 use gtv_theory::rng::{Purpose, Streams};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// Where one member's randomness comes from; members with equal numbers share what the numbers stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Its place in the ensemble.
-    pub index: u64,
-    /// The draw of its training set, and of everything else that training draws.
-    pub data: u64,
-    /// The draw of its initial parameters.
-    pub init: u64,
-}
 
 /// Losses of a group on probe points, each member's own.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,10 +33,16 @@ pub struct ProbeSet {
 
 impl ProbeSet {
     /// `count` points of the training distribution.
-    pub fn new(task: &Task, streams: Streams, count: usize) -> Self {
+    ///
+    /// # Errors
+    /// None for a valid task.
+    pub fn new(task: &Task, streams: Streams, count: usize) -> Result<Self> {
         let triples = task.sampler().draw_from(&mut streams.stream(Purpose::Probe, 2, 0), count);
-        let Examples { inputs, scale, labels } = task.examples(&triples, 0.0);
-        Self { inputs, scale, proxy: labels, true_score: task.examples(&triples, 1.0).labels }
+        let on = |mix: f64| -> Result<Examples> {
+            Ok(task.on(task.problem().with_target_mix(mix)?).examples(&triples))
+        };
+        let Examples { inputs, scale, labels } = on(0.0)?;
+        Ok(Self { inputs, scale, proxy: labels, true_score: on(1.0)?.labels })
     }
 }
 
@@ -87,7 +82,7 @@ impl<'a> Trainer<'a> {
         let mut source = BatchSource::new(task, streams, &data)?;
         if task.training().centred && task.training().noise == NoiseDraws::Fixed {
             let inputs = source.all_inputs();
-            let start = engine.forward(Parameters::Initial, &inputs, task.training().samples)?;
+            let start = engine.forward(Parameters::Initial, &inputs, task.problem().samples())?;
             source.add_to_labels(&start);
         }
         let members = members.to_vec();
@@ -113,7 +108,8 @@ impl<'a> Trainer<'a> {
     /// Takes one step.
     ///
     /// # Errors
-    /// [`Error::Diverged`] for a loss that is not finite; the parameters are then those after the step.
+    /// [`Error::Diverged`] for a loss that is not finite, or, at the last step, beyond what an untrained network could have;
+    /// the parameters are then those after the step.
     pub fn step(&mut self) -> Result<StepReport> {
         let spec = self.task.training();
         self.source.fill(self.done, &mut self.batch);
@@ -123,12 +119,22 @@ impl<'a> Trainer<'a> {
         }
         let report = self.engine.step(&self.batch, &spec.rule(self.done))?;
         self.done += 1;
-        match report.loss.iter().position(|l| !l.is_finite()) {
-            Some(i) => {
-                Err(Error::Diverged { member: self.members[i].index, step: self.done, loss: report.loss[i] })
+        let labels = self.batch.labels.chunks_exact(self.batch.size * self.task.dim());
+        let nothing = labels.map(|v| half_mean_square(v, self.batch.size));
+        self.check(report.loss.iter().copied(), nothing)?;
+        Ok(report)
+    }
+
+    /// Refuses losses that are not finite, and at the end of training those far above the loss of predicting nothing: members
+    /// may recover from a spike, but not after the last step.
+    fn check(&self, losses: impl Iterator<Item = f64>, nothing: impl Iterator<Item = f64>) -> Result<()> {
+        let most = if self.done < self.task.training().steps { f64::INFINITY } else { DIVERGED };
+        for ((member, loss), nothing) in self.members.iter().zip(losses).zip(nothing) {
+            if !loss.is_finite() || loss > most * nothing {
+                return Err(Error::Diverged { member: member.index, step: self.done, loss });
             }
-            None => Ok(report),
         }
+        Ok(())
     }
 
     /// The learning rate of the next step.
@@ -144,7 +150,7 @@ impl<'a> Trainer<'a> {
     /// J0 and J1 of every member.
     ///
     /// # Errors
-    /// A device that fails.
+    /// A device that fails; as [`Trainer::step`].
     pub fn losses(&mut self, probes: &ProbeSet) -> Result<Losses> {
         let (n, rows, dim) = (self.members.len(), probes.scale.len(), self.task.dim());
         let inputs = probes.inputs.repeat(n);
@@ -163,7 +169,10 @@ impl<'a> Trainer<'a> {
             };
             outputs.chunks_exact(rows * dim).map(of).collect()
         };
-        Ok(Losses { true_score: loss(&probes.true_score), proxy: loss(&probes.proxy) })
+        let losses = Losses { true_score: loss(&probes.true_score), proxy: loss(&probes.proxy) };
+        let nothing = half_mean_square(&probes.proxy, rows);
+        self.check(losses.true_score.iter().copied(), std::iter::repeat(nothing))?;
+        Ok(losses)
     }
 
     /// Memorized fraction of `paths` samples from each of the group's first `members` members, in one.
@@ -180,7 +189,8 @@ impl<'a> Trainer<'a> {
         if samples.is_empty() {
             return Ok(None);
         }
-        Ok(Some(memorized_fraction(&samples, self.task.sampler().cloud())?))
+        let sampler = self.task.sampler();
+        Ok(Some(memorized_fraction(&samples, &sampler.cloud().distinct_at(sampler.schedule())?)?))
     }
 
     /// The members as they are now, as score fields.
@@ -228,6 +238,14 @@ impl<'a> Trainer<'a> {
         self.done = done;
         Ok(())
     }
+}
+
+/// A loss so many times that of predicting nothing is no result of training. Networks at initialisation have a few times it.
+const DIVERGED: f64 = 1e3;
+
+/// The loss of predicting nothing, (1/2B) Σ |v|².
+fn half_mean_square(labels: &[f32], rows: usize) -> f64 {
+    labels.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / (2 * rows) as f64
 }
 
 /// Keeps the sampling streams of watched members apart from those of finished ones.

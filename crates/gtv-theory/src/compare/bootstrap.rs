@@ -10,16 +10,21 @@
 //! they are plain percentile intervals. A distance is not linear: noise can only make it larger, and resampling adds
 //! noise a second time, which would push a percentile interval above the value itself. The recentred interval covers
 //! what the distance is expected to be *for ensembles of this size*; how much of that is noise is told by the floor.
+//!
+//! N members have C(2N − 1, N) different resamples: 3, 10 and 35 for N = 2, 3 and 4. Tails of 2.5 % are not to be had from
+//! so few, so that there is no interval below [`FEWEST_GROUPS`].
 
 use crate::error::{Error, Result, check_len};
 use crate::linalg::gemm_nn;
 use crate::rng::{Purpose, Streams};
 use rand::RngExt;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-/// A value with its bootstrap interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Groups (members, or chunks of a single field) from which on resampling gives an interval.
+pub const FEWEST_GROUPS: usize = 5;
+
+/// A value with its interval; ends that are NaN stand for no interval, where there are too few groups.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// The statistic of the ensemble as it is.
     pub value: f64,
@@ -29,13 +34,30 @@ pub struct Interval {
     pub hi: f64,
 }
 
-/// The recentred percentile interval of a statistic, clipped to the values it can take.
+impl Interval {
+    /// A value without an interval.
+    pub fn alone(value: f64) -> Self {
+        Self { value, lo: f64::NAN, hi: f64::NAN }
+    }
+
+    /// The normal interval value ± `half`, where there are groups enough to know its width.
+    pub fn normal(value: f64, half: f64, groups: usize) -> Self {
+        if groups < FEWEST_GROUPS {
+            return Self::alone(value);
+        }
+        Self { value, lo: value - half, hi: value + half }
+    }
+}
+
+/// The recentred percentile interval of a statistic. All three numbers are clipped to the values it can take, which
+/// rounding may have left.
 ///
 /// `draws` are resampled values (sorted on return), `confidence` the interval's level, `domain` the statistic's range.
-/// Without draws the interval is the value alone.
+/// Without draws there is no interval.
 pub fn recentred_interval(value: f64, draws: &mut [f64], confidence: f64, domain: (f64, f64)) -> Interval {
+    let value = value.clamp(domain.0, domain.1);
     if draws.is_empty() {
-        return Interval { value, lo: value, hi: value };
+        return Interval::alone(value);
     }
     let bias = draws.iter().sum::<f64>() / draws.len() as f64 - value;
     draws.sort_unstable_by(f64::total_cmp);
@@ -52,58 +74,11 @@ pub(super) fn quantile_sorted(sorted: &[f64], p: f64) -> f64 {
     sorted[i] + (at - i as f64) * (next - sorted[i])
 }
 
-/// Bootstraps any statistic of members by their multiplicities.
-///
-/// The statistic is called with all multiplicities 1 for the value, then with each resample's; calls run in parallel.
-///
-/// # Errors
-/// [`Error::OutOfRange`] for fewer than two members, no resample, or a confidence outside (0, 1);
-/// [`Error::NotFinite`] when the statistic is NaN or infinite.
-pub fn bootstrap_members(
-    members: usize,
-    resamples: usize,
-    confidence: f64,
-    streams: Streams,
-    statistic: impl Fn(&[u32]) -> f64 + Sync,
-) -> Result<Interval> {
-    check_settings(members, resamples, confidence)?;
-    let value = statistic(&vec![1; members]);
-    let mut draws: Vec<f64> = (0..resamples as u64)
-        .into_par_iter()
-        .map(|r| statistic(&multiplicities(members, 0, r, streams)))
-        .collect();
-    crate::error::check_finite("the bootstrapped statistic", &[value], 1)?;
-    crate::error::check_finite("the bootstrapped statistic", &draws, 1)?;
-    Ok(recentred_interval(value, &mut draws, confidence, (f64::NEG_INFINITY, f64::INFINITY)))
-}
-
-fn check_settings(members: usize, resamples: usize, confidence: f64) -> Result<()> {
-    if members < 2 {
-        return Err(Error::OutOfRange {
-            name: "ensemble.members",
-            value: members as f64,
-            expected: "at least 2, since the spread between members is what intervals come from",
-        });
-    }
-    if resamples == 0 {
-        return Err(Error::OutOfRange {
-            name: "compare.bootstrap",
-            value: 0.0,
-            expected: "at least 1 resample",
-        });
-    }
-    check_confidence(confidence)
-}
-
 pub(super) fn check_confidence(confidence: f64) -> Result<()> {
     if confidence > 0.0 && confidence < 1.0 {
         return Ok(());
     }
-    Err(Error::OutOfRange {
-        name: "compare.confidence",
-        value: confidence,
-        expected: "a number between 0 and 1",
-    })
+    Err(Error::OutOfRange { name: "confidence", value: confidence, expected: "a number between 0 and 1" })
 }
 
 /// How often each of `members` members appears in one resample. `key` separates ensembles, `resample` resamples.
@@ -192,8 +167,14 @@ impl Resamples {
         Ok(out)
     }
 
+    /// [`recentred_interval`] of a statistic of these resamples; without ends for fewer than [`FEWEST_GROUPS`] members.
+    pub fn interval(&self, value: f64, draws: &mut [f64], confidence: f64, domain: (f64, f64)) -> Interval {
+        let draws = if self.members < FEWEST_GROUPS { &mut [] } else { draws };
+        recentred_interval(value, draws, confidence, domain)
+    }
+
     /// A resample's variance is N/(N − 1) times too small: the factor that squared noise must be multiplied by.
-    pub(super) fn variance_factor(&self) -> f64 {
+    pub fn variance_factor(&self) -> f64 {
         if self.members > 1 { self.members as f64 / (self.members - 1) as f64 } else { 1.0 }
     }
 }
@@ -235,8 +216,21 @@ mod tests {
         let mut draws = vec![0.3, 0.5, 0.4, 0.9];
         let i = recentred_interval(0.1, &mut draws, 0.9, (0.0, 1.0));
         assert!(i.lo == 0.0 && i.value == 0.1 && i.hi > 0.1 && i.hi < 0.6);
-        let alone = recentred_interval(0.1, &mut [], 0.9, (0.0, 1.0));
-        assert_eq!((alone.lo, alone.hi), (0.1, 0.1));
+        let above = recentred_interval(1.0 + f64::EPSILON, &mut [1.0, 1.0 + f64::EPSILON], 0.9, (0.0, 1.0));
+        assert_eq!((above.value, above.hi), (1.0, 1.0));
+    }
+
+    #[test]
+    fn limits_few_members_have_a_value_and_no_interval() {
+        for members in 1..=6 {
+            let resamples = Resamples::draw(&vec![1.0; members], 50, 0, Streams::new(4)).unwrap();
+            let y: Vec<f64> = (0..members).map(|m| m as f64).collect();
+            let mut mixed = resamples.mix(&y).unwrap();
+            let i = resamples.interval(mixed[0], &mut mixed[1..].to_vec(), 0.9, (0.0, 10.0));
+            assert_eq!(i.value, mixed.swap_remove(0));
+            assert_eq!(i.lo.is_nan() && i.hi.is_nan(), members < FEWEST_GROUPS, "{members}");
+            assert!(members < FEWEST_GROUPS || i.lo < i.value && i.value < i.hi);
+        }
     }
 
     #[test]
@@ -250,8 +244,10 @@ mod tests {
             .filter(|&trial| {
                 let mut rng = Streams::new(5).stream(Purpose::Probe, trial, 0);
                 let y: Vec<f64> = (0..members).map(|_| StandardNormal.sample(&mut rng)).collect();
-                let mean = |c: &[u32]| c.iter().zip(&y).map(|(c, y)| f64::from(*c) * y).sum::<f64>() / 40.0;
-                let i = bootstrap_members(members, 800, 0.95, Streams::new(1000 + trial), mean).unwrap();
+                let drawn = Resamples::draw(&[1.0; 40], 800, 0, Streams::new(1000 + trial)).unwrap();
+                let mut means = drawn.mix(&y).unwrap();
+                let any = (f64::NEG_INFINITY, f64::INFINITY);
+                let i = drawn.interval(means[0], &mut means[1..], 0.95, any);
                 i.lo <= 0.0 && 0.0 <= i.hi
             })
             .count() as f64
@@ -266,10 +262,6 @@ mod tests {
     #[test]
     fn bad_input_is_refused() {
         let s = Streams::new(0);
-        assert!(bootstrap_members(1, 10, 0.9, s, |_| 0.0).is_err());
-        assert!(bootstrap_members(5, 0, 0.9, s, |_| 0.0).is_err());
-        assert!(bootstrap_members(5, 10, 1.0, s, |_| 0.0).is_err());
-        assert!(bootstrap_members(5, 10, 0.9, s, |_| f64::NAN).is_err());
         assert!(Resamples::draw(&[], 3, 0, s).is_err() && Resamples::draw(&[1.0, 0.0], 3, 0, s).is_err());
         assert!(Resamples::draw(&[1.0; 3], 3, 0, s).unwrap().mix(&[0.0; 4]).is_err());
     }

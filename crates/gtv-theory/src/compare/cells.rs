@@ -1,13 +1,6 @@
-//! One-dimensional distances from fine cells: samples are read once, and every resample of an ensemble then costs
-//! O(cells) instead of O(samples).
-//!
-//! Per cell of width h the *average* of the distribution function, F̄ = (1/h) ∫_cell F dx, is kept exactly (from the
-//! count and the sum of positions). It is linear in the members' weights, and
-//!   W₁ = Σ h |F̄_a − F̄_b|,   E = 2 Σ h (F̄_a − F̄_b)²
-//! are exact wherever F_a − F_b keeps its sign (W₁) or is constant (E) within a cell. With o = p_a + p_b the cell's
-//! mass in a and b, F_a − F_b varies by at most o within it, so both are lower bounds, short by at most
-//! ½ Σ h o over cells with |F̄_a − F̄_b| < o (W₁) and ½ Σ h o² (E): never by more than one width, for W₁.
-//! For W₂ the masses are spread evenly over their cells, which moves no sample by more than one width.
+//! Fine cells for the quantile functions of projected samples: samples are read once, and every resample of an ensemble
+//! then costs O(cells) instead of O(samples). Masses are spread evenly over their cells, which moves no sample by more
+//! than one width.
 
 use super::wasserstein::dot;
 
@@ -56,57 +49,15 @@ impl Cells {
         self.uniform + 2 * TAILS
     }
 
-    /// The cell of x and the place in it, in [0, 1].
-    #[inline]
-    pub fn locate(&self, x: f64) -> (usize, f64) {
-        let t = (x - self.lo) * self.inverse;
-        if t >= 0.0 && t < self.uniform as f64 {
-            let i = t as usize;
-            (TAILS + i, t - i as f64)
-        } else {
-            self.locate_tail(t)
-        }
-    }
-
+    /// The cell of a sample that lies t widths from the first uniform cell's left edge, outside all uniform ones.
     #[cold]
-    fn locate_tail(&self, t: f64) -> (usize, f64) {
+    fn locate_tail(&self, t: f64) -> usize {
         let right = t > 0.5 * self.uniform as f64;
         // A place within rounding of the uniform cells may come out just inside them.
         let out = 1.0 + if right { t - self.uniform as f64 } else { -t }.max(0.0);
         // Cell k of a tail spans out ∈ [2^k, 2^(k+1)): k is the exponent of the number itself.
         let k = ((out.to_bits() >> 52) as usize - 1023).min(TAILS - 1);
-        let start = (1u64 << k) as f64;
-        let place = ((out - start) / start).min(1.0);
-        if right { (TAILS + self.uniform + k, place) } else { (TAILS - 1 - k, 1.0 - place) }
-    }
-
-    /// F̄ of a set of samples; in the right tail F̄ − 1, which is exactly 0 beyond the last sample, so that widths of
-    /// 2^48 do not multiply rounding errors.
-    ///
-    /// # Shapes
-    /// `mean`: cells, overwritten; `masses`: cells, overwritten with the share of samples in each.
-    pub fn describe(&self, samples: impl Iterator<Item = f64>, masses: &mut [f64], mean: &mut [f64]) {
-        masses.fill(0.0);
-        mean.fill(0.0);
-        let mut n = 0.0;
-        for x in samples {
-            let (cell, place) = self.locate(x);
-            masses[cell] += 1.0;
-            mean[cell] += place;
-            n += 1.0;
-        }
-        let right = TAILS + self.uniform;
-        let mut before = 0.0;
-        for (m, f) in masses[..right].iter().zip(&mut mean[..right]) {
-            *f = (before + m - *f) / n;
-            before += m;
-        }
-        let mut after = 0.0;
-        for (m, f) in masses[right..].iter().zip(&mut mean[right..]).rev() {
-            *f = -(after + *f) / n;
-            after += m;
-        }
-        masses.iter_mut().for_each(|m| *m /= n);
+        if right { TAILS + self.uniform + k } else { TAILS - 1 - k }
     }
 
     /// Adds the number of samples whose projection on a direction falls in each cell.
@@ -137,20 +88,9 @@ impl Cells {
         }
         for (&cell, &t) in cells[..samples.len() / direction.len()].iter().zip(&places) {
             let uniform = (cell as usize).wrapping_sub(1);
-            let cell = if uniform < self.uniform { TAILS + uniform } else { self.locate_tail(t).0 };
+            let cell = if uniform < self.uniform { TAILS + uniform } else { self.locate_tail(t) };
             counts[cell] += 1;
         }
-    }
-
-    /// (W₁, E) from two F̄.
-    pub fn w1_and_energy(&self, a: &[f64], b: &[f64]) -> (f64, f64) {
-        let (mut w1, mut energy) = (0.0, 0.0);
-        for ((a, b), edge) in a.iter().zip(b).zip(self.edges.windows(2)) {
-            let (gap, width) = (a - b, edge[1] - edge[0]);
-            w1 += width * gap.abs();
-            energy += width * gap * gap;
-        }
-        (w1, 2.0 * energy)
     }
 
     /// W₂² of two distributions whose masses lie evenly spread within cells.
@@ -237,60 +177,27 @@ pub(super) fn thin(groups: &[&[f64]], dim: usize, limit: usize) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{energy_1d_sorted, w1_sorted, w2_squared_sorted};
+    use super::super::w2_squared_sorted;
     use super::*;
     use proptest::prelude::*;
-
-    fn heavy(i: usize, seed: f64) -> f64 {
-        // Mostly in [−1, 1], some far away: tan of an equidistributed angle is Cauchy.
-        ((i as f64 * 0.618_033_988_749_895 + seed).fract() - 0.5).mul_add(3.1, 0.0).tan()
-    }
 
     #[test]
     fn identities_every_number_lies_in_its_cell() {
         let cells = Cells::new(-1.3, 2.2, 37);
+        // Mostly in [−1, 1], some far away: tan of an equidistributed angle is Cauchy.
+        let heavy = |i: usize| (3.1 * ((i as f64 * 0.618_033_988_749_895 + 0.3).fract() - 0.5)).tan();
         for i in 0..4000 {
-            let x = heavy(i, 0.3) * 10f64.powi(i as i32 % 7 - 3);
-            let (cell, place) = cells.locate(x);
+            let x = heavy(i) * 10f64.powi(i as i32 % 7 - 3);
+            let mut counts = vec![0; cells.len()];
+            cells.count_block(&[x], &[1.0], &mut counts);
+            let cell = counts.iter().position(|c| *c == 1).unwrap();
             let (l, r) = (cells.edges[cell], cells.edges[cell + 1]);
             let slack = 1e-12 * x.abs().max(1.0);
             assert!(l - slack <= x && x <= r + slack, "{x} in [{l}, {r}]");
-            assert!((l + place * (r - l) - x).abs() < slack);
         }
-        // Further out than the last edge: set down on it.
-        assert_eq!(cells.locate(1e300), (cells.len() - 1, 1.0));
-        assert_eq!(cells.locate(-1e300), (0, 0.0));
     }
 
     proptest! {
-        #[test]
-        fn oracle_cells_agree_with_sorting_within_their_bounds(
-            n in 5usize..3000, m in 5usize..3000, shift in 0.0..0.3f64, seed in 0.0..1.0f64,
-        ) {
-            let mut a: Vec<f64> = (0..n).map(|i| heavy(i, seed)).collect();
-            let mut b: Vec<f64> = (0..m).map(|i| heavy(i, 2.0 * seed) + shift).collect();
-            let cells = Cells::new(-3.0, 3.0, 200);
-            let table = |x: &[f64]| {
-                let (mut p, mut f) = (vec![0.0; cells.len()], vec![0.0; cells.len()]);
-                cells.describe(x.iter().copied(), &mut p, &mut f);
-                (p, f)
-            };
-            let ((pa, fa), (pb, fb)) = (table(&a), table(&b));
-            let (w1, energy) = cells.w1_and_energy(&fa, &fb);
-            let (mut w1_short, mut energy_short) = (1e-12, 1e-12);
-            for c in 0..cells.len() {
-                let (o, width) = (pa[c] + pb[c], cells.edges[c + 1] - cells.edges[c]);
-                energy_short += 0.5 * width * o * o;
-                w1_short += if (fa[c] - fb[c]).abs() < o { 0.5 * width * o } else { 0.0 };
-            }
-            a.sort_by(f64::total_cmp);
-            b.sort_by(f64::total_cmp);
-            let (w1_exact, energy_exact) = (w1_sorted(&a, &b), energy_1d_sorted(&a, &b));
-            let rounding = 1e-12 * w1_exact;
-            prop_assert!(w1 <= w1_exact + rounding && w1_exact <= w1 + w1_short, "{w1} {w1_exact} {w1_short}");
-            prop_assert!(energy <= energy_exact + rounding && energy_exact <= energy + energy_short);
-        }
-
         #[test]
         fn oracle_quantile_walk_agrees_with_sorting_within_two_widths(
             n in 5usize..3000, m in 5usize..3000, shift in 0.0..0.5f64, seed in 0.0..1.0f64,

@@ -3,11 +3,11 @@
 //! y_ab = μ + α_a + β_b + (αβ)_ab with independent random effects (the law of total covariance, two-way). Unbiased
 //! estimates from mean squares: interaction = MS_ab, data = (MS_a − MS_ab)/B, init = (MS_b − MS_ab)/A.
 
-use crate::compare::Interval;
+use crate::compare::{FEWEST_GROUPS, Interval};
 use crate::error::{Error, Result, check_len};
 use crate::quadrature::normal_quantile;
 
-/// E_ρ tr Var y by source, with normal intervals from a two-way jackknife.
+/// E_ρ tr Var y by source, with normal intervals from a two-way jackknife where both factors have 5 levels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CrossedVariance {
     /// Var_a E_b: the training data.
@@ -50,9 +50,9 @@ pub fn crossed_variance(
     };
     let full = estimate(&all_rows, &all_columns);
     let mut variance = [0.0; 4];
-    // Leaving out one level of a factor at a time; a factor with two levels cannot spare one.
+    // Leaving out one level of a factor at a time; a factor with too few levels to have an interval cannot spare one.
     for (levels, of_rows) in [(data, true), (inits, false)] {
-        if levels < 3 {
+        if levels < FEWEST_GROUPS {
             continue;
         }
         let left: Vec<[f64; 4]> = (0..levels)
@@ -68,10 +68,7 @@ pub fn crossed_variance(
         }
     }
     let width = normal_quantile(0.5 + 0.5 * confidence);
-    let interval = |k: usize| {
-        let half = width * variance[k].sqrt();
-        Interval { value: full[k], lo: full[k] - half, hi: full[k] + half }
-    };
+    let interval = |k: usize| Interval::normal(full[k], width * variance[k].sqrt(), data.min(inits));
     Ok(CrossedVariance { data: interval(0), init: interval(1), interaction: interval(2), total: interval(3) })
 }
 
@@ -162,14 +159,16 @@ mod tests {
     #[test]
     fn identities_pure_effects() {
         let only = |std: [f64; 3]| {
-            let y = members((5, 4), 30, std, 1);
-            crossed_variance(&y, (5, 4), 30, 0.9).unwrap()
+            let y = members((5, 6), 30, std, 1);
+            crossed_variance(&y, (5, 6), 30, 0.9).unwrap()
         };
         let data = only([1.0, 0.0, 0.0]);
         assert!(data.data.value > 0.5 && data.init.value.abs() < 1e-12 && data.interaction.value < 1e-12);
         let init = only([0.0, 1.0, 0.0]);
         assert!(init.init.value > 0.5 && init.data.value.abs() < 1e-12);
         assert!(init.total.lo < init.total.value && init.total.value < init.total.hi);
+        let few = crossed_variance(&members((9, 4), 30, [1.0, 0.5, 0.2], 2), (9, 4), 30, 0.9).unwrap();
+        assert!(few.total.value > 0.0 && few.total.lo.is_nan() && few.init.hi.is_nan());
         assert!(crossed_variance(&[0.0; 8], (1, 4), 2, 0.9).is_err());
         assert!(crossed_variance(&[0.0; 7], (2, 2), 2, 0.9).is_err());
     }

@@ -1,10 +1,10 @@
 //! Divergences between histograms, in nats: KL(a ‖ b) = Σ_c a_c ln(a_c / b_c) and
 //! JS(a, b) = ½ KL(a ‖ m) + ½ KL(b ‖ m), m = (a + b)/2.
 //!
-//! Empty cells: JS needs nothing. KL is infinite as soon as b misses a cell that a has, which with finitely many
-//! samples says nothing; [`smooth`] adds half a sample to every cell (Jeffreys' prior, Krichevsky–Trofimov), the
-//! sample being one of the *smaller* set, on both sides. The same law on both sides then still gives zero, and
-//! the bias that remains shows in the resampling floor, which is smoothed alike.
+//! Empty cells are no problem for JS. KL is infinite as soon as b misses a cell that a has, which with finitely many samples
+//! says nothing. [`smooth`] adds half a sample to every cell on both sides (Jeffreys' prior, Krichevsky–Trofimov), a sample of
+//! the *smaller* set. The same law on both sides then still gives zero, and the bias that remains shows in the resampling floor,
+//! which is smoothed alike.
 
 use crate::error::{Error, Result, check_len};
 
@@ -16,6 +16,13 @@ pub const PSEUDO_COUNT: f64 = 0.5;
 /// # Errors
 /// [`Error::Shape`], [`Error::Empty`], [`Error::Weights`] for entries that are negative or not finite, or a sum
 /// off one by more than 1e-9.
+///
+/// ```
+/// use gtv_theory::compare::kl;
+/// assert!((kl(&[1.0, 0.0], &[0.5, 0.5])? - 2.0f64.ln()).abs() < 1e-15);
+/// assert_eq!(kl(&[0.5, 0.5], &[1.0, 0.0])?, f64::INFINITY);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn kl(a: &[f64], b: &[f64]) -> Result<f64> {
     check_pair(a, b)?;
     Ok(kl_unchecked(a, b))
@@ -25,6 +32,13 @@ pub fn kl(a: &[f64], b: &[f64]) -> Result<f64> {
 ///
 /// # Errors
 /// As [`kl`].
+///
+/// ```
+/// use gtv_theory::compare::js;
+/// // Nothing in common: ln 2.
+/// assert!((js(&[1.0, 0.0], &[0.0, 1.0])? - 2.0f64.ln()).abs() < 1e-15);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn js(a: &[f64], b: &[f64]) -> Result<f64> {
     check_pair(a, b)?;
     Ok(js_unchecked(a, b))
@@ -34,6 +48,12 @@ pub fn js(a: &[f64], b: &[f64]) -> Result<f64> {
 ///
 /// # Errors
 /// [`Error::OutOfRange`] unless `samples` is positive.
+///
+/// ```
+/// use gtv_theory::compare::smooth;
+/// assert_eq!(smooth(&[1.0, 0.0], 9.0)?, [0.95, 0.05]);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn smooth(p: &[f64], samples: f64) -> Result<Vec<f64>> {
     if !(samples > 0.0 && samples.is_finite()) {
         return Err(Error::OutOfRange {
@@ -69,7 +89,7 @@ pub(super) fn js_unchecked(a: &[f64], b: &[f64]) -> f64 {
         let mean = 0.5 * (a + b);
         term(a, mean) + term(b, mean)
     });
-    (0.5 * sum).max(0.0)
+    (0.5 * sum).clamp(0.0, std::f64::consts::LN_2)
 }
 
 const LANES: usize = 8;

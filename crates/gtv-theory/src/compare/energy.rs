@@ -13,6 +13,11 @@ const BLOCK: usize = 512;
 const DIRECT_DIM: usize = 4;
 
 /// Energy distance between two non-empty sets of samples that are sorted upwards, exactly.
+///
+/// ```
+/// use gtv_theory::compare::energy_1d_sorted;
+/// assert_eq!(energy_1d_sorted(&[0.0], &[1.0]), 2.0);
+/// ```
 pub fn energy_1d_sorted(a: &[f64], b: &[f64]) -> f64 {
     let (n, m) = (a.len(), b.len());
     let (mut i, mut j, mut sum) = (0, 0, 0.0);
@@ -35,6 +40,13 @@ pub fn energy_1d_sorted(a: &[f64], b: &[f64]) -> f64 {
 ///
 /// # Errors
 /// [`crate::Error::Empty`], [`crate::Error::Shape`], [`crate::Error::NotFinite`].
+///
+/// ```
+/// use gtv_theory::compare::energy_distance;
+/// // 2E‖X − Y‖ of two points that are 5 apart.
+/// assert_eq!(energy_distance(&[0.0, 0.0], &[3.0, 4.0], 2)?, 10.0);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn energy_distance(a: &[f64], b: &[f64], dim: usize) -> Result<f64> {
     check_samples("samples a", a, dim)?;
     check_samples("samples b", b, dim)?;
@@ -62,6 +74,14 @@ pub fn energy_distance(a: &[f64], b: &[f64], dim: usize) -> Result<f64> {
 ///
 /// # Errors
 /// [`crate::Error::Empty`], [`crate::Error::Shape`], [`crate::Error::NotFinite`].
+///
+/// ```
+/// use gtv_theory::compare::mean_distances;
+/// let between = mean_distances(&[&[0.0, 1.0]], Some(&[&[3.0], &[5.0]]), 1)?;
+/// assert_eq!(between, [2.5, 4.5]);
+/// assert_eq!(mean_distances(&[&[0.0, 1.0]], None, 1)?, [1.0]);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn mean_distances(a: &[&[f64]], b: Option<&[&[f64]]>, dim: usize) -> Result<Vec<f64>> {
     for group in a.iter().chain(b.unwrap_or_default()) {
         check_samples("a group of samples", group, dim)?;

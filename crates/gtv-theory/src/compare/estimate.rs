@@ -7,13 +7,11 @@
 //! (KL, JS, energy) has the floor (f_a + f_b)/2, one that is linear (W₁, sliced W₂) has ((f_a² + f_b²)/2)^½.
 //! Resampling N members gives (N − 1)/N of their variance, which is corrected.
 
-use super::bootstrap::recentred_interval;
-use super::settings::CompareSettings;
+use super::bootstrap::{Interval, Resamples};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-/// A distance, its bootstrap interval over members, and its same-size resampling floor.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// A distance, its bootstrap interval over members ([`Interval`]), and its same-size resampling floor.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The distance between the levels as sampled.
     pub value: f64,
@@ -27,19 +25,25 @@ pub struct Estimate {
 
 /// How a distance depends on small noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Noise {
+pub enum Noise {
+    /// In proportion to it.
     Linear,
+    /// In proportion to its square.
     Quadratic,
 }
 
-/// A distance, its resampled values, and its mean between two resamples of either side.
-pub(super) struct Raw {
+/// A distance with what resampling says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resampled {
+    /// The distance of the levels as sampled.
     pub value: f64,
+    /// The distance of each pair of resamples.
     pub draws: Vec<f64>,
+    /// The mean distance between two resamples of either level.
     pub null: [f64; 2],
 }
 
-impl Raw {
+impl Resampled {
     /// Evaluates `distance` between rows of two resampled levels: row 0 is the level itself.
     pub fn evaluate<T: Sync>(
         a: &T,
@@ -52,22 +56,22 @@ impl Raw {
         Self { value: distance(a, 0, b, 0), draws, null: [null(a), null(b)] }
     }
 
-    /// `variance_factors`: N/(N − 1) of either side.
-    pub fn finish(
+    /// The estimate of a metric whose values lie in [0, `most`].
+    pub(super) fn estimate(
         mut self,
-        noise: Noise,
-        variance_factors: [f64; 2],
-        settings: &CompareSettings,
+        (noise, most): (Noise, f64),
+        sides: [&Resamples; 2],
+        confidence: f64,
     ) -> Estimate {
-        let value = self.value.max(0.0);
-        let i = recentred_interval(value, &mut self.draws, settings.confidence, (0.0, f64::INFINITY));
         let [a, b] = self.null;
-        let [va, vb] = variance_factors;
+        let [va, vb] = sides.map(Resamples::variance_factor);
         let floor = match noise {
             Noise::Quadratic => 0.5 * (a * va + b * vb),
             Noise::Linear => (0.5 * (a * a * va + b * b * vb)).sqrt(),
         };
-        Estimate { value: i.value, lo: i.lo, hi: i.hi, floor: floor.max(0.0) }
+        let fewer = if sides[0].members() < sides[1].members() { sides[0] } else { sides[1] };
+        let Interval { value, lo, hi } = fewer.interval(self.value, &mut self.draws, confidence, (0.0, most));
+        Estimate { value, lo, hi, floor: floor.clamp(0.0, most) }
     }
 }
 

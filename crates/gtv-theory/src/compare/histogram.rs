@@ -24,13 +24,13 @@ impl Axis {
     pub fn new(lo: f64, hi: f64, len: usize) -> Result<Self> {
         if !(lo.is_finite() && hi.is_finite() && hi > lo) {
             return Err(Error::OutOfRange {
-                name: "compare.range",
+                name: "range",
                 value: hi,
                 expected: "finite ends, the second above the first",
             });
         }
         if len == 0 {
-            return Err(Error::OutOfRange { name: "compare.bins", value: 0.0, expected: "at least 1" });
+            return Err(Error::OutOfRange { name: "bins", value: 0.0, expected: "at least 1" });
         }
         let width = (hi - lo) / len as f64;
         Ok(Self { lo, hi, len, width, inverse: 1.0 / width })
@@ -43,7 +43,7 @@ impl Axis {
     pub fn centred_on(first: f64, last: f64, len: usize) -> Result<Self> {
         if len < 2 {
             return Err(Error::OutOfRange {
-                name: "compare.bins",
+                name: "bins",
                 value: len as f64,
                 expected: "at least 2 grid points, whose spacing is the width of a bin",
             });
@@ -107,8 +107,7 @@ impl Axis {
 }
 
 /// What a density is divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Normalisation {
     /// All samples: the density integrates to the share that falls inside.
     #[default]
@@ -118,6 +117,14 @@ pub enum Normalisation {
 }
 
 /// Counts of samples in one or two dimensions.
+///
+/// ```
+/// use gtv_theory::compare::{Axis, Histogram};
+/// let found = Histogram::count(&[Axis::new(0.0, 1.0, 2)?], &[0.1, 0.2, 0.9, 7.0])?;
+/// assert_eq!(found.counts(), [2, 1]);
+/// assert_eq!(found.shares(), [0.5, 0.25, 0.25]);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Histogram {
     axes: Vec<Axis>,

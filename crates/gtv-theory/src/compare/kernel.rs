@@ -4,11 +4,10 @@
 //!
 //! Gaussianity: skewness and excess kurtosis over members at each probe point and component.
 
-use super::bootstrap::{Interval, Resamples, recentred_interval};
+use super::bootstrap::{Interval, Resamples};
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::rng::Streams;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// Mean and variance of a prediction at probe points.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +19,7 @@ pub struct ProbeMoments {
 }
 
 /// How well a theory predicts the statistics of a prediction.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KernelComparison {
     /// Relative L²(ρ) error of the mean.
     pub mean_error: f64,
@@ -30,12 +29,12 @@ pub struct KernelComparison {
     pub correlation: f64,
 }
 
-/// [`KernelComparison`] with intervals over members.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// [`KernelComparison`] with intervals over members, which fewer than 5 do not have.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KernelEstimate {
     /// Relative L²(ρ) error of the mean.
     pub mean_error: Interval,
-    /// What `mean_error` would be if the theory's mean were right: the standard error of the ensemble's,
+    /// The `mean_error` to expect if the theory's mean is right, from the standard error of the ensemble's mean:
     /// (E_ρ tr Var / N)^½ / ‖ȳ‖_ρ.
     pub mean_error_floor: f64,
     /// E_ρ tr Var_theory / E_ρ tr Var_ensemble.
@@ -45,11 +44,11 @@ pub struct KernelEstimate {
 }
 
 /// Shape of the distribution over members, summarised over probe points with weights ρ_q Var_q.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Gaussianity {
     /// Root of the weighted mean square of the skewness (its sign differs between points).
     pub skewness: f64,
-    /// What a single skewness of N Gaussian members has as its standard error, √(6/N).
+    /// Standard error of a single skewness of N Gaussian members, √(6/N).
     pub skewness_error: f64,
     /// Weighted mean of the excess kurtosis.
     pub excess_kurtosis: f64,
@@ -62,6 +61,14 @@ pub struct Gaussianity {
 }
 
 /// Members' predictions at probe points, checked once.
+///
+/// ```
+/// use gtv_theory::compare::kernel::ProbePredictions;
+/// // Two members at two places.
+/// let found = ProbePredictions::new(&[1.0, 5.0, 3.0, 5.0], &[1.0, 1.0], 1)?.moments();
+/// assert_eq!((found.mean, found.variance), (vec![2.0, 5.0], vec![2.0, 0.0]));
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ProbePredictions<'a> {
     values: &'a [f64],
@@ -90,7 +97,7 @@ impl<'a> ProbePredictions<'a> {
         check_finite("the members' predictions", values, columns)?;
         if members < 2 {
             return Err(Error::OutOfRange {
-                name: "ensemble.members",
+                name: "members",
                 value: members as f64,
                 expected: "at least 2, to have a variance",
             });
@@ -174,7 +181,7 @@ impl<'a> ProbePredictions<'a> {
             .collect();
         let interval = |pick: fn(&KernelComparison) -> f64, domain| {
             let mut values: Vec<f64> = draws.iter().map(pick).filter(|v| v.is_finite()).collect();
-            recentred_interval(pick(&value), &mut values, confidence, domain)
+            drawn.interval(pick(&value), &mut values, confidence, domain)
         };
         let noise: f64 = ensemble.variance.iter().zip(&self.weights).map(|(v, w)| v * w).sum();
         let norm = squared_norm(&ensemble.mean, &self.weights);
@@ -193,7 +200,7 @@ impl<'a> ProbePredictions<'a> {
     pub fn gaussianity(&self) -> Result<Gaussianity> {
         if self.members < 4 {
             return Err(Error::OutOfRange {
-                name: "ensemble.members",
+                name: "members",
                 value: self.members as f64,
                 expected: "at least 4, to have a kurtosis",
             });
@@ -253,6 +260,16 @@ fn shape<'a>(column: impl Iterator<Item = &'a f64> + Clone, n: f64) -> [f64; 3] 
 /// # Errors
 /// [`Error::Shape`], [`Error::NotFinite`], [`Error::Weights`]; [`Error::OutOfRange`] when the ensemble's mean or its
 /// variance vanishes at every probe point, so that nothing can be relative to it.
+///
+/// ```
+/// use gtv_theory::compare::kernel::{ProbeMoments, compare_kernels};
+/// let ensemble = ProbeMoments { mean: vec![1.0, 1.0], variance: vec![0.1, 0.3] };
+/// let theory = ProbeMoments { mean: vec![1.0, 1.2], variance: vec![0.2, 0.6] };
+/// let found = compare_kernels(&theory, &ensemble, &[1.0, 1.0])?;
+/// assert!((found.mean_error - 0.02f64.sqrt()).abs() < 1e-12);
+/// assert!((found.variance_ratio - 2.0).abs() < 1e-12 && (found.correlation - 1.0).abs() < 1e-12);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn compare_kernels(
     theory: &ProbeMoments,
     ensemble: &ProbeMoments,
@@ -305,7 +322,7 @@ fn correlation(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
         bb += w * (b - mb) * (b - mb);
         ab += w * (a - ma) * (b - mb);
     }
-    ab / (aa * bb).sqrt()
+    (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0)
 }
 
 fn normalised(weights: &[f64]) -> Result<Vec<f64>> {

@@ -4,13 +4,10 @@
 use super::wasserstein::check_samples;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::str::FromStr;
 
 /// A level, by its name in records and files.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// `points`: the data themselves.
     Points,
@@ -42,45 +39,21 @@ impl fmt::Display for Level {
     }
 }
 
-impl FromStr for Level {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Ok(match name {
-            "points" => Self::Points,
-            "data" => Self::Data,
-            "pf_ode" => Self::PfOde,
-            "mean_score" => Self::MeanScore,
-            "gaussian_empirical" => Self::GaussianEmpirical,
-            "ensemble" => Self::Ensemble,
-            _ => match name.strip_prefix("theory_") {
-                Some(closure) if !closure.is_empty() => Self::Theory(closure.to_owned()),
-                _ => {
-                    return Err(Error::Unsupported {
-                        what: "this level name",
-                        reason: "levels are points, data, pf_ode, mean_score, theory_<closure>, gaussian_empirical, ensemble",
-                    });
-                }
-            },
-        })
-    }
-}
-
-impl From<Level> for String {
-    fn from(level: Level) -> Self {
-        level.to_string()
-    }
-}
-
-impl TryFrom<String> for Level {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self> {
-        name.parse()
-    }
-}
-
 impl Level {
+    /// The level of a name, if it is one.
+    pub fn named(name: &str) -> Option<Self> {
+        let theory = || name.strip_prefix("theory_").filter(|closure| !closure.is_empty());
+        [Self::Points, Self::Data, Self::PfOde, Self::MeanScore, Self::GaussianEmpirical, Self::Ensemble]
+            .into_iter()
+            .find(|level| level.to_string() == name)
+            .or_else(|| theory().map(|closure| Self::Theory(closure.to_owned())))
+    }
+
+    /// Whether its law has a density; the data points have none.
+    pub fn has_density(&self) -> bool {
+        *self != Self::Points
+    }
+
     /// A number that depends on the name only (FNV-1a): the key of the level's bootstrap streams, so that the same
     /// level is resampled alike whatever it is compared with, and two levels independently.
     pub(super) fn key(&self) -> u64 {
@@ -91,8 +64,7 @@ impl Level {
 }
 
 /// What the bootstrap resamples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResamplingUnit {
     /// Whole models: intervals cover the spread between models.
     Model,
@@ -157,7 +129,10 @@ impl LevelSamples {
     }
 
     /// The resampled units and their weights in the level's law.
-    pub(super) fn units(&self) -> (Vec<&[f64]>, Vec<f64>) {
+    ///
+    /// # Shapes
+    /// Units: rows × D, row-major; one weight a unit, summing to 1.
+    pub fn units(&self) -> (Vec<&[f64]>, Vec<f64>) {
         match self.groups.as_slice() {
             [only] => {
                 let rows = only.len() / self.dim;
@@ -175,24 +150,6 @@ impl LevelSamples {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn identities_names_round_trip() {
-        let levels = [
-            Level::Data,
-            Level::PfOde,
-            Level::MeanScore,
-            Level::Theory("finite-p".into()),
-            Level::GaussianEmpirical,
-            Level::Ensemble,
-        ];
-        for level in &levels {
-            assert_eq!(&level.to_string().parse::<Level>().unwrap(), level);
-        }
-        let keys: std::collections::HashSet<u64> = levels.iter().map(Level::key).collect();
-        assert_eq!(keys.len(), levels.len());
-        assert!("theory_".parse::<Level>().is_err() && "Ensemble".parse::<Level>().is_err());
-    }
 
     #[test]
     fn identities_units_cover_every_sample_once() {

@@ -22,6 +22,13 @@ pub struct Moments {
 ///
 /// # Errors
 /// [`crate::Error::Empty`], [`crate::Error::Shape`], [`crate::Error::NotFinite`].
+///
+/// ```
+/// use gtv_theory::compare::moments;
+/// let found = moments(&[-1.0, 0.0, 1.0, 0.0], 2)?;
+/// assert_eq!((found.mean, found.cov), (vec![0.0, 0.0], vec![1.0, 0.0, 0.0, 0.0]));
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn moments(samples: &[f64], dim: usize) -> Result<Moments> {
     check_samples("samples", samples, dim)?;
     let n = (samples.len() / dim) as f64;

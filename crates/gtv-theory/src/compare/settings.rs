@@ -1,90 +1,62 @@
-//! What levels are compared by, and how finely.
+//! Settings of a comparison: which metrics, and how finely.
 
 use super::bootstrap::check_confidence;
 use super::histogram::Axis;
+use super::metrics::MetricName;
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A distance between two levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// W₁, in one dimension, in units of x.
-    W1,
-    /// Sliced W₂, in two dimensions and more, in units of x.
-    SlicedW2,
-    /// KL(a ‖ b) on the stated grid with half a sample added to each cell, in one and two dimensions, in nats.
-    Kl,
-    /// Jensen–Shannon divergence on the stated grid, in one and two dimensions, in nats.
-    Js,
-    /// Energy distance 2E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖, in units of x.
-    Energy,
-}
-
-impl Metric {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::W1, Self::SlicedW2, Self::Kl, Self::Js, Self::Energy];
-
-    /// The name in configs and records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::W1 => "w1",
-            Self::SlicedW2 => "sliced_w2",
-            Self::Kl => "kl",
-            Self::Js => "js",
-            Self::Energy => "energy",
-        }
-    }
-
-    /// Whether it is defined in D dimensions.
-    pub fn applies(self, dim: usize) -> bool {
-        match self {
-            Self::W1 => dim == 1,
-            Self::SlicedW2 => dim >= 2,
-            Self::Kl | Self::Js => dim <= 2,
-            Self::Energy => true,
-        }
-    }
-}
-
 /// Settings of [`compare_levels`](super::compare_levels) and [`summarize_level`](super::summarize_level).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct CompareSettings {
-    /// Distances to compute; those that are not defined in the data's dimension are left out.
-    pub metrics: Vec<Metric>,
-    /// Cells per axis of the grid for KL and JS; unset means 200 in one dimension and 60 in two.
+    /// The distances to compute; those that are not defined in the data's dimension are left out.
+    #[schemars(length(min = 1))]
+    pub metrics: Vec<MetricName>,
+    /// Histogram bins on each axis, for KL and JS; 200 in one dimension and 60 in two where it is not given.
+    #[schemars(range(min = 2))]
     pub bins: Option<usize>,
-    /// Range of that grid, the same on each axis. All samples outside share one further cell.
+    /// Range of the histogram on each axis. All samples outside share one further cell.
+    #[schemars(extend("increasing" = true, "unit" = "x"))]
     pub range: [f64; 2],
     /// Bootstrap resamples, at least 2.
+    #[schemars(range(min = 2))]
     pub bootstrap: usize,
-    /// Level of the intervals.
-    pub confidence: f64,
-    /// Random directions of the sliced distance.
+    /// Random directions of sliced distances.
+    #[schemars(range(min = 1))]
     pub projections: usize,
-    /// Samples per level for the energy distance in two dimensions and more (all pairs of them are visited).
+    /// Coverage of every interval.
+    #[schemars(extend("exclusiveMinimum" = 0.0, "exclusiveMaximum" = 1.0))]
+    pub confidence: f64,
+    /// Samples of each level in the energy distance (2D and more; all pairs of them are visited).
+    #[schemars(range(min = 2))]
     pub energy_samples: usize,
     /// Multiplications (samples × data points × dimension) allowed for the search of nearest data in one level;
     /// beyond it the level's samples are thinned evenly.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub neighbour_work: f64,
-    /// Radius about a datum that counts as near it; unset means one fifth of the mean distance between neighbouring
-    /// data (0.2 for data one apart).
+    /// Distance from a datum that counts as near it; a fifth of the mean distance between neighbouring data (0.2 for data
+    /// one apart) where it is not given.
+    #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "x"))]
     pub near_radius: Option<f64>,
+    /// Height and width of a data point that is an image.
+    pub image: Option<[usize; 2]>,
 }
 
 impl Default for CompareSettings {
     fn default() -> Self {
         Self {
-            metrics: Metric::ALL.to_vec(),
+            metrics: MetricName::all().collect(),
             bins: None,
             range: [-1.5, 1.5],
-            bootstrap: 400,
+            bootstrap: 200,
+            projections: 128,
             confidence: 0.95,
-            projections: 64,
             energy_samples: 4096,
             neighbour_work: 5e10,
             near_radius: None,
+            image: None,
         }
     }
 }
@@ -104,17 +76,17 @@ impl CompareSettings {
                 Ok(())
             }
         };
-        least("compare.bootstrap", self.bootstrap, 2, "at least 2 resamples")?;
-        least("compare.projections", self.projections, 1, "at least 1 direction")?;
-        least("compare.energy-samples", self.energy_samples, 2, "at least 2 samples")?;
+        least("bootstrap", self.bootstrap, 2, "at least 2 resamples")?;
+        least("projections", self.projections, 1, "at least 1 direction")?;
+        least("energy_samples", self.energy_samples, 2, "at least 2 samples")?;
         let positive = |name, value: f64| {
             if value > 0.0 && value.is_finite() {
                 return Ok(());
             }
             Err(Error::OutOfRange { name, value, expected: "a finite number above 0" })
         };
-        positive("compare.neighbour-work", self.neighbour_work)?;
-        positive("compare.near-radius", self.near_radius.unwrap_or(1.0))
+        positive("neighbour_work", self.neighbour_work)?;
+        positive("near_radius", self.near_radius.unwrap_or(1.0))
     }
 
     /// The grid for histograms of `dim`-dimensional samples, `None` above two dimensions.
@@ -128,10 +100,5 @@ impl CompareSettings {
             _ => return Ok(None),
         };
         Ok(Some(vec![Axis::new(self.range[0], self.range[1], bins)?; dim]))
-    }
-
-    /// Whether a metric is asked for and defined in D dimensions.
-    pub fn wants(&self, metric: Metric, dim: usize) -> bool {
-        metric.applies(dim) && self.metrics.contains(&metric)
     }
 }

@@ -1,7 +1,7 @@
 //! What one level looks like by itself: mean, covariance, memorized fraction, mass near each datum and between them,
 //! each with a bootstrap interval over members.
 
-use super::bootstrap::{Interval, Resamples, recentred_interval};
+use super::bootstrap::{Interval, Resamples};
 use super::levels::{Level, LevelSamples, ResamplingUnit};
 use super::memorization::nearest_two_unchecked;
 use super::moments::about;
@@ -10,7 +10,6 @@ use crate::data::PointCloud;
 use crate::error::{Result, check_len};
 use crate::rng::Streams;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Up to this dimension the mean and the covariance are reported entry by entry.
@@ -19,7 +18,7 @@ const LISTED_DIM: usize = 16;
 const LISTED_DATA: usize = 64;
 
 /// Summary of one level.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LevelSummary {
     /// Which level.
     pub level: Level,
@@ -40,7 +39,7 @@ pub struct LevelSummary {
 }
 
 /// Samples with respect to the data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NeighbourSummary {
     /// Samples searched: all, or evenly thinned to the allowed work.
     pub samples: usize,
@@ -112,7 +111,7 @@ impl Spread<'_> {
     ) -> Interval {
         let mut rows = mixed.chunks_exact(columns).map(f);
         let value = rows.next().expect("row 0 is the level itself");
-        recentred_interval(value, &mut rows.collect::<Vec<_>>(), self.confidence, domain)
+        self.resamples.interval(value, &mut rows.collect::<Vec<_>>(), self.confidence, domain)
     }
 
     fn moments(&self, units: &[&[f64]], dim: usize) -> Result<(Vec<Interval>, Vec<Interval>, Interval)> {

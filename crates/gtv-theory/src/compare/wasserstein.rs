@@ -12,16 +12,32 @@ use rayon::prelude::*;
 ///
 /// # Errors
 /// [`Error::Empty`] and [`Error::NotFinite`].
+///
+/// ```
+/// use gtv_theory::compare::w1;
+/// assert_eq!(w1(&[0.0, 1.0], &[3.0, 2.0])?, 2.0);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn w1(a: &[f64], b: &[f64]) -> Result<f64> {
     Ok(w1_sorted(&sorted("samples a", a)?, &sorted("samples b", b)?))
 }
 
 /// W₁ between two non-empty sets of samples that are sorted upwards, in O(n + m).
+///
+/// ```
+/// use gtv_theory::compare::w1_sorted;
+/// assert_eq!(w1_sorted(&[0.0, 0.0, 1.0, 1.0], &[0.0, 1.0]), 0.0);
+/// ```
 pub fn w1_sorted(a: &[f64], b: &[f64]) -> f64 {
     transport_cost(a, b, f64::abs)
 }
 
 /// W₂² between two non-empty sets of samples that are sorted upwards, in O(n + m).
+///
+/// ```
+/// use gtv_theory::compare::w2_squared_sorted;
+/// assert_eq!(w2_squared_sorted(&[0.0, 1.0], &[2.0, 3.0]), 4.0);
+/// ```
 pub fn w2_squared_sorted(a: &[f64], b: &[f64]) -> f64 {
     transport_cost(a, b, |d| d * d)
 }
@@ -33,6 +49,13 @@ pub fn w2_squared_sorted(a: &[f64], b: &[f64]) -> f64 {
 ///
 /// # Errors
 /// [`Error::Empty`], [`Error::Shape`], [`Error::NotFinite`], [`Error::Weights`].
+///
+/// ```
+/// use gtv_theory::compare::w1_weighted;
+/// // A quarter of the mass moves by 1.
+/// assert!((w1_weighted(&[0.0], &[1.0], &[0.0, 1.0], &[3.0, 1.0])? - 0.25).abs() < 1e-15);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn w1_weighted(a: &[f64], a_weights: &[f64], b: &[f64], b_weights: &[f64]) -> Result<f64> {
     let (a, b) = (sorted_weighted(a, a_weights)?, sorted_weighted(b, b_weights)?);
     Ok(weighted_cost(&a, &b, f64::abs))
@@ -42,6 +65,13 @@ pub fn w1_weighted(a: &[f64], a_weights: &[f64], b: &[f64], b_weights: &[f64]) -
 ///
 /// # Errors
 /// As [`w1_weighted`].
+///
+/// ```
+/// use gtv_theory::compare::w2_squared_weighted;
+/// // A quarter of the mass moves by 2.
+/// assert!((w2_squared_weighted(&[0.0], &[1.0], &[0.0, 2.0], &[3.0, 1.0])? - 1.0).abs() < 1e-15);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn w2_squared_weighted(a: &[f64], a_weights: &[f64], b: &[f64], b_weights: &[f64]) -> Result<f64> {
     let (a, b) = (sorted_weighted(a, a_weights)?, sorted_weighted(b, b_weights)?);
     Ok(weighted_cost(&a, &b, |d| d * d))
@@ -54,6 +84,14 @@ pub fn w2_squared_weighted(a: &[f64], a_weights: &[f64], b: &[f64], b_weights: &
 ///
 /// # Errors
 /// [`Error::Empty`], [`Error::Shape`], [`Error::NotFinite`].
+///
+/// ```
+/// use gtv_theory::{compare::sliced_w2, rng::Streams};
+/// // One point moved by v: the mean of (θ·v)² is |v|²/D.
+/// let found = sliced_w2(&[0.0, 0.0], &[3.0, 4.0], 2, 2000, Streams::new(1))?;
+/// assert!((found / (25.0f64 / 2.0).sqrt() - 1.0).abs() < 0.05);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
 pub fn sliced_w2(a: &[f64], b: &[f64], dim: usize, projections: usize, streams: Streams) -> Result<f64> {
     check_samples("samples a", a, dim)?;
     check_samples("samples b", b, dim)?;

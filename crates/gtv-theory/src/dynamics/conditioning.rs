@@ -1,9 +1,9 @@
-//! A Gaussian vector drawn one entry after another: ξ = L n with L Lᵀ = Cov ξ grown by a row an entry.
+//! A Gaussian vector drawn one entry after another: ξ = L n, where the factor L, L Lᵀ = Cov ξ, gains a row with each entry.
 //!
 //! The row is L_r· = (Cov[ξ_r, ξ_c] − Σ_{m<c} L_rm L_cm)/L_cc for c < r and L_rr = √(Var ξ_r − Σ_c L_rc²): the regression of ξ_r on
-//! the earlier entries' independent parts n, and the standard deviation that is left given them. An entry never exceeds what is
-//! left, |L_rc| ≤ √(Var ξ_r − Σ_{m<c} L_rm²): every covariance obeys that, and one that is known to a few digits only, with small
-//! negative eigenvalues, then still gives ξ_r at most its variance.
+//! the earlier entries' independent parts n, and the standard deviation that is left given them. Entries are held to
+//! |L_rc| ≤ √(Var ξ_r − Σ_{m<c} L_rm²). An exact covariance obeys that anyway. One that is known to a few digits only may have small
+//! negative eigenvalues; held so, it still gives ξ_r at most its variance.
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// The law of ξ in a step; both have mean 0 and covariance Γ, hence the same limit Δ → 0.
 ///
-/// Euler–Maruyama has weak order 1. The posterior's third cumulant adds (κΔ)^{3/2} to each step of the interleaved scheme
-/// and so a part of order √Δ to averages, small where κ is: at κ = 1 it is what is left of E x² at some hundred steps.
+/// Euler–Maruyama has weak order 1. The posterior's third cumulant adds (κΔ)^{3/2} to each step of the interleaved scheme,
+/// and so an error of order √Δ to averages. It is small for small κ; at κ = 1 and some hundred steps it is most of the error of E x².
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NaiveNoise {
@@ -143,7 +143,7 @@ impl<'a> NaivePaths<'a> {
     /// Starts from N(α_T `mean`, σ_T² I) instead.
     ///
     /// # Errors
-    /// A `mean` that has not D finite values.
+    /// A `mean` that does not have D finite values.
     pub fn starting_around(mut self, mean: &[f64]) -> Result<Self> {
         self.centre = start_centre(self.schedule, self.cloud.dim(), mean)?;
         Ok(self)

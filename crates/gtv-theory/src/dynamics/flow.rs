@@ -26,7 +26,7 @@ pub(super) struct Flow<'a, A> {
     pub answer: A,
     pub schedule: &'a Schedule,
     pub form: Form,
-    /// As many values as the states that are stepped.
+    /// As many values as there are in the states that are stepped.
     pub x: &'a mut [f64],
 }
 

@@ -94,7 +94,7 @@ impl FokkerPlanck {
     /// Checks the settings.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for an empty range; [`Error::Empty`] for less than two cells or no steps.
+    /// [`Error::OutOfRange`] for an empty range; [`Error::Empty`] for fewer than two cells or no steps.
     pub fn validate(&self) -> Result<()> {
         let [lo, hi] = self.range;
         if !(lo.is_finite() && hi.is_finite() && lo < hi) {

@@ -78,7 +78,7 @@ const TABLE_LIMIT: u64 = 2 << 30;
 pub struct Lookup {
     grid: LookupGrid,
     dim: usize,
-    /// t_0 … t_{K−1}: the last time of the grid is arrived at, never looked up.
+    /// t_0 … t_{K−1}; paths end at the last time of the grid, which needs no table.
     times: Vec<f64>,
     /// a_k.
     gain: Vec<f64>,

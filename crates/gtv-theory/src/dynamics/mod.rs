@@ -1,7 +1,7 @@
 //! Integrators of the reverse process: from x_T ~ N(0, σ_T² I) down to t = ε.
 //!
 //! [`PfOde`] and [`ReverseSde`] sample any [`ScoreField`](crate::score::ScoreField), [`PathWise`] the effective dynamics of any
-//! [`Estimator`](crate::estimator::Estimator); all share one settings struct, [`Sampling`], and one parallel driver, [`run_paths`].
+//! [`Law`](crate::law::Law); all share one settings struct, [`Sampling`], and one parallel driver, [`run_paths`].
 
 mod adaptive;
 mod conditioning;

@@ -1,8 +1,8 @@
 //! Effective dynamics (Prop. 3.1) for any two-point V: dx/dt = −βx − D s_avg + ξ, the noise drawn along each path.
 //!
-//! At step k the Gaussian ξ(x_k, t_k) is drawn given the path's earlier ones, x advances by the Euler step of the probability
-//! flow with ŝ = s_avg + ξ_s (m̂ = m_avg + ξ_m in the denoiser form), and so on: exactly the law of drawing a whole field
-//! for every path. Nothing but Cov[ŝ(z), ŝ(z')] at the path's own points is needed, so V may be a kernel of any rank.
+//! At step k the Gaussian ξ(x_k, t_k) is drawn given the path's earlier ones. Then x advances by the Euler step of the probability
+//! flow with ŝ = s_avg + ξ_s (m̂ = m_avg + ξ_m in the denoiser form). Paths have exactly the law that a whole field, drawn
+//! anew for every path, would give them. Only Cov[ŝ(z), ŝ(z')] at the path's own points is needed, so V may have any rank.
 
 use super::conditioning::Sequence;
 use super::driver::{Progress, Samples, Tally, count_diverged, run_paths};
@@ -10,7 +10,7 @@ use super::flow::Flow;
 use super::sampling::{Form, Sampling, start_centre};
 use super::steppers::{EULER, Stages};
 use crate::error::Result;
-use crate::estimator::{Estimator, PathCov, Response};
+use crate::law::{Law, PathCov, Response};
 use crate::rng::{ChaCha8Rng, Purpose, Streams};
 use crate::score::ScoreField;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use std::sync::Arc;
 /// saved result, since it orders the noise.
 const BLOCK: usize = 32;
 
-/// A sampler of an estimator's effective dynamics, each path with its own draw of the noise.
+/// A sampler of a law's effective dynamics, in which each path has its own draw of the noise.
 ///
 /// ```
 /// use gtv_theory::dynamics::{PathWise, Sampling, unobserved};
-/// use gtv_theory::estimator::{Naive, StepLength};
+/// use gtv_theory::law::{Naive, StepLength};
 /// use gtv_theory::rng::Streams;
 /// use gtv_theory::{PointCloud, Schedule};
 /// let (cloud, schedule) = (PointCloud::new(vec![-1.0, 1.0], 1)?, Schedule::paper(0.01)?);
@@ -34,7 +34,7 @@ const BLOCK: usize = 32;
 /// assert_eq!(samples.len(), 100);
 /// # Ok::<(), gtv_theory::Error>(())
 /// ```
-pub struct PathWise<'a, E: Estimator + ?Sized> {
+pub struct PathWise<'a, E: Law + ?Sized> {
     estimator: &'a E,
     mean: Arc<dyn ScoreField>,
     form: Form,
@@ -51,7 +51,7 @@ struct Work<'a> {
     state: Vec<f64>,
 }
 
-impl<'a, E: Estimator + ?Sized> PathWise<'a, E> {
+impl<'a, E: Law + ?Sized> PathWise<'a, E> {
     /// A sampler that starts from N(0, σ_T² I).
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl<'a, E: Estimator + ?Sized> PathWise<'a, E> {
     /// Starts from N(α_T `mean`, σ_T² I) instead.
     ///
     /// # Errors
-    /// A `mean` that has not D finite values.
+    /// A `mean` that does not have D finite values.
     pub fn starting_around(mut self, mean: &[f64]) -> Result<Self> {
         self.centre = start_centre(self.mean.schedule(), self.mean.dim(), mean)?;
         Ok(self)

@@ -62,7 +62,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
     /// Starts from N(α_T `mean`, σ_T² I) instead, which matters where α_T is not small.
     ///
     /// # Errors
-    /// A `mean` that has not D finite values.
+    /// A `mean` that does not have D finite values.
     pub fn starting_around(mut self, mean: &[f64]) -> Result<Self> {
         self.centre = start_centre(self.field.schedule(), self.field.dim(), mean)?;
         Ok(self)
@@ -79,7 +79,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         PfWorkspace { stages: Stages::new(self.settings.integrator.tableau(), len), state: vec![0.0; len] }
     }
 
-    /// Rows integrated together: adaptive paths have their own steps each.
+    /// Rows integrated together; each adaptive path has its own steps.
     fn batch(&self) -> usize {
         if self.settings.integrator == Integrator::Dopri5 { 1 } else { CHUNK }
     }

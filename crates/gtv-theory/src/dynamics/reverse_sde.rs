@@ -34,7 +34,7 @@ impl<'a, F: ScoreField + ?Sized> ReverseSde<'a, F> {
     /// Starts from N(α_T `mean`, σ_T² I) instead.
     ///
     /// # Errors
-    /// A `mean` that has not D finite values.
+    /// A `mean` that does not have D finite values.
     pub fn starting_around(mut self, mean: &[f64]) -> Result<Self> {
         self.centre = start_centre(self.field.schedule(), self.field.dim(), mean)?;
         Ok(self)

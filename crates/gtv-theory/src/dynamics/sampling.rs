@@ -3,10 +3,11 @@
 use super::steppers::{DOPRI5, EULER, HEUN, RK4, Tableau};
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::schedule::{Schedule, TimeGrid};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The integration method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Integrator {
     /// Order 1, one score evaluation a step (the paper's).
@@ -33,7 +34,7 @@ impl Integrator {
 }
 
 /// The coordinates in which the reverse process is stepped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// x against t: dx/dt = −βx − D s (the paper's). Steps must resolve the score's growth as t → 0.
@@ -51,23 +52,27 @@ pub enum Form {
 /// let accurate = Sampling { integrator: Integrator::Dopri5, form: Form::Denoiser, ..Sampling::default() };
 /// assert_eq!(accurate.steps, 30);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Sampling {
     /// The integration method.
     pub integrator: Integrator,
     /// Number of steps; with `dopri5` only the size of the first step follows from it.
+    #[schemars(range(min = 1))]
     pub steps: usize,
     /// How step times are spread between T and ε.
+    #[serde(flatten)]
     pub grid: TimeGrid,
     /// The coordinates that are stepped.
     pub form: Form,
-    /// Relative tolerance of a step (`dopri5` only).
+    /// Relative tolerance of a step.
+    #[schemars(extend("when" = {"integrator": ["dopri5"]}, "exclusiveMinimum" = 0.0))]
     pub rtol: f64,
-    /// Absolute tolerance of a step in units of x (`dopri5` only).
+    /// Absolute tolerance of a step, in units of x.
+    #[schemars(extend("when" = {"integrator": ["dopri5"]}, "exclusiveMinimum" = 0.0, "unit" = "x"))]
     pub atol: f64,
-    /// Steps after which a path is given up (`dopri5` only).
-    #[serde(rename = "max_steps")]
+    /// Steps after which a path is given up.
+    #[schemars(range(min = 1), extend("when" = {"integrator": ["dopri5"]}))]
     pub max_steps: usize,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Both stand on the same paths. Linear noise: [q](x0) ≈ ∫ p(x_T) N(x0; F(x_T), Σ(x_T)) dx_T. Eq. 18: [q](x0) ≈ p(x0|ε) ·
 //! (∂²S_cl/∂x_T²/κ)^{−1/2} with S_cl/κ = (x0 − F)²/(2Σ), normalised: at F(x_T) = x0 the second derivative is F'²/Σ, so that a
-//! path's own mass p(x_T) dx_T = p(x0|ε) dx0 is multiplied by √Σ/|F'|. Eq. 18 therefore does not broaden anything: it
-//! moves mass to where noise is strong and the flow contracts.
+//! path's own mass p(x_T) dx_T = p(x0|ε) dx0 is multiplied by √Σ/|F'|. Eq. 18 therefore broadens nothing. It moves mass to
+//! where noise is strong and the flow contracts.
 
 use super::small_noise::{LinearNoise, NoisePath};
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ impl SmallNoise1d {
     ///
     /// # Errors
     /// [`Error::Unsupported`] unless D = 1; [`Error::OutOfRange`] for a reach that is not positive;
-    /// [`Error::Empty`] for less than two nodes; as [`LinearNoise::path`].
+    /// [`Error::Empty`] for fewer than two nodes; as [`LinearNoise::path`].
     pub fn new<F: ScoreField + ?Sized>(
         mean_score: &F,
         paths: &LinearNoise<'_, F>,

@@ -7,7 +7,7 @@
 
 use super::sampling::{Form, Sampling};
 use crate::error::{Result, check_finite, check_len};
-use crate::estimator::At;
+use crate::law::At;
 use crate::linalg::{gemm_nn, gemm_nt};
 use crate::schedule::TimeGrid;
 use crate::score::ScoreField;
@@ -46,7 +46,7 @@ impl<'a, F: ScoreField + ?Sized> LinearNoise<'a, F> {
     /// The path from x_T = `start`.
     ///
     /// # Errors
-    /// A `start` that has not D finite values; [`Error::NotFinite`](crate::Error::NotFinite) for a path that diverges.
+    /// A `start` that does not have D finite values; [`Error::NotFinite`](crate::Error::NotFinite) for a path that diverges.
     pub fn path(&self, start: &[f64]) -> Result<NoisePath> {
         let dim = self.mean_score.dim();
         check_len("the start", dim, start.len())?;
@@ -139,7 +139,7 @@ impl NoisePath {
         &self.tangents[..self.dim * self.dim]
     }
 
-    /// Σ from a two-point covariance Cov[ŝ(z), ŝ(z')], D × D row-major: an [`Estimator::cov`](crate::estimator::Estimator::cov).
+    /// Σ from a two-point covariance Cov[ŝ(z), ŝ(z')], D × D row-major: a [`Law::cov`](crate::law::Law::cov).
     pub fn covariance(&self, cov: impl Fn(At<'_>, At<'_>) -> Vec<f64>) -> Vec<f64> {
         let (dim, square) = (self.dim, self.dim * self.dim);
         let mut sum = vec![0.0; square];

@@ -6,11 +6,13 @@
 mod axis;
 mod mapped;
 mod random_fourier;
+mod rotated;
 mod separable;
 
 pub use axis::AxisBasis;
 pub use mapped::FeatureMap;
 pub use random_fourier::RandomFourier;
+pub(crate) use rotated::{RotatedFeatures, ScaledFeatures};
 pub use separable::Separable;
 
 use std::sync::Arc;

@@ -6,10 +6,11 @@
 //! the standard parameterisation at the base width.
 
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// ρ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// ρ, the activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// max(0, u).
@@ -23,8 +24,23 @@ pub enum Activation {
     Erf,
 }
 
+impl Activation {
+    /// Every activation.
+    pub const ALL: [Self; 4] = [Self::Relu, Self::Erf, Self::Silu, Self::Tanh];
+
+    /// The name used in configs and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Silu => "silu",
+            Self::Tanh => "tanh",
+            Self::Erf => "erf",
+        }
+    }
+}
+
 /// How weights, multipliers and learning rates scale with width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Parameterisation {
     /// Neural tangent: scale in the multiplier.
@@ -37,21 +53,27 @@ pub enum Parameterisation {
 }
 
 /// A fully connected network, but for the numbers of its inputs and outputs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct MlpSpec {
     /// Hidden layers; 0 is a linear map of the inputs.
+    #[schemars(range(max = 64))]
     pub depth: usize,
     /// Units of each hidden layer.
+    #[schemars(range(min = 1, max = 1048576))]
     pub width: usize,
-    /// ρ.
+    /// ρ, the activation.
     pub activation: Activation,
-    /// Scaling with width.
+    /// How weights and learning rates scale with width.
     pub parameterisation: Parameterisation,
-    /// σ_w² of hidden layers; the readout has 1.
+    /// σ_w², the variance of hidden layers' weights; the readout has 1.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub weight_var: f64,
-    /// σ_b² of hidden layers; the readout has no bias.
+    /// σ_b², the variance of hidden layers' biases; the readout has none.
+    #[schemars(range(min = 0.0))]
     pub bias_var: f64,
     /// Width at which `mup` is the standard parameterisation.
+    #[schemars(range(min = 1), extend("when" = {"parameterisation": ["mup"]}))]
     pub base_width: usize,
 }
 
@@ -104,7 +126,22 @@ impl MlpSpec {
         check(self.base_width > 0, "base_width", self.base_width as f64, "at least 1")?;
         let (w, b) = (self.weight_var, self.bias_var);
         check(w.is_finite() && w > 0.0, "weight_var", w, "a finite number above 0")?;
-        check(b.is_finite() && b >= 0.0, "bias_var", b, "a finite number, 0 or above")
+        check(b.is_finite() && b >= 0.0, "bias_var", b, "a finite number, 0 or above")?;
+        // The variance of a layer's output is of the order of w^(layers) or b w^(layers).
+        let scale = (self.depth as f64 + 1.0) * w.log10();
+        let within = |power: f64| (-100.0..=100.0).contains(&power);
+        check(
+            within(scale),
+            "weight_var",
+            w,
+            "a number whose power depth + 1 lies between 1e-100 and 1e100",
+        )?;
+        check(
+            b <= 1e100 && scale + b.max(1.0).log10() <= 100.0,
+            "bias_var",
+            b,
+            "at most 1e100, over all layers",
+        )
     }
 
     /// The layers from the inputs to the outputs, `depth` + 1 of them.

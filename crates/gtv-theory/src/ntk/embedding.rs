@@ -1,18 +1,19 @@
 //! The inputs of a network: (x, t) ↦ (c_in(t) x, e(t)).
 //!
 //! e(t) is built on a clock u: t itself for `raw`, the log-SNR ln(α²/σ²) for the others, each mapped affinely to [−1, 1]
-//! over [ε, T] (log-SNR beyond ±20 is held there).
+//! over [ε, T] (the log-SNR is clipped at ±20).
 
 use crate::error::{Error, Result};
-use crate::prediction::Preconditioning;
+use crate::problem::Preconditioning;
 use crate::rng::{Purpose, Streams};
 use crate::schedule::Schedule;
 use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// How time enters a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeEmbedding {
     /// One input: t on [−1, 1].

@@ -3,10 +3,10 @@
 //! φ(z) = out_t Vᵀ L^{−1} ω_Z Θ(Z, z), ω_Z Θ(Z, Z) ω_Z = L Lᵀ, ω = √w_t out_t,
 //!
 //! so that φ(z)·φ(z') is the best approximation of K = out Θ out' by its values at Z, exact there when nothing is cut. Landmarks
-//! are chosen among many draws of the training distribution by pivoted Cholesky, the next one at random in proportion to what of
-//! w K(z, z) the earlier ones have missed (Chen, Epperly, Tropp & Webber, 2022); V are the leading eigenvectors of
-//! the features' second moment over all those draws, so a cut keeps the leading directions in L²(w ρ), those that training learns
-//! first.
+//! are chosen among many draws of the training distribution by pivoted Cholesky. The next one is drawn with a probability in
+//! proportion to the part of w K(z, z) that the earlier ones miss (Chen, Epperly, Tropp & Webber, 2022). V are the leading
+//! eigenvectors of the features' second moment over all those draws, so a cut keeps the leading directions in L²(w ρ), which
+//! training learns first.
 
 use super::{NetworkKernel, NetworkModel};
 use crate::data::PointCloud;
@@ -24,7 +24,7 @@ pub struct NystromSpec {
     pub landmarks: usize,
     /// No more landmarks are taken once the share of the kernel's trace that they miss is below this.
     pub threshold: f64,
-    /// At most so many features are kept, those of the largest eigenvalues.
+    /// The most features that are kept: those of the largest eigenvalues.
     pub most: usize,
 }
 
@@ -49,7 +49,7 @@ pub struct NystromTruncation {
 const CANDIDATES: usize = 8;
 const FRESH: usize = 4096;
 const MOST_LANDMARKS: usize = 4096;
-/// A candidate of which less than this share is left is as good as a landmark: its pivot would be rounding.
+/// A candidate of which less than this share is missed counts as covered: its pivot would be rounding.
 const ROUNDING: f64 = 1e-13;
 /// Points evaluated at a time.
 const BLOCK: usize = 1024;

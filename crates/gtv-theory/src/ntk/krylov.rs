@@ -21,10 +21,10 @@ use rayon::prelude::*;
 
 /// Outputs whose recurrences share products with the kernel; each keeps its basis.
 const TOGETHER: usize = 8;
-/// Steps after which convergence is looked at first, and the growth from there to the next look.
+/// Steps before the first test of convergence, and the growth of the steps from one test to the next.
 const FIRST: usize = 8;
 const GROWTH: usize = 5;
-/// Rows of a basis that are dealt with at a time.
+/// Rows of a basis in one block of work.
 const CHUNK: usize = 4096;
 /// Most times that a new direction is made orthogonal to the others.
 const PASSES: usize = 5;
@@ -59,7 +59,7 @@ pub struct KrylovSolution {
 ///
 /// ```
 /// use gtv_theory::ntk::{KrylovFlow, KrylovSpec};
-/// // Two points that know nothing of each other: each is learned at its own rate λ/P.
+/// // Two points with no kernel between them: each is learned at its own rate λ/P.
 /// let flow = KrylovFlow::new(2, None, KrylovSpec::default())?;
 /// let product = |x: &[f64], out: &mut [f64]| -> gtv_theory::Result<()> {
 ///     (out[0], out[1]) = (4.0 * x[0], x[1]);
@@ -220,7 +220,7 @@ impl Lanczos {
         Self { size, basis: c, alpha: Vec::new(), beta: Vec::new() }
     }
 
-    /// Whether nothing is left to be added.
+    /// Whether the basis is complete.
     fn complete(&self) -> bool {
         self.size == 0.0 || self.beta.last() == Some(&0.0)
     }
@@ -314,7 +314,7 @@ impl Lanczos {
 
 /// The eigenvalues of T, ascending, and its eigenvectors as columns.
 struct Ritz {
-    /// What counts as 0 is 0.
+    /// Eigenvalues that count as 0 are 0.
     values: Vec<f64>,
     vectors: Vec<f64>,
     samples: usize,

@@ -1,43 +1,42 @@
-//! A score model around an infinitely wide network: y = skip_t x + out_t F(inputs(x, t)), with the kernel of what is learned,
-//! K(z, z') = out_t Θ(i(z), i(z')) out_t', and of what it starts from, the same of the NNGP.
+//! A score model around an infinitely wide network: y = skip_t x + out_t F(inputs(x, t)). The kernel of its gradient flow is
+//! K(z, z') = out_t Θ(i(z), i(z')) out_t'; that of its initial function has the NNGP in the place of Θ.
 
-use super::{Embedding, InfiniteNetwork, MlpSpec};
+use super::{Embedding, Frame, InfiniteNetwork, MlpSpec};
 use crate::error::Result;
-use crate::prediction::{LossWeight, Prediction};
-use crate::schedule::Schedule;
+use crate::problem::Objective;
+use std::ops::Deref;
 
 /// Which kernel of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NetworkKernel {
-    /// Θ, in which gradient flow moves.
+    /// Θ, the kernel of gradient flow.
     #[default]
     Ntk,
     /// That of the function at initialisation.
     Nngp,
 }
 
-/// An infinitely wide network with its inputs and outputs.
+/// An infinitely wide network in its frame.
 #[derive(Debug, Clone)]
 pub struct NetworkModel {
+    arch: MlpSpec,
     network: InfiniteNetwork,
-    embedding: Embedding,
-    prediction: Prediction,
-    weight: LossWeight,
+    frame: Frame,
 }
 
 impl NetworkModel {
-    /// The limit of `spec` on the inputs of `embedding`, predicting y with the loss weight λ_t on the score.
+    /// The limit of `spec` on the inputs of `embedding`, trained on an objective; the preconditioning is the embedding's.
     ///
     /// # Errors
     /// Those of [`InfiniteNetwork::new`].
-    pub fn new(
-        spec: &MlpSpec,
-        embedding: Embedding,
-        prediction: Prediction,
-        weight: LossWeight,
-    ) -> Result<Self> {
+    pub fn new(spec: &MlpSpec, embedding: Embedding, objective: &Objective) -> Result<Self> {
         let network = InfiniteNetwork::new(spec, embedding.inputs())?;
-        Ok(Self { network, embedding, prediction, weight })
+        Ok(Self { arch: spec.clone(), network, frame: Frame::new(embedding, objective) })
+    }
+
+    /// The architecture.
+    pub fn arch(&self) -> &MlpSpec {
+        &self.arch
     }
 
     /// The network.
@@ -45,57 +44,12 @@ impl NetworkModel {
         &self.network
     }
 
-    /// The map to its inputs.
-    pub fn embedding(&self) -> &Embedding {
-        &self.embedding
-    }
-
-    /// What y is.
-    pub fn prediction(&self) -> Prediction {
-        self.prediction
-    }
-
-    /// The forward process.
-    pub fn schedule(&self) -> &Schedule {
-        self.embedding.schedule()
-    }
-
-    /// D.
-    pub fn dim(&self) -> usize {
-        self.embedding.dim()
-    }
-
-    /// The inputs of points, each at its own time.
-    ///
-    /// # Shapes
-    /// `x`: n × D; `t`: n; result n × inputs.
-    pub fn inputs(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
-        let mut inputs = vec![0.0; t.len() * self.embedding.inputs()];
-        self.embedding.fill_points(x, t, &mut inputs);
-        inputs
-    }
-
-    /// (skip_t, out_t).
-    pub fn output_coefficients(&self, t: f64) -> (f64, f64) {
-        self.embedding.preconditioning().output_coefficients(self.prediction, self.schedule(), t)
-    }
-
-    /// w_t, the weight of y's squared error.
-    pub fn target_weight(&self, t: f64) -> f64 {
-        self.weight.of_target(self.schedule(), self.prediction, t)
-    }
-
-    /// √w_t out_t, the factor on F in the loss.
-    pub fn loss_scale(&self, t: f64) -> f64 {
-        self.target_weight(t).sqrt() * self.output_coefficients(t).1
-    }
-
     /// A kernel of F between inputs, out_t not included; unchecked: inputs that are not finite give values that are not.
     ///
     /// # Shapes
     /// `a`: n × inputs; `b`: m × inputs; result n × m.
     pub fn kernel(&self, kernel: NetworkKernel, a: &[f64], b: &[f64]) -> Vec<f64> {
-        let mut ntk = vec![0.0; a.len() * b.len() / self.embedding.inputs().pow(2)];
+        let mut ntk = vec![0.0; a.len() * b.len() / self.frame.embedding().inputs().pow(2)];
         match kernel {
             NetworkKernel::Ntk => {
                 self.network.ntk_into(a, b, &mut ntk);
@@ -119,5 +73,14 @@ impl NetworkModel {
             NetworkKernel::Ntk => both.ntk,
             NetworkKernel::Nngp => both.nngp,
         })
+    }
+}
+
+/// Inputs, outputs and weights are the frame's.
+impl Deref for NetworkModel {
+    type Target = Frame;
+
+    fn deref(&self) -> &Frame {
+        &self.frame
     }
 }

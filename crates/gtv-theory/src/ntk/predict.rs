@@ -1,9 +1,11 @@
 //! Gradient flow of a lazy network in closed form (THEORY §6): on (1/P) Σ_k (w_k/2) |f(z_k) − y_k|², for a time τ,
 //! f_τ(z) = f_0(z) + K(z, Z) a, a = A_τ (Y − f_0(Z)), A_τ = √w U g(Λ) Uᵀ √w, g(λ) = (1 − e^{−λτ/P})/λ, √w K √w = U Λ Uᵀ.
 //!
-//! Modes with λ ≤ P ε λ_max (ε = 2.2e-16), which rounding does not tell from 0, count as 0 and are not learned at any τ:
-//! A_∞ is then the pseudo-inverse, the limit of A_τ. (The exact 1 − e^{−λτ/P} of such a mode is below P ε λ_max τ/P.) Where
-//! inputs are identical and labels are not, their differences are such modes.
+//! Modes with λ ≤ P ε λ_max (ε = 2.2e-16, unless another cut-off is chosen), which rounding does not tell from 0, count as 0
+//! and are not learned at any τ: A_∞ is then the pseudo-inverse, the limit of A_τ. (The exact 1 − e^{−λτ/P} of such a mode is
+//! below P ε λ_max τ/P.) Where inputs are identical and labels are not, their differences are such modes. What part of the
+//! labels is in such modes depends on the kernel: next to none for ReLU, much for smooth activations, whose eigenvalues fall
+//! exponentially. [`GradientFlow::unfitted`] is that part.
 
 use crate::error::{Error, Result, check_finite, check_len};
 use crate::linalg::{gemm_nn, gemm_tn, symmetric_eigen, symmetric_eigen_parallel};
@@ -29,7 +31,7 @@ const PARALLEL: usize = 1_024;
 pub struct GradientFlow {
     /// √w.
     roots: Vec<f64>,
-    /// Λ ascending; what counts as 0 is 0.
+    /// Λ, ascending; eigenvalues that count as 0 are 0.
     values: Vec<f64>,
     /// U, P × P.
     vectors: Vec<f64>,
@@ -58,6 +60,34 @@ pub struct Moments {
     pub cov: Vec<f64>,
 }
 
+/// Labels less what was learned of them at the training points, in units of the labels' root mean square.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Unfitted {
+    /// Root mean square.
+    pub rms: f64,
+    /// Largest absolute value.
+    pub most: f64,
+    /// Share of labels that are off by more than [`Unfitted::NOTABLE`].
+    pub off: f64,
+}
+
+impl Unfitted {
+    /// A label counts as off by more than this.
+    pub const NOTABLE: f64 = 0.1;
+
+    /// Of residuals and labels, both of the same length.
+    pub fn of(residuals: &[f64], labels: &[f64]) -> Self {
+        let rms = |v: &[f64]| (v.iter().map(|v| v * v).sum::<f64>() / v.len().max(1) as f64).sqrt();
+        let scale = rms(labels).max(f64::MIN_POSITIVE);
+        let off = residuals.iter().filter(|r| r.abs() > Self::NOTABLE * scale).count();
+        Self {
+            rms: rms(residuals) / scale,
+            most: residuals.iter().fold(0.0f64, |most, r| most.max(r.abs())) / scale,
+            off: off as f64 / residuals.len().max(1) as f64,
+        }
+    }
+}
+
 impl GradientFlow {
     /// Most training points that are decomposed; [`KrylovFlow`](super::KrylovFlow) has no limit.
     pub const MOST_SAMPLES: usize = MOST;
@@ -71,7 +101,20 @@ impl GradientFlow {
     /// [`Error::NotSemidefinite`] for an eigenvalue of √w K √w below −100 ε tr, which rounding of the kernel's entries does not
     /// explain; [`Error::TooLarge`] above 8,192 points; [`Error::Empty`] for none; [`Error::Shape`]; [`Error::NotFinite`];
     /// [`Error::OutOfRange`] for a weight that is negative or not finite.
-    pub fn new(mut kernel: Vec<f64>, weights: Option<&[f64]>) -> Result<Self> {
+    pub fn new(kernel: Vec<f64>, weights: Option<&[f64]>) -> Result<Self> {
+        let samples = weights.map_or(kernel.len().isqrt(), <[f64]>::len);
+        Self::with_cutoff(kernel, weights, samples as f64 * f64::EPSILON)
+    }
+
+    /// The same where modes with λ ≤ `cutoff` λ_max count as 0. Below P ε what is fitted is mostly rounding.
+    ///
+    /// # Errors
+    /// As [`GradientFlow::new`]; [`Error::OutOfRange`] for a cut-off outside [0, 1).
+    pub fn with_cutoff(mut kernel: Vec<f64>, weights: Option<&[f64]>, cutoff: f64) -> Result<Self> {
+        if !(0.0..1.0).contains(&cutoff) {
+            let expected = "0 or above, and below 1";
+            return Err(Error::OutOfRange { name: "the cut-off of modes", value: cutoff, expected });
+        }
         let samples = weights.map_or(kernel.len().isqrt(), <[f64]>::len);
         if samples == 0 {
             return Err(Error::Empty { name: "the training set" });
@@ -96,8 +139,8 @@ impl GradientFlow {
                 advice: "check that the kernel is symmetric, computed in double precision and of one set of points",
             });
         }
-        let cutoff = samples as f64 * f64::EPSILON * values[samples - 1];
-        values.iter_mut().filter(|v| **v <= cutoff).for_each(|v| *v = 0.0);
+        let least = cutoff * values[samples - 1];
+        values.iter_mut().filter(|v| **v <= least).for_each(|v| *v = 0.0);
         Ok(Self { roots, values, vectors })
     }
 
@@ -139,6 +182,31 @@ impl GradientFlow {
         let shares = self.responses(time)?;
         let outputs = self.outputs(labels)?;
         Ok(self.apply(&shares, labels, outputs))
+    }
+
+    /// What training for a time leaves of the labels: r = Y − f_0(Z) − K(Z, Z) a at the training points.
+    ///
+    /// # Shapes
+    /// `labels`: Y − f_0(Z), P × D.
+    ///
+    /// # Errors
+    /// As [`GradientFlow::coefficients`].
+    pub fn unfitted(&self, labels: &[f64], time: f64) -> Result<Unfitted> {
+        let outputs = self.outputs(labels)?;
+        let left: Vec<f64> =
+            self.responses(time)?.iter().zip(&self.values).map(|(g, v)| 1.0 - g * v).collect();
+        // √w U h Uᵀ √w Y = w r. Labels without weight are not trained on.
+        let weighted = self.apply(&left, labels, outputs);
+        let rows = |x: &[f64]| -> Vec<f64> {
+            let rows = x.chunks_exact(outputs.max(1)).zip(&self.roots).filter(|(_, root)| **root > 0.0);
+            rows.flat_map(|(row, _)| row).copied().collect()
+        };
+        let mut residuals = rows(&weighted);
+        let trained = self.roots.iter().filter(|root| **root > 0.0);
+        for (row, root) in residuals.chunks_exact_mut(outputs.max(1)).zip(trained) {
+            row.iter_mut().for_each(|r| *r /= root * root);
+        }
+        Ok(Unfitted::of(&residuals, &rows(labels)))
     }
 
     /// Σ_i (1 − e^{−λ_i τ/P}), the number of modes learned.
@@ -215,7 +283,7 @@ impl GradientFlow {
     }
 }
 
-/// Refuses what is no time.
+/// Refuses a time that is negative or NaN.
 pub(super) fn check_time(time: f64) -> Result<()> {
     if time >= 0.0 {
         return Ok(());

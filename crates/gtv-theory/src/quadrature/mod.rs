@@ -13,27 +13,28 @@ pub use gauss_legendre::gauss_legendre;
 pub use nodes::{Nodes, TensorBlock};
 pub use normal::normal_quantile;
 
+use crate::data::PointCloud;
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Resolution of the quadrature over the training distribution.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct QuadratureSpec {
     /// Gauss–Legendre nodes in time (tensor rule).
-    #[serde(alias = "times")]
+    #[schemars(range(min = 2))]
     pub times: usize,
     /// Spacing of the standardised noise (tensor rule).
-    #[serde(alias = "noise_spacing")]
+    #[schemars(range(max = 0.5), extend("exclusiveMinimum" = 0.0))]
     pub noise_spacing: f64,
     /// The noise covers [−range, range] standard deviations (tensor rule).
-    #[serde(alias = "noise_range")]
+    #[schemars(range(min = 3.0, max = 12.0))]
     pub noise_range: f64,
     /// Nodes of the quasi-random rule; a multiple of 2,048 is best.
-    #[serde(alias = "quasi_nodes")]
+    #[schemars(range(min = 64))]
     pub quasi_nodes: usize,
     /// Data sets with more points than this use the quasi-random rule also in one and two dimensions.
-    #[serde(alias = "tensor_points")]
     pub tensor_points: usize,
 }
 
@@ -52,20 +53,64 @@ impl QuadratureSpec {
         let check = |ok: bool, name, value, expected| {
             if ok { Ok(()) } else { Err(Error::OutOfRange { name, value, expected }) }
         };
-        check(self.times >= 2, "quadrature.times", self.times as f64, "at least 2")?;
+        // Finding Gauss–Legendre nodes takes a time that grows with the square of their number.
+        let times = "between 2 and 10000";
+        check((2..=10_000).contains(&self.times), "times", self.times as f64, times)?;
         check(
             self.noise_spacing > 0.0 && self.noise_spacing <= 0.5,
-            "quadrature.noise-spacing",
+            "noise_spacing",
             self.noise_spacing,
             "above 0, at most 0.5 (the trapezoidal rule is exact to rounding for a Gaussian there)",
         )?;
         check(
             self.noise_range >= 3.0 && self.noise_range <= 12.0,
-            "quadrature.noise-range",
+            "noise_range",
             self.noise_range,
             "between 3 and 12 standard deviations",
         )?;
-        check(self.quasi_nodes >= 64, "quadrature.quasi-nodes", self.quasi_nodes as f64, "at least 64")
+        check(self.quasi_nodes >= 64, "quasi_nodes", self.quasi_nodes as f64, "at least 64")
+    }
+
+    /// Noise values on either side of 0 (tensor rule); any number, for settings that are not validated.
+    pub(crate) fn half_grid(&self) -> f64 {
+        (self.noise_range / self.noise_spacing).ceil()
+    }
+
+    /// Q, the number of nodes for a data set.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] for more than 2^24.
+    pub fn count(&self, cloud: &PointCloud) -> Result<usize> {
+        /// 16 M nodes in 2D take about 0.7 GB.
+        const MOST: usize = 1 << 24;
+        let dim = cloud.dim();
+        let nodes = if self.is_tensor(cloud) {
+            let live = cloud.weights().iter().filter(|w| **w > 0.0).count();
+            self.times as f64 * live as f64 * (2.0 * self.half_grid() + 1.0).powi(dim as i32)
+        } else {
+            self.quasi_nodes as f64
+        };
+        // In many dimensions a node is large.
+        let share = if self.is_tensor(cloud) { 1.0 } else { dim.div_ceil(4) as f64 };
+        if nodes * share <= MOST as f64 {
+            return Ok(nodes as usize);
+        }
+        let bytes = |n: f64| (n * (dim + 4) as f64 * 8.0) as u64;
+        Err(Error::TooLarge {
+            name: "the quadrature over (t, x0, x)",
+            needed_bytes: bytes(nodes),
+            limit_bytes: bytes(MOST as f64 / share),
+            advice: if self.is_tensor(cloud) {
+                "raise noise_spacing, lower times, or lower tensor_points to use the quasi-random rule"
+            } else {
+                "lower quasi_nodes"
+            },
+        })
+    }
+
+    /// Whether the tensor rule suits the dimension and the number of points.
+    pub(crate) fn is_tensor(&self, cloud: &PointCloud) -> bool {
+        cloud.dim() <= 2 && cloud.len() <= self.tensor_points
     }
 
     /// The same rule at about half the resolution in every direction: the second resolution that tells the error.

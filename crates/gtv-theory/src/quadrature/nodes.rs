@@ -2,7 +2,7 @@
 
 use super::{QuadratureSpec, gauss_legendre, normal_quantile};
 use crate::data::PointCloud;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::rng::{Purpose, Streams};
 use crate::schedule::Schedule;
 use rand::Rng;
@@ -36,8 +36,6 @@ pub struct Nodes {
     pub point: Vec<u32>,
 }
 
-/// Largest number of nodes: 16 M of them in 2D take about 0.7 GB.
-const MAX_NODES: usize = 1 << 24;
 /// Points of one scrambled Sobol replicate.
 const REPLICATE: usize = 2048;
 /// Dimensions that the Sobol generator has; the rest of the noise is plain pseudo-random.
@@ -47,7 +45,7 @@ impl Nodes {
     /// The rule that suits the dimension and the number of points.
     ///
     /// # Errors
-    /// Settings out of range, or [`Error::TooLarge`] for a rule of more than 2^24 nodes.
+    /// Settings out of range, or [`crate::Error::TooLarge`] for a rule of more than 2^24 nodes.
     pub fn new(
         cloud: &PointCloud,
         schedule: &Schedule,
@@ -55,39 +53,26 @@ impl Nodes {
         streams: Streams,
     ) -> Result<Self> {
         spec.validate()?;
-        if cloud.dim() <= 2 && cloud.len() <= spec.tensor_points {
-            Self::tensor(cloud, schedule, spec)
+        let count = spec.count(cloud)?;
+        if spec.is_tensor(cloud) {
+            Ok(Self::tensor(cloud, schedule, spec, count))
         } else {
-            Self::quasi_random(cloud, schedule, spec, streams)
+            Ok(Self::quasi_random(cloud, schedule, spec, streams))
         }
     }
 
-    fn refuse_if_too_many(nodes: usize, dim: usize) -> Result<()> {
-        if nodes <= MAX_NODES {
-            return Ok(());
-        }
-        let bytes = |n: usize| (n * (dim + 4) * 8) as u64;
-        Err(Error::TooLarge {
-            name: "the quadrature over (t, x0, x)",
-            needed_bytes: bytes(nodes),
-            limit_bytes: bytes(MAX_NODES),
-            advice: "widen noise-spacing, lower times, or lower tensor-points to use the quasi-random rule",
-        })
-    }
-
-    fn tensor(cloud: &PointCloud, schedule: &Schedule, spec: &QuadratureSpec) -> Result<Self> {
+    fn tensor(cloud: &PointCloud, schedule: &Schedule, spec: &QuadratureSpec, count: usize) -> Self {
         let dim = cloud.dim();
-        let half = (spec.noise_range / spec.noise_spacing).ceil() as i64;
+        let half = spec.half_grid() as i64;
         let noise: Vec<f64> = (-half..=half).map(|i| i as f64 * spec.noise_spacing).collect();
         let density: Vec<f64> = noise.iter().map(|n| (-0.5 * n * n).exp()).collect();
         let total: f64 = density.iter().sum();
         let density: Vec<f64> = density.iter().map(|d| d / total).collect();
         let grid_len = noise.len().pow(dim as u32);
         let live: Vec<usize> = (0..cloud.len()).filter(|&m| cloud.weights()[m] > 0.0).collect();
-        Self::refuse_if_too_many(spec.times.saturating_mul(live.len()).saturating_mul(grid_len), dim)?;
 
         let (lo, hi) = (schedule.t_min(), schedule.t_max());
-        let mut nodes = Self::with_capacity(dim, spec.times * live.len() * grid_len);
+        let mut nodes = Self::with_capacity(dim, count);
         for (time_index, (u, w)) in gauss_legendre(spec.times).into_iter().enumerate() {
             // s in (0, 1), t = ε + (T − ε)s²; dt/(T − ε) = 2s ds, and ds = w/2.
             let s = 0.5 * (u + 1.0);
@@ -117,7 +102,7 @@ impl Nodes {
                 nodes.blocks.push(TensorBlock { time_index, point: m, axes });
             }
         }
-        Ok(nodes)
+        nodes
     }
 
     fn quasi_random(
@@ -125,9 +110,8 @@ impl Nodes {
         schedule: &Schedule,
         spec: &QuadratureSpec,
         streams: Streams,
-    ) -> Result<Self> {
+    ) -> Self {
         let dim = cloud.dim();
-        Self::refuse_if_too_many(spec.quasi_nodes.saturating_mul(dim.div_ceil(4)), dim)?;
         let picker = cloud.picker();
         let (lo, hi) = (schedule.t_min(), schedule.t_max());
         let mut nodes = Self::with_capacity(dim, spec.quasi_nodes);
@@ -159,7 +143,7 @@ impl Nodes {
         }
         let total: f64 = nodes.mass.iter().sum();
         nodes.mass.iter_mut().for_each(|mass| *mass /= total);
-        Ok(nodes)
+        nodes
     }
 
     fn with_capacity(dim: usize, len: usize) -> Self {
@@ -171,6 +155,23 @@ impl Nodes {
             t: Vec::with_capacity(len),
             x: Vec::with_capacity(len * dim),
             point: Vec::with_capacity(len),
+        }
+    }
+
+    /// The first `len` nodes of a quasi-random rule, a coarser rule of the same distribution; all nodes of a tensor rule.
+    pub(crate) fn prefix(&self, len: usize) -> Self {
+        if !self.blocks.is_empty() || len >= self.len() {
+            return self.clone();
+        }
+        let total: f64 = self.mass[..len].iter().sum();
+        Self {
+            dim: self.dim,
+            times: Vec::new(),
+            blocks: Vec::new(),
+            mass: self.mass[..len].iter().map(|mass| mass / total).collect(),
+            t: self.t[..len].to_vec(),
+            x: self.x[..len * self.dim].to_vec(),
+            point: self.point[..len].to_vec(),
         }
     }
 
@@ -266,10 +267,35 @@ mod tests {
     }
 
     #[test]
+    fn identities_the_count_of_nodes_is_theirs() {
+        let schedule = Schedule::paper(0.01).unwrap();
+        for dim in [1, 2, 3] {
+            let cloud = PointCloud::new((0..6 * dim).map(|i| (i as f64).sin()).collect(), dim).unwrap();
+            for (times, noise_spacing) in [(4, 0.5), (7, 0.3)] {
+                let spec = QuadratureSpec { times, noise_spacing, quasi_nodes: 100, ..Default::default() };
+                let nodes = Nodes::new(&cloud, &schedule, &spec, Streams::new(0)).unwrap();
+                assert_eq!(nodes.len(), spec.count(&cloud).unwrap());
+            }
+        }
+    }
+
+    #[test]
     fn too_large_rules_are_refused() {
+        use crate::error::Error;
         let cloud = PointCloud::new((0..128).map(f64::from).collect(), 2).unwrap();
         let spec = QuadratureSpec { noise_spacing: 0.01, ..Default::default() };
         let schedule = Schedule::paper(0.01).unwrap();
         assert!(matches!(Nodes::new(&cloud, &schedule, &spec, Streams::new(0)), Err(Error::TooLarge { .. })));
+        // Also where the number of nodes is none that an integer holds; nothing is allocated on the way.
+        for spacing in [1e-9, 1e-30, 1e-320, f64::MIN_POSITIVE] {
+            let spec = QuadratureSpec { noise_spacing: spacing, ..spec };
+            let refused = Nodes::new(&cloud, &schedule, &spec, Streams::new(0));
+            assert!(matches!(refused, Err(Error::TooLarge { .. })), "{spacing}");
+        }
+        let quasi = QuadratureSpec { quasi_nodes: usize::MAX, tensor_points: 1, ..spec };
+        assert!(matches!(
+            Nodes::new(&cloud, &schedule, &quasi, Streams::new(0)),
+            Err(Error::TooLarge { .. })
+        ));
     }
 }

@@ -1,5 +1,6 @@
 //! What a closed-form score knows at (x, t): s = S⁻¹(αm − x), log p(x|t), m, Γ and C = α² S⁻¹ Γ S⁻¹.
 
+use super::blocked::Moments;
 use crate::error::{Error, Result, check_finite};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub struct Evaluation {
     pub score: Vec<f64>,
     /// log p(x | t), Q, in nats.
     pub log_density: Vec<f64>,
+    /// Bound on the share of the posterior's mass that was left out of the sums, Q: the log-density is low by at most
+    /// −ln(1 − share), m is off by at most this share of the data's diameter, s by α/σ² times that.
+    pub left_out: Vec<f64>,
     /// m(x, t) = E[x0 | x, t], Q × D.
     pub posterior_mean: Vec<f64>,
     /// Γ = Cov[x0 | x, t]: Q × D × D for `Full`, traces (Q) for `Trace`, empty for `None`.
@@ -53,9 +57,20 @@ impl Evaluation {
             kind,
             score: vec![0.0; queries * dim],
             log_density: vec![0.0; queries],
+            left_out: vec![0.0; queries],
             posterior_mean: vec![0.0; queries * dim],
             posterior_cov: vec![0.0; queries * kind.values(dim)],
             proxy_score_cov: vec![0.0; queries * kind.values(dim)],
+        }
+    }
+
+    /// What the moments of all queries are written to.
+    pub(super) fn moments(&mut self) -> Moments<'_> {
+        Moments {
+            mean: &mut self.posterior_mean,
+            log_sum: &mut self.log_density,
+            left_out: &mut self.left_out,
+            cov: &mut self.posterior_cov,
         }
     }
 
@@ -80,6 +95,7 @@ impl Evaluation {
     pub(super) fn append(&mut self, other: Self) {
         self.score.extend(other.score);
         self.log_density.extend(other.log_density);
+        self.left_out.extend(other.left_out);
         self.posterior_mean.extend(other.posterior_mean);
         self.posterior_cov.extend(other.posterior_cov);
         self.proxy_score_cov.extend(other.proxy_score_cov);

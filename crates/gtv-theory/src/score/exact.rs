@@ -1,11 +1,12 @@
 //! The score of discrete data: p(x|t) = Σ_m π_m N(x; α μ_m, σ² I), s = (α m − x)/σ².
 
 use super::ScoreField;
-use super::blocked::Dense;
+use super::blocked::{Dense, Moments};
 use super::direct::{Columns, Noise};
 use super::evaluation::{CovKind, Evaluation, check_queries};
+use super::source::Source;
 use crate::data::PointCloud;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schedule::Schedule;
 use rayon::prelude::*;
 
@@ -17,6 +18,33 @@ const BLOCKED_DIM: usize = 16;
 const BLOCKED_VALUES: usize = 1 << 14;
 /// Work (queries × points × dimensions) below which starting tasks costs more than it saves.
 const PARALLEL_WORK: usize = 1 << 16;
+
+/// Share of the posterior's mass that may be left out: below the rounding of a sum of many points.
+const TOLERANCE: f64 = 1e-12;
+
+/// Time and memory of what is kept of the points to find those that matter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IndexCost {
+    /// Seconds that building took.
+    pub seconds: f64,
+    /// Bytes held.
+    pub bytes: usize,
+}
+
+impl IndexCost {
+    /// Bytes that the index of M points in D dimensions will take, 0 where there will be none.
+    pub fn bytes_for(len: usize, dim: usize) -> usize {
+        super::screen::Index::bytes_for(len, dim)
+    }
+}
+
+/// Refuses a share of mass that no result could be trusted with.
+pub(super) fn check_tolerance(tolerance: f64) -> Result<()> {
+    if (0.0..=0.01).contains(&tolerance) {
+        return Ok(());
+    }
+    Err(Error::OutOfRange { name: "tolerance", value: tolerance, expected: "a share from 0 to 0.01" })
+}
 
 /// How a closed-form score is computed. The results are the same to rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,9 +100,33 @@ impl ExactScore {
         let engine = if direct {
             Engine::Direct(Columns::new(&cloud))
         } else {
-            Engine::Blocked(Dense::new(cloud.points(), cloud.dim(), cloud.weights(), false))
+            Engine::Blocked(Dense::new(Source::F64(cloud.points()), cloud.dim(), cloud.weights(), TOLERANCE))
         };
         Self { cloud, schedule, engine }
+    }
+
+    /// Lets at most this share of the posterior's mass be left out, 1e-12 unless stated: what may be skipped where few
+    /// points have weight. 0 leaves out what is below the smallest f64 alone.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] unless 0 ≤ `tolerance` ≤ 0.01.
+    ///
+    /// [`Error::OutOfRange`]: crate::Error::OutOfRange
+    pub fn with_tolerance(mut self, tolerance: f64) -> Result<Self> {
+        check_tolerance(tolerance)?;
+        match &mut self.engine {
+            Engine::Direct(_) => {}
+            Engine::Blocked(dense) => dense.tolerance = tolerance,
+        }
+        Ok(self)
+    }
+
+    /// What the index of the points cost, once it was built: at the first evaluation of many points in many dimensions.
+    pub fn index_cost(&self) -> Option<IndexCost> {
+        match &self.engine {
+            Engine::Direct(_) => None,
+            Engine::Blocked(dense) => dense.index_cost(),
+        }
     }
 
     /// The data.
@@ -97,9 +149,7 @@ impl ExactScore {
         evaluate(&self.schedule, self.dim(), queries, t, kind, |noise, out| match &self.engine {
             Engine::Direct(columns) => self.direct(columns, noise, queries, out),
             Engine::Blocked(dense) => {
-                let Evaluation { posterior_mean, log_density, posterior_cov, .. } = out;
-                let raw = self.cloud.points();
-                dense.moments(raw, noise, kind, queries, posterior_mean, log_density, posterior_cov);
+                dense.moments(Source::F64(self.cloud.points()), noise, kind, queries, out.moments());
             }
         })
     }
@@ -185,8 +235,9 @@ impl ScoreField for ExactScore {
                 .zip(out.par_chunks_mut(QUERY_CHUNK * dim))
                 .for_each(|(x, out)| columns.means(noise, x, out)),
             Engine::Blocked(dense) => {
-                let mut log_sum = vec![0.0; x.len() / dim];
-                dense.moments(self.cloud.points(), noise, CovKind::None, x, out, &mut log_sum, &mut []);
+                let (mut log_sum, mut left_out) = (vec![0.0; x.len() / dim], vec![0.0; x.len() / dim]);
+                let out = Moments { mean: out, log_sum: &mut log_sum, left_out: &mut left_out, cov: &mut [] };
+                dense.moments(Source::F64(self.cloud.points()), noise, CovKind::None, x, out);
             }
         }
     }

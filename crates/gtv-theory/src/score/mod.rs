@@ -3,23 +3,31 @@
 mod anisotropic;
 mod blocked;
 mod blocked_cov;
+mod bounded;
 mod closed_form;
 mod direct;
 mod evaluation;
 mod exact;
 mod exact32;
+mod fold;
 mod lanes;
 mod mixture;
 mod objective;
+mod queries;
 mod real;
+mod screen;
+mod source;
 
 pub use anisotropic::AnisotropicScore;
 pub use closed_form::ClosedForm;
 pub use evaluation::{CovKind, Evaluation};
-pub use exact::{ExactScore, Method};
+pub use exact::{ExactScore, IndexCost, Method};
 pub use exact32::ExactScore32;
 pub use mixture::MixtureScore;
-pub use objective::{Estimate, Objectives, objectives};
+pub use objective::{MeanEstimate, Objectives, objectives};
+
+pub(crate) use screen::{NEAREST_BLOCK, nearest_two};
+pub(crate) use source::Source;
 
 use crate::schedule::Schedule;
 

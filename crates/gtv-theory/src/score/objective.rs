@@ -3,7 +3,7 @@
 
 use super::{ClosedForm, CovKind, ScoreField};
 use crate::error::{Error, Result, check_len};
-use crate::prediction::LossWeight;
+use crate::problem::LossWeight;
 use crate::rng::{Purpose, Streams};
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -14,7 +14,7 @@ const BATCH: usize = 16;
 
 /// A Monte Carlo mean with its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
+pub struct MeanEstimate {
     /// The sample mean.
     pub mean: f64,
     /// Its standard error.
@@ -25,13 +25,13 @@ pub struct Estimate {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objectives {
     /// J0 = E[λ/2 |ŝ − s|²].
-    pub j0: Estimate,
+    pub j0: MeanEstimate,
     /// J1 = E[λ/2 |ŝ − s̃|²].
-    pub j1: Estimate,
+    pub j1: MeanEstimate,
     /// E[λ/2 tr C], the smallest J1 there is.
-    pub gap: Estimate,
+    pub gap: MeanEstimate,
     /// J1 − J0 − gap, which is 0 in expectation; its draws are paired, so it is known better than its parts.
-    pub residual: Estimate,
+    pub residual: MeanEstimate,
 }
 
 /// Estimates the objectives of `field` by Monte Carlo: t ~ U(ε, T), x0 ~ p_data, x ~ p(x | x0, t).
@@ -72,10 +72,10 @@ pub fn objectives(
     Ok(Objectives { j0: estimate(0), j1: estimate(1), gap: estimate(2), residual: estimate(3) })
 }
 
-fn estimate(values: impl Iterator<Item = f64> + Clone, count: f64) -> Estimate {
+fn estimate(values: impl Iterator<Item = f64> + Clone, count: f64) -> MeanEstimate {
     let mean = values.clone().sum::<f64>() / count;
     let squares: f64 = values.map(|v| (v - mean).powi(2)).sum();
-    Estimate { mean, std_error: (squares / (count * (count - 1.0))).sqrt() }
+    MeanEstimate { mean, std_error: (squares / (count * (count - 1.0))).sqrt() }
 }
 
 /// The batch means of λ/2 |ŝ − s|², λ/2 |ŝ − s̃|², λ/2 tr C and of what is left.

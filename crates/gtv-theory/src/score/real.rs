@@ -1,8 +1,12 @@
 //! The two precisions of the blocked path, and their row kernels: l ↦ l + b with its maximum, l ↦ e^{l − max} with
 //! its sum.
 
+#![expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is not a number counts as reached")]
+
 use super::lanes::{LANES, exp_nonpositive, exp_nonpositive_f32};
+use super::source::Source;
 use faer::traits::ComplexField;
+use pulp::Simd;
 
 /// f32 or f64.
 pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
@@ -11,19 +15,59 @@ pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
     /// Error of a logit (estimated from roundoff) above which logits are recomputed by direct differences in f64.
     const LOGIT_TOLERANCE: f64;
 
+    /// Cycles of a term of a matrix product on AVX2.
+    const TERM: f64;
+
+    /// The points themselves where they are held in this precision.
+    fn own<'a>(source: Source<'a>) -> Option<&'a [Self]>;
     fn from_f64(value: f64) -> Self;
     fn to_f64(self) -> f64;
     /// row += bias; returns the maximum (−∞ if all are NaN).
     fn add_and_max(row: &mut [Self], bias: &[Self]) -> Self;
+    /// Σ of the entries below `limit`.
+    fn sum_below(row: &[Self], limit: Self) -> f64;
+    /// out += Σ w · points[start..] over entries (start, w), for as many leading columns as fit in registers; returns
+    /// their number.
+    fn add_rows<S: Simd>(simd: S, points: &[Self], entries: &[(usize, Self)], out: &mut [Self]) -> usize;
+    /// Appends the places of the entries not below `limit`.
+    fn list_not_below(row: &[Self], limit: Self, places: &mut Vec<u16>);
     /// row ← e^{row − max}; returns the sum, accumulated in f64 over lane sums of one row.
     fn exp_and_sum(row: &mut [Self], max: Self) -> f64;
 }
 
 macro_rules! impl_real {
-    ($real:ty, $exp:path, $width:expr, $tolerance:expr) => {
+    (
+        $real:ty, $own:path, $exp:path, $width:expr, $tolerance:expr, $term:expr,
+        $add_rows:ident, $registers:ident, $as_simd:ident, $as_simd_mut:ident, $splat:ident, $mul_add:ident
+    ) => {
+        #[inline(always)]
+        fn $add_rows<S: Simd, const N: usize>(
+            simd: S,
+            points: &[$real],
+            entries: &[(usize, $real)],
+            out: &mut [S::$registers],
+        ) -> usize {
+            let columns = N * size_of::<S::$registers>() / size_of::<$real>();
+            let mut sums: [S::$registers; N] = std::array::from_fn(|n| out[n]);
+            for (start, w) in entries {
+                let (row, _) = S::$as_simd(&points[*start..][..columns]);
+                let w = simd.$splat(*w);
+                for n in 0..N {
+                    sums[n] = simd.$mul_add(w, row[n], sums[n]);
+                }
+            }
+            out.copy_from_slice(&sums);
+            columns
+        }
+
         impl Real for $real {
             const ROUNDOFF: f64 = 0.5 * <$real>::EPSILON as f64;
             const LOGIT_TOLERANCE: f64 = $tolerance;
+            const TERM: f64 = $term;
+
+            fn own<'a>(source: Source<'a>) -> Option<&'a [Self]> {
+                if let $own(points) = source { Some(points) } else { None }
+            }
 
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
@@ -55,6 +99,60 @@ macro_rules! impl_real {
             }
 
             #[inline(always)]
+            fn sum_below(row: &[Self], limit: Self) -> f64 {
+                let mut lanes = [0.0; $width];
+                let chunks = row.chunks_exact($width);
+                let rest: f64 =
+                    chunks.remainder().iter().filter(|v| **v < limit).map(|v| f64::from(*v)).sum();
+                for chunk in chunks {
+                    for j in 0..$width {
+                        lanes[j] += if chunk[j] < limit { chunk[j] } else { 0.0 };
+                    }
+                }
+                lanes.iter().map(|v| f64::from(*v)).sum::<f64>() + rest
+            }
+
+            #[inline(always)]
+            fn add_rows<S: Simd>(
+                simd: S,
+                points: &[Self],
+                entries: &[(usize, Self)],
+                out: &mut [Self],
+            ) -> usize {
+                let (registers, _) = S::$as_simd_mut(out);
+                match registers.len() {
+                    8.. => $add_rows::<S, 8>(simd, points, entries, &mut registers[..8]),
+                    2..8 => $add_rows::<S, 2>(simd, points, entries, &mut registers[..2]),
+                    1 => $add_rows::<S, 1>(simd, points, entries, registers),
+                    0 => {
+                        let columns = out.len();
+                        for (start, w) in entries {
+                            let row = &points[*start..][..columns];
+                            out.iter_mut().zip(row).for_each(|(o, p)| *o += w * p);
+                        }
+                        columns
+                    }
+                }
+            }
+
+            #[inline(always)]
+            fn list_not_below(row: &[Self], limit: Self, places: &mut Vec<u16>) {
+                for (i, chunk) in row.chunks($width).enumerate() {
+                    let mut reached = 0u32;
+                    for v in chunk {
+                        reached += u32::from(!(*v < limit));
+                    }
+                    if reached > 0 {
+                        for (j, v) in chunk.iter().enumerate() {
+                            if !(*v < limit) {
+                                places.push((i * $width + j) as u16);
+                            }
+                        }
+                    }
+                }
+            }
+
+            #[inline(always)]
             fn exp_and_sum(row: &mut [Self], max: Self) -> f64 {
                 let mut lanes = [0.0; $width];
                 let mut chunks = row.chunks_exact_mut($width);
@@ -75,6 +173,32 @@ macro_rules! impl_real {
     };
 }
 
-impl_real!(f64, exp_nonpositive, LANES, 1e-11);
+impl_real!(
+    f64,
+    Source::F64,
+    exp_nonpositive,
+    LANES,
+    1e-11,
+    0.13,
+    add_rows_f64,
+    f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    splat_f64s,
+    mul_add_e_f64s
+);
 // Two AVX-512 registers: an f32 exponential is short, so more of them are kept in flight.
-impl_real!(f32, exp_nonpositive_f32, 4 * LANES, 3e-4);
+impl_real!(
+    f32,
+    Source::F32,
+    exp_nonpositive_f32,
+    4 * LANES,
+    3e-4,
+    0.065,
+    add_rows_f32,
+    f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    splat_f32s,
+    mul_add_e_f32s
+);

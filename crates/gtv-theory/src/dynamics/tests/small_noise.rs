@@ -6,7 +6,7 @@ use crate::dynamics::{
     FokkerPlanck, Integrator, ItoStepper, ItoWorkspace, LinearNoise, NaiveSde, NoisePath, PfOde, Sampling,
     SmallNoise1d, WeakOrderTwo, draw_increments,
 };
-use crate::estimator::At;
+use crate::law::At;
 use crate::rng::{Purpose, Streams};
 use crate::schedule::{Schedule, TimeGrid};
 use crate::score::ScoreField;

@@ -1,0 +1,55 @@
+//! `gtv-cli compare`: the theory's levels against a really trained ensemble, with numbers, figures and a report.
+
+use super::opening::{self, Work};
+use crate::args::CompareArgs;
+use crate::config::{Change, Loaded, Problem};
+use crate::context::Context;
+use crate::record::{Record, Saved};
+use crate::report;
+use crate::run_dir::{PartStore, RunDir};
+use crate::session::Kept;
+use anyhow::Result;
+use gtv_study::Outcome;
+
+/// Runs the command.
+///
+/// # Errors
+/// Bad input before any work; an interrupt or a failed write, after which the same command resumes.
+pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
+    let mut changes = args.changes.changes()?;
+    changes.extend(args.target.as_deref().map(Change::target));
+    let loaded = Loaded::read(Some(&args.config), &changes, ctx)?;
+    let problem = loaded.build(ctx)?;
+    loaded.check_quadrature(&problem)?;
+    let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
+    opening::announce(&problem, Work::Compare, ctx);
+    let run = RunDir::create(&out, &problem.resolved, ctx)?;
+    let record = into_folder(&problem, &run, this_command(), ctx)?;
+    ctx.say(&report::terminal_table(&record))?;
+    ctx.say(&format!("report: {}", out.join("report.html").display()))
+}
+
+/// The command line of this process, the program's plain name first.
+fn this_command() -> Vec<String> {
+    let words = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).enumerate();
+    words.map(|(i, a)| if i == 0 { "gtv-cli".to_owned() } else { a }).collect()
+}
+
+/// One comparison with everything that belongs into its folder; `command` is what the report says made it.
+///
+/// # Errors
+/// An interrupt or a failed write, after which the same call resumes.
+pub fn into_folder(problem: &Problem, run: &RunDir, command: Vec<String>, ctx: &Context) -> Result<Record> {
+    let kept = Kept::new(run, PartStore::open(run, problem.fingerprint, ctx)?);
+    let Outcome { mut record, arrays } = problem.study.run(kept.session(ctx))?;
+    record.fingerprint = problem.fingerprint.hex();
+    record.config = serde_json::to_value(&problem.settings)?;
+    record.command = command;
+    record.warnings = ctx.take_warnings();
+    let saved = Saved { record, arrays, config_toml: RunDir::config_text(&problem.resolved) };
+    saved.write(run.path())?;
+    report::render(&saved, run.path())?;
+    // Last of all: a folder without parts is a finished one.
+    kept.finish()?;
+    Ok(saved.record)
+}

@@ -1,0 +1,93 @@
+//! The first line of a run: the data, the model, how many, and about how long it takes.
+//!
+//! Times are counts of operations times what one of each took when it was measured, on a core of 2023; they are right
+//! within a factor of about three, which tells seconds from minutes and hours.
+
+use crate::config::{DataConfig, Problem};
+use crate::context::Context;
+use crate::progress::Spell;
+use crate::warnings::Warning;
+use gtv_theory::ntk::Activation;
+use std::time::Duration;
+
+/// What is done with a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// `train`.
+    Train,
+    /// `compare`.
+    Compare,
+    /// `sample`, so many paths of trained members.
+    Sample(usize),
+    /// `sample --theory`.
+    SampleTheory(usize),
+}
+
+/// Prints the line, and warns of a network whose kernels take long.
+pub fn announce(problem: &Problem, work: Work, ctx: &Context) {
+    ctx.note(&line(problem, work, ctx.threads));
+    if let Some(activation) = problem.study.family.kernel_activation() {
+        warn_of_slow(activation, ctx);
+    }
+}
+
+/// Warns of kernels that have no closed form.
+pub fn warn_of_slow(activation: Activation, ctx: &Context) {
+    match activation {
+        Activation::Relu | Activation::Erf => {}
+        Activation::Tanh | Activation::Silu => {
+            ctx.warn(&Warning::SlowActivation { activation: activation.name() });
+        }
+    }
+}
+
+fn line(problem: &Problem, work: Work, threads: usize) -> String {
+    let seconds = seconds(problem, work, threads);
+    format!("{}; {}", what(problem), about(seconds))
+}
+
+/// The same for several runs of a kind, of which the first stands for all.
+pub fn announce_many(count: usize, first: &Problem, ctx: &Context) {
+    let seconds = count as f64 * seconds(first, Work::Compare, ctx.threads);
+    ctx.note(&format!("{count} runs, the first: {}; {} for all", what(first), about(seconds)));
+}
+
+fn about(seconds: f64) -> String {
+    match Duration::try_from_secs_f64(seconds.max(1.0)) {
+        Ok(time) => format!("about {}", Spell(time)),
+        Err(_) => "about for ever".to_owned(),
+    }
+}
+
+fn what(problem: &Problem) -> String {
+    let (study, config) = (&problem.study, &problem.config);
+    let cloud = study.problem().cloud();
+    let data = match &config.data {
+        DataConfig::File(file) => file.path.display().to_string(),
+        DataConfig::BuiltIn(set) => serde_json::to_value(set)
+            .ok()
+            .and_then(|value| value["kind"].as_str().map(str::to_owned))
+            .unwrap_or_else(|| "built-in".to_owned()),
+    };
+    let plural = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+    format!(
+        "data: {data}, {} in {}; model: {}, P = {}; {}",
+        plural(cloud.len(), "point"),
+        plural(cloud.dim(), "dimension"),
+        study.family.describe(),
+        study.problem().samples(),
+        plural(study.members.len(), "member"),
+    )
+}
+
+/// Estimate in seconds; see the module's head.
+fn seconds(problem: &Problem, work: Work, threads: usize) -> f64 {
+    let effort = problem.study.effort();
+    let all = match work {
+        Work::Train => effort.training,
+        Work::Compare => effort.training + effort.theory + effort.sampling,
+        Work::Sample(count) => effort.paths(count),
+        Work::SampleTheory(count) => effort.theory + effort.paths(count),
+    };
+    all / threads as f64
+}

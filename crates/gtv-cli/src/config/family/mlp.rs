@@ -1,0 +1,108 @@
+//! Networks: `[model.mlp]` and their `[training]`.
+
+use super::InputsConfig;
+use crate::config::build::Ground;
+use crate::config::{ConfigError, Loaded};
+use gtv_models::MlpFamily;
+use gtv_models::device::Backend;
+use gtv_models::mlp::{KernelName, Optimizer, Task, TrainingSpec};
+use gtv_theory::ntk::{MlpSpec, Parameterisation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A network and its training.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct MlpConfig {
+    /// The network.
+    pub mlp: MlpNet,
+    /// How networks are trained: mlp by steps, lazy by gradient flow.
+    pub training: MlpTraining,
+}
+
+/// `[model.mlp]`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct MlpNet {
+    /// The layers.
+    #[serde(flatten)]
+    pub arch: MlpSpec,
+    /// How (x, t) enters.
+    #[serde(flatten)]
+    pub inputs: InputsConfig,
+    /// Whether the function at initialisation is subtracted.
+    pub centred: bool,
+}
+
+/// `[training]` of a network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct MlpTraining {
+    /// The steps.
+    #[serde(flatten)]
+    pub spec: TrainingSpec,
+    /// Where to train; `gtv-cli devices` lists what there is.
+    pub device: Backend,
+    /// Steps between checkpoints; one about every minute where it is not given.
+    #[schemars(range(min = 1))]
+    pub checkpoint: Option<u64>,
+    /// Steps between lines of log.csv.
+    #[schemars(range(min = 1), extend("derived" = "a fortieth of steps"))]
+    pub log_every: u64,
+}
+
+impl Default for MlpTraining {
+    fn default() -> Self {
+        Self { spec: TrainingSpec::default(), device: Backend::default(), checkpoint: None, log_every: 15 }
+    }
+}
+
+impl MlpConfig {
+    /// The family.
+    pub(in crate::config) fn build(&self, loaded: &Loaded, ground: Ground) -> anyhow::Result<MlpFamily> {
+        let (net, training, kernel) = (&self.mlp, &self.training, loaded.config.theory.kernel);
+        if loaded.trains {
+            check_device(training.device, loaded)?;
+        }
+        if kernel == KernelName::Infinite {
+            self.check_infinite(loaded)?;
+        }
+        let embedding = net.inputs.embedding("model.mlp", loaded, &ground)?;
+        let spec = TrainingSpec { centred: net.centred, ..training.spec.clone() };
+        let problem = ground.problem(loaded, embedding.preconditioning())?;
+        let task = Task::new(net.arch.clone(), embedding, spec, problem)
+            .map_err(|e| loaded.refused_model(&["model.mlp", "model", "training"], e))?;
+        let (device, sampling) = (training.device, loaded.config.sampling.integration);
+        let MlpTraining { log_every, checkpoint, .. } = *training;
+        Ok(MlpFamily { task, device, kernel, log_every, checkpoint, sampling })
+    }
+
+    /// What the kernel of infinite width needs, to stand for networks that are trained.
+    fn check_infinite(&self, loaded: &Loaded) -> Result<(), ConfigError> {
+        let refuse = |why: &str| {
+            let reason = format!("is \"infinite\", {why}; use \"initial\"");
+            Err(loaded.value("theory.kernel", &reason))
+        };
+        if self.mlp.arch.parameterisation != Parameterisation::Ntk {
+            return refuse("which is the limit of networks with parameterisation = \"ntk\" alone");
+        }
+        if self.training.spec.optimizer == Optimizer::Adam {
+            return refuse("the kernel of gradient descent (sgd, gd); adam moves in another one");
+        }
+        loaded.check_initial_function(self.mlp.centred)
+    }
+}
+
+/// Refuses a device that the program has no backend for.
+fn check_device(device: Backend, loaded: &Loaded) -> Result<(), ConfigError> {
+    if device.compiled() {
+        return Ok(());
+    }
+    let here: Vec<&str> = Backend::ALL.into_iter().filter(|b| b.compiled()).map(Backend::name).collect();
+    let reason = format!(
+        "is \"{0}\", which this program was built without; build with --features {0}, or use one of: {1}",
+        device.name(),
+        here.join(", ")
+    );
+    Err(loaded.value("training.device", &reason))
+}

@@ -1,0 +1,162 @@
+//! What the settings of one section need of another, and of the machine.
+
+use super::family::FamilyConfig;
+use super::{ConfigError, Loaded};
+use crate::memory::Budget;
+use gtv_models::LinearFamily;
+use gtv_study::spec::{TheoryName, Vary};
+use gtv_theory::PointCloud;
+use gtv_theory::dynamics::Integrator;
+
+impl Loaded {
+    /// What differs between the members of an ensemble, and how many they are.
+    pub(super) fn check_ensemble(&self) -> Result<(), ConfigError> {
+        let (model, ensemble) = (&self.config.model, &self.config.ensemble);
+        if let Some(product) = model.points.map(|n| n.saturating_mul(model.draws))
+            && product != model.samples
+        {
+            let reason =
+                format!("is {}, but points x draws = {product}; leave one of the two out", model.samples);
+            return Err(self.value("model.samples", &reason));
+        }
+        if matches!(model.family, FamilyConfig::Linear(_)) && ensemble.vary == [Vary::Init] {
+            let reason = "is [\"init\"], but a linear model has no initialisation: all would be the same; add \"data\"";
+            return Err(self.value("ensemble.vary", reason));
+        }
+        let Some(b) = ensemble.initialisations else { return Ok(()) };
+        let reason = if !(ensemble.varies(Vary::Data) && ensemble.varies(Vary::Init)) {
+            "crosses two draws and needs vary = [\"data\", \"init\"]; remove it".to_owned()
+        } else if !ensemble.members.is_multiple_of(b) {
+            format!("is {b}, expected a divisor of ensemble.members = {}", ensemble.members)
+        } else {
+            return Ok(());
+        };
+        Err(self.value("ensemble.initialisations", &reason))
+    }
+
+    /// What the predictions named in `[theory]` need of the rest.
+    pub(super) fn check_theory(&self, dim: usize) -> Result<(), ConfigError> {
+        let (theory, sampling) = (&self.config.theory, &self.config.sampling);
+        let euler = sampling.integration.integrator == Integrator::Euler;
+        let table = sampling.lookup.grid().is_some();
+        let a_base = |name: &TheoryName| match name {
+            TheoryName::Closure(closure) => closure.card().covariance_of.is_none(),
+            TheoryName::Derived(level) => level.is_a_base(),
+        };
+        if let Some(other) = theory.base.filter(|base| !a_base(base)) {
+            let known: Vec<&str> = TheoryName::all().filter(a_base).map(TheoryName::name).collect();
+            let reason = format!("is \"{}\", expected one of {}", other.name(), known.join(", "));
+            return Err(self.value("theory.base", &reason));
+        }
+        if sampling.integration.integrator == Integrator::Dopri5 && table {
+            let reason = "is \"grid\": a table holds the learned field at the step times only; use lookup = \"exact\" with dopri5";
+            return Err(self.value("sampling.lookup", reason));
+        }
+        for closure in &theory.closures {
+            let name = closure.name();
+            let Some(level) = closure.derived() else { continue };
+            if level.is_one_dimensional() && dim > 1 {
+                let reason = format!("names \"{name}\", which is for one dimension; the data have {dim}");
+                return Err(self.value("theory.closures", &reason));
+            }
+            if level.is_path_wise() && !euler {
+                let reason = format!(
+                    "is not \"euler\", which \"{name}\" in theory.closures needs: its noise is drawn step by step"
+                );
+                return Err(self.value("sampling.integrator", &reason));
+            }
+            if level.is_path_wise() && table {
+                let reason = format!(
+                    "is \"grid\", but \"{name}\" in theory.closures has no table: its noise is drawn along each path"
+                );
+                return Err(self.value("sampling.lookup", &reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses closures that have no initial function where it is not subtracted.
+    pub(super) fn check_initial_function(&self, centred: bool) -> Result<(), ConfigError> {
+        let data_only = |name: &&TheoryName| name.card().of_ridge;
+        match self.config.theory.closures.iter().find(data_only).filter(|_| !centred) {
+            None => Ok(()),
+            Some(name) => {
+                let reason = format!(
+                    "names \"{}\", which has no initial function; set centred = true, or use \"paper\" and \"leading\"",
+                    name.name()
+                );
+                Err(self.value("theory.closures", &reason))
+            }
+        }
+    }
+
+    /// Estimates in bytes (8 a number), each a lower bound of what the run must hold at once; F features, D dimensions,
+    /// M points, P samples, N members, B bins.
+    pub(super) fn check_memory(&self, cloud: &PointCloud, budget: &Budget) -> anyhow::Result<()> {
+        let c = &self.config;
+        let dim = cloud.dim() as f64;
+        let features = match &c.model.family {
+            FamilyConfig::Linear(linear) => Some(linear.features.size(cloud.dim())),
+            FamilyConfig::Lazy(_) | FamilyConfig::Mlp(_) => None,
+        };
+        let (samples, members) = (c.model.samples as f64, c.ensemble.members as f64);
+        let shown = dim.min(2.0);
+        for need in features.into_iter().flat_map(|f| LinearFamily::estimates(f, dim, samples, members)) {
+            budget.check(need.what, need.bytes, need.formula, need.advice)?;
+        }
+        // Too many nodes are refused where they are used: a training does without them.
+        let nodes = c.theory.quadrature.count(cloud).unwrap_or(0) as f64;
+        let bins = c.compare.bins.unwrap_or(if shown > 1.0 { 60 } else { 200 }) as f64;
+        let groups = members.max(c.theory.models as f64);
+        let levels = c.theory.closures.len() as f64 + 6.0;
+        let steps = c.sampling.integration.steps as f64;
+        let table = c.sampling.lookup.grid().map_or(0.0, |grid| dim * (grid.len as f64).powf(dim) * steps);
+        let threads = rayon::current_num_threads() as f64;
+        let theory_models = c.theory.models as f64 * (c.theory.closures.len() + 1) as f64;
+        let all_paths = members * c.sampling.paths as f64 + theory_models * c.theory.paths as f64;
+        let estimates = [
+            (
+                "sampling",
+                8.0 * dim * (all_paths + 3.0 * (members * c.sampling.paths as f64).min(1e6)),
+                "8 bytes x D x paths of every model of every level",
+                "lower sampling.paths or theory.paths",
+            ),
+            (
+                "the comparison",
+                // Every model's histogram, twice, and for each level its mean, its band and a few to work with.
+                8.0 * bins.powf(shown) * (2.0 * groups + 8.0 * levels),
+                "8 bytes x B^min(D, 2) x (2 max(members, models) + 8 levels)",
+                "lower compare.bins",
+            ),
+            (
+                "bootstrap resampling",
+                8.0 * c.compare.bootstrap as f64 * members,
+                "8 bytes x resamples x N",
+                "lower compare.bootstrap",
+            ),
+            (
+                "the directions of sliced distances",
+                8.0 * c.compare.projections as f64 * dim,
+                "8 bytes x directions x D",
+                "lower compare.projections",
+            ),
+            ("the time grid", 8.0 * steps, "8 bytes x steps", "lower sampling.steps"),
+            (
+                "the quadrature",
+                8.0 * (dim + 4.0) * nodes,
+                "8 bytes x (D + 4) x nodes",
+                "raise theory.noise_spacing, or lower theory.quasi_nodes or theory.times",
+            ),
+            (
+                "the tables of learned fields",
+                8.0 * threads * table,
+                "8 bytes x threads x D x n^D x steps",
+                "lower sampling.grid_points or sampling.steps",
+            ),
+        ];
+        for (what, needed, formula, advice) in estimates {
+            budget.check(what, needed, formula, advice)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,350 @@
+//! Networks as a family: gradient flow on their linearisation stands for them.
+//!
+//! A member's file holds `layers.0.weight` (out × in, float32), `layers.0.bias`, …, `readout.weight`, as `torch.nn.Linear` stores
+//! them, multipliers inside; with `model.mlp.centred` also `initial.layers.0.weight`, … of the network that is subtracted.
+//!
+//! The metadata hold the rest of the score: y = skip_t x + out_t F(inputs), ŝ = a_t y + b_t x. The inputs are c_in(t) x, and
+//! then cos ω₀u, sin ω₀u, cos ω₁u, … with ω in `time_frequencies` (u itself where there are none), u the log-SNR
+//! ln(α²/σ²), held within ±20 (t itself for `time = raw`), mapped to [−1, 1] over the two numbers of `clock`.
+
+use super::run::{self, Log};
+use super::{Layer, MlpField, NetworkForm, NoiseDraws, StepRule, Task, Weights, linearised};
+use crate::device::Backend;
+use crate::error::{Error, Result};
+use crate::family::{
+    Effort, Facts, Family, LearnerRecord, MULTIPLICATION, Member, Members, Need, Resolution,
+};
+use crate::watch::Session;
+use crate::weights_file::{encode, numbers, tensors};
+use gtv_theory::dynamics::Sampling;
+use gtv_theory::learner::Learner;
+use gtv_theory::ntk::LayerScaling;
+use gtv_theory::problem::TrainingProblem;
+use gtv_theory::{Preconditioning, ScoreField};
+use rayon::prelude::*;
+use safetensors::tensor::{Dtype, TensorView};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The kernel that stands for networks in their closures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelName {
+    /// The tangent kernel of the networks themselves at initialisation, averaged over them.
+    #[default]
+    Initial,
+    /// The tangent kernel in the limit of infinite width.
+    Infinite,
+}
+
+/// Networks of one architecture, trained on a device.
+#[derive(Clone)]
+pub struct MlpFamily {
+    /// What each member learns, and how.
+    pub task: Task,
+    /// Where they are trained.
+    pub device: Backend,
+    /// The kernel that stands for them.
+    pub kernel: KernelName,
+    /// Steps between two lines of the log.
+    pub log_every: u64,
+    /// Steps between checkpoints; none for a minute.
+    pub checkpoint: Option<u64>,
+    /// How samples are drawn that show along training what is memorized.
+    pub sampling: Sampling,
+}
+
+/// Trained networks, and what was measured along the way.
+pub struct MlpMembers {
+    fields: Vec<MlpField>,
+    /// What each was drawn from.
+    draws: Vec<Member>,
+    log: Log,
+    /// What a member's file says of the score around its tensors.
+    about: BTreeMap<String, String>,
+}
+
+/// Members up to this width are trained together on a CPU: wider ones fill it alone.
+const WIDEST_TOGETHER: usize = 512;
+/// Bytes that a group may take; a number of its own, so that groups do not depend on the machine.
+const GROUP_BYTES: f64 = (1u64 << 30) as f64;
+
+impl MlpFamily {
+    /// Parameters of one member.
+    pub fn parameters(&self) -> usize {
+        self.task.arch().parameters(self.task.inputs(), self.task.dim())
+    }
+
+    /// Members of an ensemble that are trained together. Depends on the settings alone: results may depend on it in their last bits.
+    pub fn group_size(&self, members: usize) -> usize {
+        if self.device.on_cpu() && self.task.arch().width > WIDEST_TOGETHER {
+            return 1;
+        }
+        let fits = (GROUP_BYTES / self.bytes_in_training()) as usize;
+        fits.clamp(1, members.max(1))
+    }
+
+    /// Bytes that one member takes while it is trained.
+    fn bytes_in_training(&self) -> f64 {
+        let (arch, training) = (self.task.arch(), self.task.training());
+        let count = |kept: bool| f64::from(u8::from(kept));
+        // Values, gradients, two temporaries, and one copy on the host for a checkpoint.
+        let arrays = 4.0
+            + 2.0 * count(StepRule::has_first(training.optimizer))
+            + 2.0 * count(StepRule::has_second(training.optimizer))
+            + 2.0 * count(training.average.is_some())
+            + count(training.centred)
+            + 1.0;
+        let samples = self.task.problem().samples() as f64;
+        let rows = match training.noise {
+            NoiseDraws::Fixed => samples,
+            NoiseDraws::Fresh => 4.0 * samples,
+        };
+        let numbers = (self.task.inputs() + self.task.dim() + 2) as f64;
+        let activations = 4.0 * self.task.batch_size() as f64 * (arch.width * arch.depth.max(1)) as f64;
+        4.0 * (arrays * self.parameters() as f64 + activations + rows * numbers)
+    }
+
+    /// What evaluating a member needs beside its tensors.
+    fn about(&self) -> Result<BTreeMap<String, String>> {
+        let (task, embedding) = (&self.task, self.task.embedding());
+        let text = |value: serde_json::Result<serde_json::Value>| match value {
+            Ok(serde_json::Value::String(name)) => Ok(name),
+            Ok(other) => Ok(other.to_string()),
+            Err(e) => Err(Error::Member { reason: e.to_string() }),
+        };
+        let (precondition, data_std) = match embedding.preconditioning() {
+            Preconditioning::None => ("none", String::new()),
+            Preconditioning::Edm { data_std } => ("edm", data_std.to_string()),
+        };
+        let entries = [
+            ("activation", text(serde_json::to_value(task.arch().activation))?),
+            ("prediction", text(serde_json::to_value(task.problem().objective().prediction))?),
+            ("time", text(serde_json::to_value(embedding.kind()))?),
+            ("time_frequencies", text(serde_json::to_value(embedding.frequencies()))?),
+            ("clock", text(serde_json::to_value(embedding.clock_range()))?),
+            ("precondition", precondition.to_owned()),
+            ("data_std", data_std),
+        ];
+        Ok(entries.map(|(key, value)| (key.to_owned(), value)).into_iter().collect())
+    }
+}
+
+impl Family for MlpFamily {
+    fn name(&self) -> &'static str {
+        "mlp"
+    }
+
+    fn problem(&self) -> &TrainingProblem {
+        self.task.problem()
+    }
+
+    fn device(&self) -> &'static str {
+        self.device.name()
+    }
+
+    fn prepare(&self) -> Result<()> {
+        self.device.open().map(drop)
+    }
+
+    fn describe(&self) -> String {
+        let (arch, steps) = (self.task.arch(), self.task.training().steps);
+        format!("mlp, {} layers of {} {}, {steps} steps", arch.depth, arch.width, arch.activation.name())
+    }
+
+    fn effort(&self) -> Effort {
+        let (training, parameters) = (self.task.training(), self.parameters() as f64);
+        let triples = training.steps as f64 * self.task.batch_size() as f64;
+        Effort {
+            member: 3.0 * 0.5 * MULTIPLICATION * triples * parameters,
+            evaluation: MULTIPLICATION * parameters,
+            node: 5e-4,
+        }
+    }
+
+    fn needs(&self, members: usize) -> Vec<Need> {
+        let networks = if self.task.training().centred { 2.0 } else { 1.0 };
+        let trained = 4.0 * networks * members as f64 * self.parameters() as f64;
+        vec![
+            Need {
+                what: "the trained networks",
+                bytes: trained,
+                formula: "4 bytes x N x parameters, twice with model.mlp.centred",
+                advice: "lower ensemble.members or model.mlp.width",
+            },
+            Need {
+                what: "training",
+                bytes: trained + self.group_size(members) as f64 * self.bytes_in_training(),
+                formula: "4 bytes x N x parameters, and for each member of a group its optimizer's arrays, activations and triples",
+                advice: "lower model.mlp.width, training.batch or model.samples",
+            },
+        ]
+    }
+
+    fn train(&self, kind: &str, members: &[Member], session: Session<'_>) -> Result<Box<dyn Members>> {
+        let (fields, log) = run::train(self, kind, members, session)?;
+        Ok(Box::new(MlpMembers { fields, draws: members.to_vec(), log, about: self.about()? }))
+    }
+
+    fn on(&self, problem: TrainingProblem) -> Box<dyn Family> {
+        Box::new(Self { task: self.task.on(problem), ..self.clone() })
+    }
+
+    fn decode(&self, file: &[u8]) -> Result<Box<dyn ScoreField>> {
+        let form = Arc::new(NetworkForm::of(&self.task));
+        let stored = tensors(file)?;
+        let values =
+            |name: &str, shape: &[usize]| numbers(&stored, name, (Dtype::F32, shape), f32::from_le_bytes);
+        let weights = |prefix: &str| -> Result<Arc<Weights>> {
+            let layers = form.layers();
+            let layer = |(l, scaling): (usize, &LayerScaling)| -> Result<Layer> {
+                let name = layer_name(prefix, l, layers.len());
+                let (rows, columns) = (scaling.fan_out, scaling.fan_in);
+                let stored = values(&format!("{name}.weight"), &[rows, columns])?;
+                let weight =
+                    (0..columns).flat_map(|i| (0..rows).map(move |o| o * columns + i)).map(|k| stored[k]);
+                let weight = weight.collect();
+                let bias = match scaling.bias {
+                    Some(_) => values(&format!("{name}.bias"), &[rows])?,
+                    None => Vec::new(),
+                };
+                Ok(Layer { weight, bias })
+            };
+            Ok(Arc::new(Weights { layers: layers.iter().enumerate().map(layer).collect::<Result<_>>()? }))
+        };
+        let initial = self.task.training().centred.then(|| weights("initial.")).transpose()?;
+        Ok(Box::new(MlpField::new(form.clone(), weights("")?, initial)))
+    }
+
+    /// A wide network's paths keep every core busy, and its weights all of the cache.
+    fn sampled_side_by_side(&self) -> usize {
+        if self.task.arch().width > WIDEST_TOGETHER { 1 } else { usize::MAX }
+    }
+
+    fn learner_needs_members(&self) -> bool {
+        true
+    }
+
+    fn learner(
+        &self,
+        members: Option<&dyn Members>,
+        resolution: &Resolution,
+        session: Session<'_>,
+    ) -> Result<(Box<dyn Learner>, LearnerRecord)> {
+        let (learner, record) = linearised::learner(self, members, resolution, session)?;
+        Ok((Box::new(learner), LearnerRecord::Linearised(record)))
+    }
+
+    fn facts(&self, members: &dyn Members) -> Facts {
+        let (parameters, samples) = (self.parameters(), self.problem().samples());
+        let log = MlpMembers::of(members).map(|m| m.log.clone()).unwrap_or_default();
+        let measured: serde_json::Map<_, _> = ["loss", "j0", "j1", "memorized"]
+            .into_iter()
+            .map(|name| (name.to_owned(), serde_json::Value::from(log.final_mean(name))))
+            .collect();
+        let number = |name: &str| log.final_mean(name).map_or("-".to_owned(), |v| format!("{v:.4}"));
+        let entries = [
+            ("parameters", parameters.into()),
+            ("steps", self.task.training().steps.into()),
+            ("group", self.group_size(members.len()).into()),
+            ("final", measured.into()),
+            ("timing", serde_json::json!({ "training": log.seconds() })),
+        ];
+        Facts {
+            entries: entries.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(),
+            sentence: format!(
+                "{} networks of {parameters} parameters, P = {samples}, trained in {:.1} s on {}; J0 = {}, J1 = {}, memorized {}",
+                members.len(),
+                log.seconds(),
+                self.device.name(),
+                number("j0"),
+                number("j1"),
+                number("memorized"),
+            ),
+        }
+    }
+}
+
+impl MlpMembers {
+    /// Networks that were trained before, as members.
+    ///
+    /// # Errors
+    /// None for a valid family.
+    pub fn new(family: &MlpFamily, draws: Vec<Member>, fields: Vec<MlpField>) -> Result<Self> {
+        Ok(Self { fields, draws, log: Log::default(), about: family.about()? })
+    }
+
+    /// Members that are networks; `None` for others.
+    pub fn of(members: &dyn Members) -> Option<&Self> {
+        (members as &dyn std::any::Any).downcast_ref()
+    }
+
+    /// What each was drawn from.
+    pub fn draws(&self) -> &[Member] {
+        &self.draws
+    }
+
+    /// The networks.
+    pub fn fields(&self) -> &[MlpField] {
+        &self.fields
+    }
+}
+
+impl Members for MlpMembers {
+    fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        let of = |field: &MlpField| {
+            let mut y = vec![0.0; x.len()];
+            field.predict(x, t, &mut y);
+            y
+        };
+        self.fields.par_iter().map(of).collect::<Vec<_>>().concat()
+    }
+
+    fn field(&self, member: usize) -> Box<dyn ScoreField> {
+        Box::new(self.fields[member].clone())
+    }
+
+    fn encode(&self, member: usize, about: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+        let field = &self.fields[member];
+        let mut named = named("", field.layers(), field.weights());
+        if let Some(initial) = field.initial() {
+            named.extend(self::named("initial.", field.layers(), initial));
+        }
+        let views = named.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+            view.map(|view| (name.as_str(), view)).map_err(|e| Error::Member { reason: e.to_string() })
+        });
+        let mut all = self.about.clone();
+        all.extend(about.clone());
+        encode(views.collect::<Result<_>>()?, &all)
+    }
+}
+
+type Named = (String, Vec<usize>, Vec<u8>);
+
+/// The tensors of one network; a layer's weight is stored fan_in × fan_out and written fan_out × fan_in.
+fn named(prefix: &str, layers: &[LayerScaling], weights: &Weights) -> Vec<Named> {
+    let mut made = Vec::new();
+    for (l, (scaling, layer)) in layers.iter().zip(&weights.layers).enumerate() {
+        let (rows, columns) = (scaling.fan_out, scaling.fan_in);
+        let entry = |o: usize, i: usize| layer.weight[i * rows + o].to_le_bytes();
+        let bytes = (0..rows).flat_map(|o| (0..columns).flat_map(move |i| entry(o, i))).collect();
+        let name = layer_name(prefix, l, layers.len());
+        made.push((format!("{name}.weight"), vec![rows, columns], bytes));
+        if scaling.bias.is_some() {
+            let bytes = layer.bias.iter().flat_map(|v| v.to_le_bytes()).collect();
+            made.push((format!("{name}.bias"), vec![rows], bytes));
+        }
+    }
+    made
+}
+
+fn layer_name(prefix: &str, layer: usize, layers: usize) -> String {
+    if layer + 1 == layers { format!("{prefix}readout") } else { format!("{prefix}layers.{layer}") }
+}

@@ -1,0 +1,28 @@
+//! A comparison of theory and trained ensembles as a library: the levels from the data to the ensemble, the learned score's moments at
+//! probe points, where its variance comes from, distances with intervals and floors, and the record of it all.
+//!
+//! A [`Study`] knows a [`Family`](gtv_models::Family) of models, a [`Closure`](gtv_theory::Closure) and a
+//! [`Law`](gtv_theory::Law) only by their traits. It has no arguments, no terminal and no files of its own: progress, interrupts and
+//! kept work come in through one [`Session`].
+//!
+//! [`paper_figures`] are the paper's own figures as computations.
+
+mod error;
+pub mod levels;
+mod maps;
+pub mod paper_figures;
+mod probes;
+pub mod record;
+mod sources;
+pub mod spec;
+mod study;
+mod theory;
+mod warning;
+
+pub use error::{Error, Result};
+pub use gtv_models::watch::{Session, Stage, Store, Unwatched, Watch};
+pub use probes::Probes;
+pub use record::{Arrays, Record};
+pub use study::{Outcome, Study, StudyEffort};
+pub use theory::Theory;
+pub use warning::Warning;

@@ -1,0 +1,177 @@
+//! Maps of the learned prediction y over (x, t): the label noise that drives it, its variance between members and in theory,
+//! its skewness and kurtosis, and its correlation in time at a datum and in the gap next to it.
+
+use crate::error::Result;
+use crate::probes::Probes;
+use crate::record::Arrays;
+use crate::theory::Theory;
+use gtv_models::Members;
+use gtv_theory::TrainingProblem;
+use gtv_theory::law::{At, Law};
+use gtv_theory::score::CovKind;
+use rayon::prelude::*;
+
+/// Positions and times of the one-dimensional maps.
+const LINE: (usize, usize) = (81, 60);
+/// Positions on each axis of the two-dimensional maps.
+const PLANE: usize = 41;
+/// Their times, as shares of the way from ε to T: most of the label noise is early.
+const PLANE_TIMES: [f64; 3] = [0.02, 0.1, 0.3];
+/// Times of the correlation maps.
+const TIMES: usize = 40;
+
+/// Saves the maps that the dimension allows.
+///
+/// # Errors
+/// Predictions that are not finite.
+pub fn save(theory: &Theory<'_>, ensemble: &dyn Members, arrays: &mut Arrays) -> Result<()> {
+    let problem = theory.study.problem();
+    let [lo, hi] = theory.study.compare.range;
+    let (start, end) = (problem.schedule().t_min(), problem.schedule().t_max());
+    match problem.dim() {
+        1 => {
+            let (map_x, map_t) = (spread(lo, hi, LINE.0), spread(start, end, LINE.1));
+            let x = map_t.iter().flat_map(|_| map_x.iter().copied()).collect();
+            let t = map_t.iter().flat_map(|t| std::iter::repeat_n(*t, LINE.0)).collect();
+            let grid = Grid { x, t, shape: vec![LINE.1, LINE.0], suffix: "map" };
+            grid.save(theory, ensemble, arrays)?;
+            arrays.insert("map_x", map_x);
+            arrays.insert("map_t", map_t);
+        }
+        2 => {
+            let axis = spread(lo, hi, PLANE);
+            let plane_t: Vec<f64> = PLANE_TIMES.iter().map(|s| start + s * (end - start)).collect();
+            let plane: Vec<f64> = axis.iter().flat_map(|x| axis.iter().flat_map(move |y| [*x, *y])).collect();
+            let x = plane_t.iter().flat_map(|_| plane.iter().copied()).collect();
+            let t = plane_t.iter().flat_map(|t| std::iter::repeat_n(*t, PLANE * PLANE)).collect();
+            let grid = Grid { x, t, shape: vec![plane_t.len(), PLANE, PLANE], suffix: "plane" };
+            grid.save(theory, ensemble, arrays)?;
+            arrays.insert("plane_x", axis.clone());
+            arrays.insert("plane_y", axis);
+            arrays.insert("plane_t", plane_t);
+        }
+        _ => return Ok(()),
+    }
+    correlations(theory, ensemble, arrays)
+}
+
+fn spread(lo: f64, hi: f64, n: usize) -> Vec<f64> {
+    (0..n).map(|i| lo + (hi - lo) * i as f64 / (n - 1) as f64).collect()
+}
+
+/// Points of a map, time after time.
+struct Grid {
+    x: Vec<f64>,
+    t: Vec<f64>,
+    shape: Vec<usize>,
+    /// `map` or `plane`, the end of the arrays' names.
+    suffix: &'static str,
+}
+
+impl Grid {
+    fn save(&self, theory: &Theory<'_>, ensemble: &dyn Members, arrays: &mut Arrays) -> Result<()> {
+        let mut insert = |name: &str, values: Vec<f64>| {
+            arrays.insert_shaped(format!("{name}_{}", self.suffix), &self.shape, values)
+        };
+        let probes = Probes::at(self.x.clone(), self.t.clone(), ensemble);
+        insert("ensemble_var", probes.ensemble()?.moments().variance)?;
+        for solved in &theory.laws {
+            let variance = probes.theory(theory, solved.law.as_ref()).variance;
+            insert(&format!("theory_{}_var", solved.name()), variance)?;
+        }
+        insert("proxy_cov", self.label_noise(theory.study.problem())?)?;
+        if let Some((skewness, kurtosis)) = probes.shape(theory.study)? {
+            insert("skewness", skewness)?;
+            insert("kurtosis", kurtosis)?;
+        }
+        Ok(())
+    }
+
+    /// tr Cov[y | x, t] of the labels, c² (1 − η)² tr Γ(x, t) for y = c x0 + d x.
+    fn label_noise(&self, problem: &TrainingProblem) -> Result<Vec<f64>> {
+        let (dim, objective) = (problem.dim(), problem.objective());
+        let mut noise = Vec::with_capacity(self.t.len());
+        let mut x = &self.x[..];
+        for times in self.t.chunk_by(|a, b| a == b) {
+            let (here, rest) = x.split_at(times.len() * dim);
+            let (on_x0, _) = objective.label_coefficients(problem.schedule(), times[0]);
+            let factor = (on_x0 * (1.0 - objective.target_mix)).powi(2);
+            let evaluated = problem.exact().evaluate(here, times[0], CovKind::Trace)?;
+            noise.extend(evaluated.posterior_cov.iter().map(|gamma| factor * gamma));
+            x = rest;
+        }
+        Ok(noise)
+    }
+}
+
+/// Correlations between all pairs of times at fixed x: a datum, and the middle between it and its nearest neighbour.
+fn correlations(theory: &Theory<'_>, ensemble: &dyn Members, arrays: &mut Arrays) -> Result<()> {
+    let problem = theory.study.problem();
+    let dim = problem.dim();
+    let positions = datum_and_gap(problem);
+    let times = spread(problem.schedule().t_min(), problem.schedule().t_max(), TIMES);
+    let count = positions.len() / dim;
+    let shape = [count, TIMES, TIMES];
+    let mut of_ensemble = Vec::with_capacity(count * TIMES * TIMES);
+    for x in positions.chunks_exact(dim) {
+        let probes = Probes::at(x.repeat(TIMES), times.clone(), ensemble);
+        of_ensemble.extend(normalised(&probes.covariance(), TIMES));
+    }
+    arrays.insert_shaped("ensemble_time_corr", &shape, of_ensemble)?;
+    let name = |closure: &str| format!("theory_{closure}_time_corr");
+    for solved in theory.covariances() {
+        let of = |x| normalised(&covariance(solved.law.as_ref(), x, &times), TIMES);
+        let values: Vec<f64> = positions.chunks_exact(dim).flat_map(of).collect();
+        arrays.insert_shaped(name(solved.name()), &shape, values)?;
+    }
+    // The covariance of some closures is another one's.
+    for solved in &theory.laws {
+        let known = solved.closure.card().covariance_of.and_then(|of| arrays.get(&name(of)));
+        if let Some(known) = known.map(|a| a.iter().copied().collect()) {
+            arrays.insert_shaped(name(solved.name()), &shape, known)?;
+        }
+    }
+    if dim == 1 {
+        arrays.insert("corr_x", positions);
+    } else {
+        arrays.insert_shaped("corr_x", &[count, dim], positions)?;
+    }
+    arrays.insert("corr_t", times);
+    Ok(())
+}
+
+/// The datum nearest to the data's mean, then the middle between it and the datum nearest to it.
+fn datum_and_gap(problem: &TrainingProblem) -> Vec<f64> {
+    let cloud = problem.cloud();
+    let square = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+    let nearest = |to: &[f64], other_than: Option<usize>| {
+        let candidates = (0..cloud.len()).filter(|m| Some(*m) != other_than);
+        candidates.min_by(|a, b| square(cloud.point(*a), to).total_cmp(&square(cloud.point(*b), to)))
+    };
+    let Some(datum) = nearest(&cloud.mean(), None) else { return Vec::new() };
+    let mut positions = cloud.point(datum).to_vec();
+    if let Some(next) = nearest(cloud.point(datum), Some(datum)) {
+        positions.extend(cloud.point(datum).iter().zip(cloud.point(next)).map(|(a, b)| 0.5 * (a + b)));
+    }
+    positions
+}
+
+/// tr Cov[ŝ(x, t), ŝ(x, t')] for all pairs of times, T × T.
+fn covariance(law: &dyn Law, x: &[f64], times: &[f64]) -> Vec<f64> {
+    let rows: Vec<Vec<f64>> = (0..times.len())
+        .into_par_iter()
+        .map(|k| {
+            let here = At { x, t: times[k] };
+            let trace = |t: &f64| law.cov_trace(here, At { x, t: *t });
+            times[..=k].iter().map(trace).collect()
+        })
+        .collect();
+    let entry = |i: usize, j: usize| rows[i.max(j)][i.min(j)];
+    (0..times.len()).flat_map(|i| (0..times.len()).map(move |j| (i, j))).map(|(i, j)| entry(i, j)).collect()
+}
+
+/// The correlations of a covariance matrix, n × n; NaN where a variance is 0.
+fn normalised(covariance: &[f64], n: usize) -> Vec<f64> {
+    let std: Vec<f64> = covariance.iter().step_by(n + 1).map(|v| v.sqrt()).collect();
+    covariance.iter().enumerate().map(|(i, c)| c / (std[i / n] * std[i % n])).collect()
+}

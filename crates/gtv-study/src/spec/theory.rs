@@ -1,0 +1,73 @@
+//! The predictions, and how finely they are computed.
+
+use super::theory_name::TheoryName;
+use gtv_models::mlp::KernelName;
+use gtv_theory::closure::{CLOSURES, Closure};
+use gtv_theory::quadrature::QuadratureSpec;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[theory]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TheorySpec {
+    /// The predictions to compute.
+    #[schemars(length(min = 1))]
+    pub closures: Vec<TheoryName>,
+    /// The kernel of a network's closures.
+    #[schemars(extend("when" = {"model.kind": ["mlp"]}))]
+    pub kernel: KernelName,
+    /// The law that the derived closures start from: paper, leading, finite-p or naive.
+    #[schemars(extend(
+        "when" = {"closures": ["white", "matched-white", "damped", "linear-noise", "semiclassical"]},
+        "derived" = "the most complete of these among the closures, else finite-p"
+    ))]
+    pub base: Option<TheoryName>,
+    /// κ of the naive estimator, in units of time; F/P where it is not given.
+    #[schemars(extend(
+        "when" = {"closures": ["naive", "fokker-planck"], "base": ["naive"]},
+        "exclusiveMinimum" = 0.0,
+        "unit" = "t"
+    ))]
+    pub kappa: Option<f64>,
+    /// ℓ, the time over which damped noise forgets.
+    #[schemars(extend("when" = {"closures": ["damped"]}, "exclusiveMinimum" = 0.0, "unit" = "t"))]
+    pub correlation_time: f64,
+    /// Models drawn from each closure's law.
+    #[schemars(range(min = 1))]
+    pub models: usize,
+    /// Paths drawn from each of those models.
+    #[schemars(range(min = 1))]
+    pub paths: usize,
+    /// The resolution of integrals over the training distribution.
+    #[serde(flatten)]
+    pub quadrature: QuadratureSpec,
+}
+
+impl Default for TheorySpec {
+    fn default() -> Self {
+        Self {
+            closures: CLOSURES.map(TheoryName::Closure).to_vec(),
+            kernel: KernelName::default(),
+            base: None,
+            kappa: None,
+            correlation_time: 0.1,
+            models: 200,
+            paths: 20_000,
+            quadrature: QuadratureSpec::default(),
+        }
+    }
+}
+
+impl TheorySpec {
+    /// The closures that are needed, in order, each once.
+    pub fn laws(&self) -> Vec<&'static dyn Closure> {
+        let mut laws: Vec<&'static dyn Closure> = Vec::new();
+        for closure in self.closures.iter().chain(&self.base).filter_map(|name| name.closure()) {
+            if !laws.iter().any(|known| known.card() == closure.card()) {
+                laws.push(closure);
+            }
+        }
+        laws
+    }
+}

@@ -1,0 +1,429 @@
+//! A comparison from end to end: theory and ensemble, kernel numbers, sources of variance, levels, distances, record.
+
+use crate::error::Result;
+use crate::levels::{Sampled, Sampler};
+use crate::maps;
+use crate::probes::Probes;
+use crate::record::{Arrays, Distances, GaussianityRecord, KernelNumbers, LevelRecord, PoolRecord, Record};
+use crate::sources;
+use crate::spec::{EnsembleSpec, SamplingSpec, TheorySpec};
+use crate::theory::Theory;
+use crate::warning::Warning;
+use gtv_models::family::{Family, LearnerRecord, Member, Members, Resolution};
+use gtv_models::watch::Session;
+use gtv_theory::compare::{
+    Axis, CompareSettings, FEWEST_GROUPS, Histogram, Interval, Level, LevelSamples, Normalisation,
+    between_model_bands, compare_levels, nearest_two, summarize_level,
+};
+use gtv_theory::{PointCloud, TrainingProblem};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Share of samples outside the histogram's range from which on the user is told.
+const NOTABLE_OUTSIDE: f64 = 0.05;
+/// Relative quadrature error from which on the user is told.
+const NOTABLE_ERROR: f64 = 0.01;
+/// Points at which two resolutions of the quadrature are compared.
+const CHECKED: usize = 1_000;
+/// Samples shown as images for each level.
+const IMAGES: usize = 16;
+/// Data sets up to this size are kept among the arrays.
+const FEW_DATA: usize = 256;
+/// Most evaluations of models in sampling the Gaussian with an ensemble's own moments, where each path asks all members.
+const MOST_EVALUATIONS: usize = 30_000_000;
+/// Share of the memory in which features are remembered, and bytes of it where the memory is not known.
+const REMEMBERED: u64 = 4;
+const UNKNOWN: u64 = 1 << 30;
+
+/// What is compared with what, and how.
+pub struct Study {
+    /// What is trained, on which problem.
+    pub family: Box<dyn Family>,
+    /// The ensemble's members, by their draws.
+    pub members: Vec<Member>,
+    /// How many members, and what differs between them.
+    pub ensemble: EnsembleSpec,
+    /// The reverse process.
+    pub sampling: SamplingSpec,
+    /// The predictions.
+    pub theory: TheorySpec,
+    /// The distances.
+    pub compare: CompareSettings,
+}
+
+/// About how long the stages of a study take, in seconds of one core.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StudyEffort {
+    /// Training all members.
+    pub training: f64,
+    /// Solving the closures.
+    pub theory: f64,
+    /// The paths of all levels.
+    pub sampling: f64,
+    /// One path at the state itself, without a table.
+    path: f64,
+}
+
+impl StudyEffort {
+    /// So many paths.
+    pub fn paths(&self, count: usize) -> f64 {
+        count as f64 * self.path
+    }
+}
+
+/// What a comparison has found.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// The numbers.
+    pub record: Record,
+    /// The arrays.
+    pub arrays: Arrays,
+}
+
+/// Wall-clock seconds of the stages.
+#[derive(Default)]
+struct Clock {
+    seconds: BTreeMap<String, f64>,
+}
+
+impl Clock {
+    fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let result = work();
+        self.seconds.insert(stage.to_owned(), started.elapsed().as_secs_f64());
+        result
+    }
+}
+
+impl Study {
+    /// What is learned.
+    pub fn problem(&self) -> &TrainingProblem {
+        self.family.problem()
+    }
+
+    /// About how long it takes; the family's numbers times how many of each there are.
+    pub fn effort(&self) -> StudyEffort {
+        let effort = self.family.effort();
+        let cloud = self.problem().cloud();
+        let nodes = self.theory.quadrature.count(cloud).unwrap_or(0) as f64;
+        let members = self.members.len() as f64;
+        let models = (self.theory.models * (self.theory.closures.len() + 1)) as f64;
+        let (steps, dim) = (self.sampling.integration.steps as f64, cloud.dim() as f64);
+        let paths = members * self.sampling.paths as f64 + models * self.theory.paths as f64;
+        let path = steps * effort.evaluation;
+        let sampling = match self.sampling.lookup.grid() {
+            None => paths * path,
+            Some(grid) => {
+                /// Seconds of a step from a table.
+                const STEP: f64 = 1e-8;
+                let nodes = (grid.len as f64).powf(dim);
+                steps * ((models + members) * nodes * effort.evaluation + paths * STEP)
+            }
+        };
+        StudyEffort { training: members * effort.member, theory: nodes * effort.node, sampling, path }
+    }
+
+    /// Trains the ensemble.
+    ///
+    /// # Errors
+    /// A member that cannot be trained, an interrupt, or a store that fails.
+    pub fn train(&self, session: Session<'_>) -> Result<Box<dyn Members>> {
+        Ok(self.family.train("training", &self.members, session)?)
+    }
+
+    /// Solves the closures of the learner that stands for the family, from trained members where it needs them.
+    ///
+    /// # Errors
+    /// A learner that cannot be made, a closure that cannot be solved, an interrupt.
+    pub fn solve(
+        &self,
+        members: Option<&dyn Members>,
+        session: Session<'_>,
+    ) -> Result<(Theory<'_>, LearnerRecord)> {
+        // Tables of all models drawn from all laws ask for the same points; paths never do.
+        let bytes = match self.sampling.lookup.grid() {
+            Some(_) => session.watch.memory_limit().map_or(UNKNOWN, |bytes| bytes / REMEMBERED),
+            None => 0,
+        };
+        let remembered = usize::try_from(bytes / 8).unwrap_or(usize::MAX);
+        let resolution = Resolution { quadrature: self.theory.quadrature, remembered };
+        let (learner, record) = self.family.learner(members, &resolution, session)?;
+        Ok((Theory::of(self, learner, session)?, record))
+    }
+
+    /// Every number of the comparison; what is finished is kept in the session's store.
+    ///
+    /// # Errors
+    /// Whatever stops a stage; an interrupt, after which the same call goes on from what is kept.
+    pub fn run(&self, session: Session<'_>) -> Result<Outcome> {
+        let (mut record, mut arrays, mut clock) = (self.describe(), Arrays::default(), Clock::default());
+        let train = |clock: &mut Clock| clock.time("training", || self.train(session));
+        let solve = |clock: &mut Clock, members| clock.time("theory", || self.solve(members, session));
+        // The theory first where it can be: it can refuse a problem, and takes less time than training.
+        let (theory, learner, members) = if self.family.learner_needs_members() {
+            let members = train(&mut clock)?;
+            let (theory, learner) = solve(&mut clock, Some(members.as_ref()))?;
+            (theory, learner, members)
+        } else {
+            let (theory, learner) = solve(&mut clock, None)?;
+            let members = train(&mut clock)?;
+            (theory, learner, members)
+        };
+        match learner {
+            LearnerRecord::Exact => {}
+            LearnerRecord::Lazy(lazy) => record.lazy = Some(lazy),
+            LearnerRecord::Linearised(linearised) => record.linearised = Some(linearised),
+        }
+        let load = theory.learner.load();
+        record.load = Some(load);
+        if load > 1.0 {
+            session.watch.warn(&Warning::HighLoad { load });
+        }
+        record.quadrature = clock.time("quadrature check", || quadrature_error(&theory, session))?;
+        record.pool = theory.laws.iter().find_map(|solved| solved.law.settling()).map(|found| PoolRecord {
+            models: found.models,
+            generations: found.generations,
+            change: found.change,
+        });
+        record.mean_score_closure = theory.mean_law().map(|solved| solved.name().to_owned());
+        if members.len() > 1 {
+            let probes = Probes::from_training(self, members.as_ref());
+            (record.kernel, record.gaussianity) =
+                clock.time("kernel", || kernel(&theory, &probes, members.as_ref(), &mut arrays))?;
+            record.variance_sources =
+                clock.time("variance sources", || sources::measure(&theory, &probes, session))?;
+        }
+        let levels = clock.time("sampling", || self.levels(&theory, members.as_ref(), session))?;
+        let few = |level: &&Sampled| (2..FEWEST_GROUPS).contains(&level.samples.groups().len());
+        let few: Vec<String> = levels.iter().filter(few).map(name).collect();
+        if !few.is_empty() {
+            session.watch.warn(&Warning::FewModels { levels: few.join(", ") });
+        }
+        record.distances = clock.time("distances", || self.distances(&levels))?;
+        session.check()?;
+        record.levels = clock.time("summaries", || {
+            let data = self.distinct_data(session)?;
+            levels.iter().map(|level| Ok((name(level), self.summary(level, &data)?))).collect()
+        })?;
+        session.check()?;
+        self.densities(&levels, &mut arrays, session)?;
+        self.images(&levels, &mut arrays)?;
+        record.timing = clock.seconds;
+        Ok(Outcome { record, arrays })
+    }
+
+    /// The record before anything is computed.
+    fn describe(&self) -> Record {
+        Record {
+            seed: self.problem().streams().seed(),
+            dimension: self.problem().dim(),
+            data_points: self.problem().cloud().len(),
+            device: self.family.device().to_owned(),
+            confidence: self.compare.confidence,
+            image_shape: self.compare.image,
+            ..Record::default()
+        }
+    }
+
+    /// Every level's samples, from the data up to the trained ensemble.
+    fn levels(
+        &self,
+        theory: &Theory<'_>,
+        members: &dyn Members,
+        session: Session<'_>,
+    ) -> Result<Vec<Sampled>> {
+        let sampler = Sampler { study: self, session };
+        let mut levels = vec![sampler.points()?, sampler.data()?];
+        levels.push(sampler.single(Level::PfOde, self.problem().exact().as_ref())?);
+        if let Some(solved) = theory.mean_law() {
+            levels.push(sampler.single(Level::MeanScore, solved.law.mean_score().as_ref())?);
+        }
+        for name in &self.theory.closures {
+            levels.push(theory.level(*name, &sampler)?);
+        }
+        if members.len() > 1 {
+            let (own, models) = (members.own_moments()?, self.theory.models);
+            let level = Level::GaussianEmpirical;
+            let paths = self.own_paths(own.fields_asked, theory.times.len() * models);
+            levels.push(sampler.models(level, models, paths, |_, rng| {
+                own.law.draw(rng).ok_or(crate::Error::NoDraw { name: "gaussian_empirical" })
+            })?);
+        }
+        let field = |member: usize, _: &mut _| Ok(members.field(member));
+        levels.push(sampler.models(Level::Ensemble, members.len(), self.sampling.paths, field)?);
+        Ok(levels)
+    }
+
+    /// Paths of each model drawn from the ensemble's own moments, of which an evaluation asks so many members; tables ask every
+    /// member for the same points once.
+    fn own_paths(&self, fields_asked: usize, evaluations: usize) -> usize {
+        let paths = self.theory.paths;
+        match self.sampling.lookup.grid() {
+            None if fields_asked > 1 => paths.min((MOST_EVALUATIONS / (fields_asked * evaluations)).max(100)),
+            None | Some(_) => paths,
+        }
+    }
+
+    /// Every metric between every two levels.
+    fn distances(&self, levels: &[Sampled]) -> Result<Distances> {
+        let samples: Vec<&LevelSamples> = levels.iter().map(|l| &l.samples).collect();
+        // Every level but the data points, which only the level made from them is compared with.
+        let above = (1..samples.len()).flat_map(|a| (a + 1..samples.len()).map(move |b| (a, b)));
+        let pairs: Vec<(usize, usize)> = std::iter::once((0, 1)).chain(above).collect();
+        let mut distances = Distances::new();
+        for pair in compare_levels(&samples, &pairs, &self.compare, self.problem().streams())? {
+            let (a, b) = (name(&levels[pair.a]), name(&levels[pair.b]));
+            let metrics = distances.entry(a).or_default().entry(b).or_default();
+            metrics.extend(
+                pair.distances.into_iter().map(|(metric, e)| (metric.card().name.to_owned(), e.into())),
+            );
+        }
+        Ok(distances)
+    }
+
+    /// The data that a sample can be a copy of: next to its twin no datum could be.
+    fn distinct_data(&self, session: Session<'_>) -> Result<PointCloud> {
+        let (cloud, schedule) = (self.problem().cloud(), self.problem().schedule());
+        let distinct = cloud.distinct_at(schedule)?;
+        if distinct.len() < cloud.len() {
+            let (near, total) = (cloud.len() - distinct.len(), cloud.len());
+            session.watch.warn(&Warning::NearDuplicates { near, total });
+        }
+        Ok(distinct)
+    }
+
+    /// One level on its own.
+    fn summary(&self, level: &Sampled, data: &PointCloud) -> Result<LevelRecord> {
+        let found = summarize_level(&level.samples, Some(data), &self.compare, self.problem().streams())?;
+        let values = |list: &[Interval]| list.iter().map(|i| i.value).collect();
+        let mut summary = LevelRecord {
+            samples: found.samples,
+            models: level.samples.groups().len(),
+            diverged: level.failed.diverged,
+            exhausted: level.failed.exhausted,
+            total_variance: Some(found.total_variance.into()),
+            mean: values(&found.mean),
+            covariance: values(&found.cov),
+            ..LevelRecord::default()
+        };
+        if let Some(near) = found.neighbours {
+            summary.memorized_fraction = Some(near.memorized_fraction.into());
+            summary.nearest_distance = Some(near.nearest_distance.into());
+            summary.near_radius = Some(near.near_radius);
+            summary.mass_near = near.near_mass.into_iter().map(Into::into).collect();
+            summary.gap_mass = Some(near.gap_mass.into());
+        }
+        Ok(summary)
+    }
+
+    /// Histogram densities with their spread between models, in one and two dimensions.
+    fn densities(&self, levels: &[Sampled], arrays: &mut Arrays, session: Session<'_>) -> Result<()> {
+        let cloud = self.problem().cloud();
+        let Some(axes) = self.compare.grid(cloud.dim())? else { return Ok(()) };
+        let shape: Vec<usize> = axes.iter().map(Axis::len).collect();
+        let cells = shape.iter().product();
+        for (axis, key) in axes.iter().zip(["x_edges", "y_edges"]) {
+            arrays.insert(key, axis.edges());
+        }
+        for level in levels.iter().filter(|l| l.samples.level().has_density()) {
+            let count = level.samples.groups().len();
+            let mut members = Vec::with_capacity(count * cells);
+            let mut inside = 0.0;
+            for group in level.samples.groups() {
+                let histogram = Histogram::count(&axes, group)?;
+                inside += histogram.inside_share();
+                members.extend(histogram.density(Normalisation::All));
+            }
+            let (outside, label) = (1.0 - inside / count as f64, name(level));
+            if outside > NOTABLE_OUTSIDE {
+                let (level, share) = (label.clone(), 100.0 * outside);
+                session.watch.warn(&Warning::OutsideRange { level, share });
+            }
+            let bands = between_model_bands(&members, cells)?;
+            arrays.insert_shaped(format!("{label}_density"), &shape, bands.mean)?;
+            if count > 1 {
+                arrays.insert_shaped(format!("{label}_q25"), &shape, bands.q25)?;
+                arrays.insert_shaped(format!("{label}_q75"), &shape, bands.q75)?;
+            }
+        }
+        if cloud.len() <= FEW_DATA {
+            arrays.insert_shaped("data", &[cloud.len(), cloud.dim()], cloud.points().to_vec())?;
+        }
+        Ok(())
+    }
+
+    /// Some samples of each level with their nearest data, where a datum is an image.
+    fn images(&self, levels: &[Sampled], arrays: &mut Arrays) -> Result<()> {
+        if self.compare.image.is_none() {
+            return Ok(());
+        }
+        let (cloud, dim) = (self.problem().cloud(), self.problem().dim());
+        for level in levels.iter().filter(|l| l.samples.level().has_density()) {
+            let groups = level.samples.groups();
+            // One image from each of as many models as there are.
+            let picked: Vec<f64> = (0..IMAGES)
+                .filter_map(|i| groups[i % groups.len()].chunks_exact(dim).nth(i / groups.len()))
+                .flatten()
+                .copied()
+                .collect();
+            let nearest = nearest_two(&picked, cloud)?;
+            let data: Vec<f64> = nearest.index.iter().flat_map(|&m| cloud.point(m)).copied().collect();
+            let shape = [picked.len() / dim, dim];
+            arrays.insert_shaped(format!("samples_{}", name(level)), &shape, picked)?;
+            arrays.insert_shaped(format!("nearest_{}", name(level)), &shape, data)?;
+        }
+        Ok(())
+    }
+}
+
+fn name(level: &Sampled) -> String {
+    level.samples.level().to_string()
+}
+
+type Kernel = (BTreeMap<String, KernelNumbers>, Option<GaussianityRecord>);
+
+/// Theory against ensemble at the level of the kernel.
+fn kernel(
+    theory: &Theory<'_>,
+    probes: &Probes,
+    members: &dyn Members,
+    arrays: &mut Arrays,
+) -> Result<Kernel> {
+    probes.save_ensemble(arrays)?;
+    let mut numbers = BTreeMap::new();
+    for solved in &theory.laws {
+        numbers.insert(solved.name().to_owned(), probes.compare(theory, solved, arrays)?);
+    }
+    maps::save(theory, members, arrays)?;
+    Ok((numbers, probes.gaussianity(theory.study)?))
+}
+
+/// Relative change of the theory's mean and total variance under a coarser quadrature.
+fn quadrature_error(theory: &Theory<'_>, session: Session<'_>) -> Result<BTreeMap<String, f64>> {
+    let mut errors = BTreeMap::new();
+    // The simplest closure with a residual stands for all: their integrals are over the same nodes and features.
+    let simplest = |solved: &&crate::theory::Solved| match solved.closure.card().completeness {
+        Some(0) | None => u8::MAX,
+        Some(completeness) => completeness,
+    };
+    let Some(fine) = theory.laws.iter().min_by_key(simplest) else { return Ok(errors) };
+    let coarse = fine.closure.law(theory.learner.coarser()?.as_ref())?;
+    let points = theory.study.problem().probes(1, CHECKED);
+    let of = |law| theory.moments(law, &points.x, &points.t);
+    let (fine, coarse) = (of(fine.law.as_ref()), of(coarse.as_ref()));
+    let square = |v: &mut dyn Iterator<Item = f64>| v.map(|d| d * d).sum::<f64>();
+    let difference = square(&mut fine.mean.iter().zip(&coarse.mean).map(|(a, b)| a - b));
+    let mean = (difference / square(&mut fine.mean.iter().copied())).sqrt();
+    let total = |v: &[f64]| v.iter().sum::<f64>();
+    let variance = (total(&coarse.variance) / total(&fine.variance) - 1.0).abs();
+    for (quantity, relative) in [("mean prediction", mean), ("total variance", variance)] {
+        // A law without variance (one data point) has no relative error.
+        if relative.is_finite() {
+            errors.insert(quantity.to_owned(), relative);
+            if relative > NOTABLE_ERROR {
+                session.watch.warn(&Warning::Quadrature { quantity, relative });
+            }
+        }
+    }
+    Ok(errors)
+}

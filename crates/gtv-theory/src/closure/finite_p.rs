@@ -1,0 +1,90 @@
+//! Self-consistent leverage, valid at F/P of order one (THEORY §5, beyond the paper). With z = (x, t):
+//!
+//! δ(z) = (w/P) φᵀ(A_δ + γ)⁻¹φ, A_δ = E[w φφᵀ/(1+δ)],
+//! W̄ = (A_δ+γ)⁻¹ E[w φ yᵀ/(1+δ)], r = y − W̄ᵀφ,
+//! S_ij = (1/P)(A_δ+γ)⁻¹ {E[(w/(1+δ))² (r_i r_j + φᵀS_ijφ) φφᵀ] − γ² W̄_iW̄_jᵀ} (A_δ+γ)⁻¹; with m draws a data point, one more
+//! term in the braces, as at leading order.
+//!
+//! A sample shrinks its own residual by 1/(1+δ) (leave-one-out), and the other P − 1 samples' noise shows up in it.
+//!
+//! In more than a few dimensions only S_tr = Σ_i S_ii is solved for: variances and correlations summed over outputs come from it, to
+//! the quadrature's accuracy. Draws, and the outputs' own variances and covariances, have the noise of the other samples from a pool of
+//! K models in the place of φᵀS_ijφ, whose share in them has a relative standard error of √(2/K).
+
+use super::{Card, Closure, Role};
+use crate::error::Result;
+use crate::law::{Covariance, Law, LinearLaw, Settling};
+use crate::learner::{Learner, Ridge, SelfConsistent, Spread};
+
+/// Self-consistent leverage.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{At, Closure, Learner, closure::{FiniteP, Leading}};
+/// // Leading order is its limit of many samples.
+/// let z = At { x: &[0.3], t: 0.4 };
+/// let apart = |learner: &dyn Learner| -> gtv_theory::Result<f64> {
+///     Ok(FiniteP.law(learner)?.cov(z, z)[0] / Leading.law(learner)?.cov(z, z)[0] - 1.0)
+/// };
+/// let many = ridge.on(problem.clone().with_samples(100_000)?)?;
+/// assert!(apart(&ridge)?.abs() > 1e-2 && apart(many.as_ref())?.abs() < 1e-3);
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FiniteP;
+
+static CARD: Card = Card {
+    name: "finite-p",
+    label: "theory: finite-p",
+    meaning: "effective dynamics; mean and V with self-consistent leverage at finite P",
+    role: Role::FiniteSample,
+    completeness: Some(2),
+    of_ridge: true,
+    covariance_of: None,
+};
+
+impl Closure for FiniteP {
+    fn card(&self) -> &'static Card {
+        &CARD
+    }
+
+    fn law(&self, learner: &dyn Learner) -> Result<Box<dyn Law>> {
+        Ok(Box::new(Self::of_ridge(&*learner.as_ridge()?)?))
+    }
+}
+
+impl FiniteP {
+    /// The law of ridge regression.
+    ///
+    /// # Errors
+    /// As [`Closure::law`].
+    pub fn of_ridge(learner: &Ridge) -> Result<LinearLaw> {
+        Ok(law(learner, &*learner.self_consistent()?))
+    }
+
+    /// The law as it is in many dimensions, from totals over outputs and a pool of models, in any dimension.
+    ///
+    /// # Errors
+    /// As [`Closure::law`].
+    pub fn pooled(learner: &Ridge) -> Result<LinearLaw> {
+        Ok(law(learner, &SelfConsistent::pooled(learner)?))
+    }
+}
+
+/// The Gaussian law with the mean and covariance of solved fixed points.
+pub(super) fn law(learner: &Ridge, solved: &SelfConsistent) -> LinearLaw {
+    let of = |covariance| {
+        LinearLaw::new(learner.problem(), learner.features().clone(), solved.mean.clone(), covariance)
+    };
+    match &solved.spread {
+        Spread::Blocks(blocks) => of(Covariance::from_blocks(blocks.clone())),
+        Spread::Pooled(pooled) => {
+            let settling = Settling {
+                models: pooled.partners.models().len(),
+                generations: pooled.partners.generations,
+                change: pooled.partners.change,
+            };
+            of(Covariance::Nodes(pooled.nodes.clone())).with_total(pooled.total.clone(), settling)
+        }
+    }
+}

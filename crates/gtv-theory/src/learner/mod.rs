@@ -1,0 +1,86 @@
+//! Learners: how weights that are linear in fixed features are found from a training set, and what a finite training set does to
+//! them to first order. Every [`Closure`](crate::Closure) starts from one.
+//!
+//! [`Ridge`] is ridge regression in closed form (Prop. 5.1); [`Flow`] is gradient flow for a time τ (Prop. 5.2), the limit in which
+//! wide networks learn.
+
+mod flow;
+mod labels;
+mod partners;
+mod ridge;
+mod self_consistent;
+mod shared;
+mod system;
+
+pub use flow::{Flow, FlowSpectrum, InitialFunction, MeanFit, NearestTime, VarianceSplit};
+pub(crate) use partners::{Part, Partners, Sprinkling};
+pub use ridge::Ridge;
+pub(crate) use self_consistent::{SelfConsistent, Spread};
+pub(crate) use shared::SharedPoints;
+pub(crate) use system::{RidgeSystem, sandwich};
+
+use crate::error::Result;
+use crate::law::LinearLaw;
+use crate::problem::TrainingProblem;
+use std::borrow::Cow;
+
+/// How much of a finite training set's effect is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The paper's limit: the mean of infinitely many triples, the covariance of label noise alone.
+    Limit,
+    /// Mean and covariance to first order in 1/P, with the actual residual.
+    First,
+}
+
+/// A way of learning from a training set, on quadrature nodes of the training distribution.
+///
+/// ```
+#[doc = include_str!("../../doc/ridge.rs")]
+/// use gtv_theory::{Learner, learner::Flow};
+/// let flow = Flow::new(&problem, features, 20.0, &quadrature)?;
+/// for learner in [&ridge as &dyn Learner, &flow] {
+///     let twice = learner.on(problem.clone().with_samples(200)?)?;
+///     assert!((learner.load() / twice.load() - 2.0).abs() < 1e-12);
+/// }
+/// # Ok::<(), gtv_theory::Error>(())
+/// ```
+pub trait Learner: Send + Sync {
+    /// What is learned, from how many triples.
+    fn problem(&self) -> &TrainingProblem;
+
+    /// Features that are learned for each sample: κ = F/P, or F_eff/P of gradient flow.
+    fn load(&self) -> f64;
+
+    /// The Gaussian law of the weights to an order in 1/P.
+    ///
+    /// # Errors
+    /// A singular second moment; more memory than is sensible.
+    fn expansion(&self, order: Order) -> Result<LinearLaw>;
+
+    /// The ridge regression with the same mean on infinitely many triples, itself where it is one.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::Error::Unsupported) where there is none.
+    fn as_ridge(&self) -> Result<Cow<'_, Ridge>>;
+
+    /// The same learner at a coarser resolution of the training distribution. The difference of the two tells the quadrature's error.
+    ///
+    /// # Errors
+    /// As making it.
+    fn coarser(&self) -> Result<Box<dyn Learner>>;
+
+    /// The same learner on another problem of the same data and forward process: other labels, P or m.
+    ///
+    /// # Errors
+    /// As making it.
+    fn on(&self, problem: TrainingProblem) -> Result<Box<dyn Learner>>;
+
+    /// Whether the nodes resolve each data point, which training sets with several triples to a point need.
+    fn resolves_points(&self) -> bool;
+
+    /// The same learner from the initial function 0; `None` where it starts from 0 already.
+    fn with_fixed_start(&self) -> Option<Box<dyn Learner>> {
+        None
+    }
+}

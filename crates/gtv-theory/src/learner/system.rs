@@ -1,0 +1,49 @@
+//! (A + γ)⁻¹, formed once: closures need it in sandwiches and quadratic forms on all nodes.
+
+use crate::error::Result;
+use crate::linalg::{self, gemm_nn};
+
+/// (A + γ)⁻¹ or its limit γ → 0.
+pub(crate) struct RidgeSystem {
+    inverse: Vec<f64>,
+    size: usize,
+}
+
+impl RidgeSystem {
+    /// The inverse of A + γ, A = `second_moment` (size × size).
+    pub(crate) fn new(mut second_moment: Vec<f64>, size: usize, ridge: f64) -> Result<Self> {
+        let mut inverse = vec![0.0; size * size];
+        for i in 0..size {
+            second_moment[i * size + i] += ridge;
+            inverse[i * size + i] = 1.0;
+        }
+        let advice = "features that are the same, or zero, at the training points leave it singular, and polynomials outside \
+                      their range leave it so beside any ridge: raise the ridge, use fewer features, or widen their range";
+        linalg::solve_spd("the features' second moment", advice, &second_moment, size, &mut inverse)?;
+        Ok(Self { inverse, size })
+    }
+
+    /// The pseudo-inverse of A; eigenvalues below `cutoff` of the largest count as zero.
+    pub(crate) fn pseudo_inverse(second_moment: &[f64], size: usize, cutoff: f64) -> Result<Self> {
+        Ok(Self { inverse: linalg::pseudo_inverse(second_moment, size, cutoff)?, size })
+    }
+
+    pub(crate) fn inverse(&self) -> &[f64] {
+        &self.inverse
+    }
+
+    /// (A + γ)⁻¹ B for B of F × K.
+    pub(crate) fn solve(&self, rhs: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; rhs.len()];
+        gemm_nn(self.size, rhs.len() / self.size, self.size, &self.inverse, rhs, &mut out);
+        out
+    }
+}
+
+/// M B M for symmetric M (n × n).
+pub(crate) fn sandwich(outer: &[f64], inner: &[f64], n: usize) -> Vec<f64> {
+    let (mut half, mut out) = (vec![0.0; n * n], vec![0.0; n * n]);
+    gemm_nn(n, n, n, inner, outer, &mut half);
+    gemm_nn(n, n, n, outer, &half, &mut out);
+    out
+}

@@ -1,0 +1,498 @@
+//! Noise schedules: dx = −β_t x dt + √(2 D_t) dW, so that p(x | x0, t) = N(α_t x0, σ_t² I).
+//!
+//! α_t = exp(−∫₀ᵗ β), dσ²/dt = −2 β σ² + 2 D, σ²_0 = 0. Every schedule also inverts its log-SNR
+//! ln(α²/σ²), which all grids but the uniform one are built on.
+
+use crate::error::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::f64::consts::FRAC_PI_2;
+
+/// The family of a schedule, with its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// Variance preserving as in the paper: β = D = β_min + β_d t, α = exp(−(β_min t + β_d t²/2)), σ² = 1 − α².
+    VpLinear {
+        /// β at t = 0, per unit time.
+        #[serde(default = "defaults::beta_min")]
+        #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "1/t"))]
+        beta_min: f64,
+        /// Slope of β, per unit time squared.
+        #[serde(default = "defaults::beta_d")]
+        #[schemars(range(min = 0.0), extend("unit" = "1/t²"))]
+        beta_d: f64,
+    },
+    /// Song et al.'s variance-preserving convention, with β/2 in the drift: β = D = (β_min + β_d t)/2.
+    VpSong {
+        /// Song's β at t = 0 (twice the drift rate), per unit time.
+        #[serde(default = "defaults::beta_min")]
+        #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "1/t"))]
+        beta_min: f64,
+        /// Slope of Song's β, per unit time squared.
+        #[serde(default = "defaults::beta_d")]
+        #[schemars(range(min = 0.0), extend("unit" = "1/t²"))]
+        beta_d: f64,
+    },
+    /// Nichol and Dhariwal's cosine schedule: α = cos θ_t / cos θ_0, θ_t = (π/2)(t + s)/(1 + s), σ² = 1 − α².
+    VpCosine {
+        /// The offset s (0.008 in the source).
+        #[serde(default = "defaults::offset")]
+        #[schemars(extend("exclusiveMinimum" = 0.0))]
+        offset: f64,
+    },
+    /// Variance exploding: β = 0, σ² = σ_min²((σ_max/σ_min)^{2t} − 1).
+    Ve {
+        /// Noise scale at t → 0.
+        #[serde(default = "defaults::sigma_min")]
+        #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "x"))]
+        sigma_min: f64,
+        /// Noise scale at t = 1.
+        #[serde(default = "defaults::sigma_max")]
+        #[schemars(extend("exclusiveMinimum" = 0.0, "unit" = "x"))]
+        sigma_max: f64,
+    },
+    /// Karras et al.: β = 0, D = t, σ = t.
+    Edm,
+    /// Figure 1 of the paper: α = √(1 − t), σ² = t.
+    Sqrt,
+    /// Flow matching's straight path: α = 1 − t, σ = t.
+    Flow,
+}
+
+/// Parameters where none are given: those of the papers that the schedules are from.
+mod defaults {
+    pub(super) const fn beta_min() -> f64 {
+        0.1
+    }
+    pub(super) const fn beta_d() -> f64 {
+        19.9
+    }
+    pub(super) fn rho() -> f64 {
+        7.0
+    }
+    pub(super) fn offset() -> f64 {
+        0.008
+    }
+    pub(super) fn sigma_min() -> f64 {
+        0.01
+    }
+    pub(super) fn sigma_max() -> f64 {
+        50.0
+    }
+}
+
+impl Default for ScheduleKind {
+    fn default() -> Self {
+        Self::PAPER
+    }
+}
+
+impl ScheduleKind {
+    /// The paper's VP schedule: β_min = 0.1, β_d = 19.9.
+    pub const PAPER: Self = Self::VpLinear { beta_min: defaults::beta_min(), beta_d: defaults::beta_d() };
+
+    /// The name used in configs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::VpLinear { .. } => "vp-linear",
+            Self::VpSong { .. } => "vp-song",
+            Self::VpCosine { .. } => "vp-cosine",
+            Self::Ve { .. } => "ve",
+            Self::Edm => "edm",
+            Self::Sqrt => "sqrt",
+            Self::Flow => "flow",
+        }
+    }
+
+    /// Largest admissible time; at t = 1 the bounded schedules have α = 0.
+    fn last_time(&self) -> f64 {
+        match self {
+            Self::VpCosine { .. } | Self::Sqrt | Self::Flow => 1.0,
+            _ => f64::INFINITY,
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        let positive = |name, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                Ok(())
+            } else {
+                Err(Error::OutOfRange { name, value, expected: "a finite number above 0" })
+            }
+        };
+        match *self {
+            Self::VpLinear { beta_min, beta_d } | Self::VpSong { beta_min, beta_d } => {
+                positive("beta_min", beta_min)?;
+                if beta_d.is_finite() && beta_d >= 0.0 {
+                    Ok(())
+                } else {
+                    Err(Error::OutOfRange {
+                        name: "beta_d",
+                        value: beta_d,
+                        expected: "a finite number, 0 or above",
+                    })
+                }
+            }
+            Self::VpCosine { offset } => positive("offset", offset),
+            Self::Ve { sigma_min, sigma_max } => {
+                positive("sigma_min", sigma_min)?;
+                if sigma_max.is_finite() && sigma_max > sigma_min {
+                    Ok(())
+                } else {
+                    Err(Error::OutOfRange {
+                        name: "sigma_max",
+                        value: sigma_max,
+                        expected: "a finite number above sigma_min",
+                    })
+                }
+            }
+            Self::Edm | Self::Sqrt | Self::Flow => Ok(()),
+        }
+    }
+}
+
+/// A validated schedule on [ε, T] = [`t_min`, `t_max`].
+///
+/// ```
+/// use gtv_theory::schedule::Schedule;
+/// let s = Schedule::paper(0.01).unwrap();
+/// let (a, v) = (s.signal(0.5), s.noise_var(0.5));
+/// assert!((v - (1.0 - a * a)).abs() < 1e-15);
+/// ```
+///
+/// [`t_min`]: Schedule::t_min
+/// [`t_max`]: Schedule::t_max
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Schedule {
+    kind: ScheduleKind,
+    t_min: f64,
+    t_max: f64,
+}
+
+impl Schedule {
+    /// A schedule between ε = `t_min` and T = `t_max`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] unless 0 < ε < T < ∞ (T ≤ 1 for the bounded schedules) and every parameter is in its domain.
+    pub fn new(kind: ScheduleKind, t_min: f64, t_max: f64) -> Result<Self> {
+        kind.validate()?;
+        if !(t_max.is_finite() && t_max > 0.0 && t_max <= kind.last_time()) {
+            return Err(Error::OutOfRange {
+                name: "t_max",
+                value: t_max,
+                expected: "a finite time above 0 (at most 1 for vp-cosine, sqrt and flow)",
+            });
+        }
+        if !(t_min > 0.0 && t_min < t_max) {
+            return Err(Error::OutOfRange {
+                name: "t_min",
+                value: t_min,
+                expected: "0 < t_min < t_max: the score of discrete data is singular at t = 0",
+            });
+        }
+        Ok(Self { kind, t_min, t_max })
+    }
+
+    /// The paper's schedule with T = 1 and the given ε.
+    ///
+    /// # Errors
+    /// As [`Schedule::new`].
+    pub fn paper(t_min: f64) -> Result<Self> {
+        Self::new(ScheduleKind::PAPER, t_min, 1.0)
+    }
+
+    /// The family and its parameters.
+    pub fn kind(&self) -> ScheduleKind {
+        self.kind
+    }
+
+    /// ε, where sampling stops.
+    pub fn t_min(&self) -> f64 {
+        self.t_min
+    }
+
+    /// T, where sampling starts.
+    pub fn t_max(&self) -> f64 {
+        self.t_max
+    }
+
+    /// ∫₀ᵗ β for the VP-linear families.
+    fn integrated_rate(beta_min: f64, beta_d: f64, t: f64) -> f64 {
+        t * (beta_min + 0.5 * beta_d * t)
+    }
+
+    /// α_t.
+    pub fn signal(&self, t: f64) -> f64 {
+        match self.kind {
+            ScheduleKind::VpLinear { beta_min, beta_d } => {
+                (-Self::integrated_rate(beta_min, beta_d, t)).exp()
+            }
+            ScheduleKind::VpSong { beta_min, beta_d } => {
+                (-0.5 * Self::integrated_rate(beta_min, beta_d, t)).exp()
+            }
+            ScheduleKind::VpCosine { offset } => {
+                let (theta, theta0) = cosine_angles(offset, t);
+                (theta.cos() / theta0.cos()).max(0.0)
+            }
+            ScheduleKind::Ve { .. } | ScheduleKind::Edm => 1.0,
+            ScheduleKind::Sqrt => (1.0 - t).sqrt(),
+            ScheduleKind::Flow => 1.0 - t,
+        }
+    }
+
+    /// σ_t², accurate to rounding also as t → 0.
+    pub fn noise_var(&self, t: f64) -> f64 {
+        match self.kind {
+            ScheduleKind::VpLinear { beta_min, beta_d } => {
+                -(-2.0 * Self::integrated_rate(beta_min, beta_d, t)).exp_m1()
+            }
+            ScheduleKind::VpSong { beta_min, beta_d } => {
+                -(-Self::integrated_rate(beta_min, beta_d, t)).exp_m1()
+            }
+            ScheduleKind::VpCosine { offset } => {
+                // 1 − cos²θ/cos²θ0 = sin(θ−θ0) sin(θ+θ0) / cos²θ0
+                let (theta, theta0) = cosine_angles(offset, t);
+                (theta - theta0).sin() * (theta + theta0).sin() / theta0.cos().powi(2)
+            }
+            ScheduleKind::Ve { sigma_min, sigma_max } => {
+                sigma_min * sigma_min * (2.0 * t * (sigma_max / sigma_min).ln()).exp_m1()
+            }
+            ScheduleKind::Edm | ScheduleKind::Flow => t * t,
+            ScheduleKind::Sqrt => t,
+        }
+    }
+
+    /// σ_t.
+    pub fn noise_std(&self, t: f64) -> f64 {
+        self.noise_var(t).sqrt()
+    }
+
+    /// β_t, per unit time. Infinite at t = 1 for the bounded schedules.
+    pub fn drift_rate(&self, t: f64) -> f64 {
+        match self.kind {
+            ScheduleKind::VpLinear { beta_min, beta_d } => beta_min + beta_d * t,
+            ScheduleKind::VpSong { beta_min, beta_d } => 0.5 * (beta_min + beta_d * t),
+            ScheduleKind::VpCosine { offset } => {
+                let (theta, _) = cosine_angles(offset, t);
+                FRAC_PI_2 / (1.0 + offset) * theta.tan()
+            }
+            ScheduleKind::Ve { .. } | ScheduleKind::Edm => 0.0,
+            ScheduleKind::Sqrt => 0.5 / (1.0 - t),
+            ScheduleKind::Flow => 1.0 / (1.0 - t),
+        }
+    }
+
+    /// D_t = G_t²/2, per unit time.
+    pub fn diffusion(&self, t: f64) -> f64 {
+        match self.kind {
+            ScheduleKind::Ve { sigma_min, sigma_max } => {
+                let growth = (sigma_max / sigma_min).ln();
+                sigma_min * sigma_min * growth * (2.0 * t * growth).exp()
+            }
+            ScheduleKind::Edm => t,
+            // dσ²/dt = 2t = −2 t²/(1−t) + 2D
+            ScheduleKind::Flow => t / (1.0 - t),
+            // α² + σ² = 1 makes D = β.
+            _ => self.drift_rate(t),
+        }
+    }
+
+    /// ln(α_t²/σ_t²); −∞ where α = 0.
+    pub fn log_snr(&self, t: f64) -> f64 {
+        let signal = self.signal(t);
+        (signal * signal).ln() - self.noise_var(t).ln()
+    }
+
+    /// The time at which the log-SNR takes the given value: the inverse of [`Schedule::log_snr`].
+    pub fn time_at_log_snr(&self, log_snr: f64) -> f64 {
+        let linear = |beta_min: f64, beta_d: f64, integral: f64| {
+            2.0 * integral / (beta_min + (beta_min * beta_min + 2.0 * beta_d * integral).sqrt())
+        };
+        match self.kind {
+            ScheduleKind::VpLinear { beta_min, beta_d } => linear(beta_min, beta_d, 0.5 * softplus(-log_snr)),
+            ScheduleKind::VpSong { beta_min, beta_d } => linear(beta_min, beta_d, softplus(-log_snr)),
+            ScheduleKind::VpCosine { offset } => {
+                // sin²θ = sin²θ0 + σ² cos²θ0, and θ − θ0 from the difference of squares.
+                let theta0 = FRAC_PI_2 * offset / (1.0 + offset);
+                let var = 1.0 / (1.0 + log_snr.exp());
+                let signal = (1.0 / (1.0 + (-log_snr).exp())).sqrt();
+                let theta = (signal * theta0.cos()).acos();
+                // acos loses digits near 0; one Newton step on sin(θ−θ0)sin(θ+θ0) = σ²cos²θ0 restores them.
+                let residual = (theta - theta0).sin() * (theta + theta0).sin() - var * theta0.cos().powi(2);
+                let theta = theta - residual / (2.0 * theta).sin();
+                (theta - theta0) * (1.0 + offset) / FRAC_PI_2
+            }
+            ScheduleKind::Ve { sigma_min, sigma_max } => {
+                ((-log_snr).exp() / (sigma_min * sigma_min)).ln_1p() / (2.0 * (sigma_max / sigma_min).ln())
+            }
+            ScheduleKind::Edm => (-0.5 * log_snr).exp(),
+            ScheduleKind::Sqrt => 1.0 / (1.0 + log_snr.exp()),
+            ScheduleKind::Flow => 1.0 / (1.0 + (0.5 * log_snr).exp()),
+        }
+    }
+
+    /// `steps + 1` times from T down to ε, both ends exact.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] when `steps` is 0; [`Error::Unsupported`] when a grid in log-SNR is asked of a schedule
+    /// with α_T = 0, whose log-SNR is −∞ there; [`Error::OutOfRange`] for a non-positive ρ.
+    pub fn grid(&self, kind: TimeGrid, steps: usize) -> Result<Vec<f64>> {
+        if steps == 0 {
+            return Err(Error::Empty { name: "the time grid (steps)" });
+        }
+        let fraction = |k: usize| k as f64 / steps as f64;
+        let lerp = |from: f64, to: f64, u: f64| from + (to - from) * u;
+        let (l_start, l_end) = (self.log_snr(self.t_max), self.log_snr(self.t_min));
+        if kind != TimeGrid::Uniform && !l_start.is_finite() {
+            return Err(Error::Unsupported {
+                what: "a time grid in log-SNR from a time with no signal left",
+                reason: "the log-SNR at t_max is -inf; use the uniform grid or a t_max below 1",
+            });
+        }
+        let mut times: Vec<f64> = match kind {
+            TimeGrid::Uniform => (0..=steps).map(|k| lerp(self.t_max, self.t_min, fraction(k))).collect(),
+            TimeGrid::LogSnr => {
+                (0..=steps).map(|k| self.time_at_log_snr(lerp(l_start, l_end, fraction(k)))).collect()
+            }
+            TimeGrid::EdmRho { rho } => {
+                if !(rho.is_finite() && rho > 0.0) {
+                    return Err(Error::OutOfRange {
+                        name: "rho",
+                        value: rho,
+                        expected: "a finite number above 0",
+                    });
+                }
+                let root = |l: f64| (-0.5 * l / rho).exp();
+                (0..=steps)
+                    .map(|k| {
+                        let ratio_root = lerp(root(l_start), root(l_end), fraction(k));
+                        self.time_at_log_snr(-2.0 * rho * ratio_root.ln())
+                    })
+                    .collect()
+            }
+        };
+        times[0] = self.t_max;
+        times[steps] = self.t_min;
+        Ok(times)
+    }
+}
+
+/// How sampling times are spread between T and ε.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "grid", rename_all = "kebab-case")]
+#[schemars(extend("about grid" = "How step times are spread between T and ε."))]
+pub enum TimeGrid {
+    /// Equal steps in t (the paper's).
+    #[default]
+    Uniform,
+    /// Equal steps in (σ/α)^{1/ρ} (Karras et al., ρ = 7).
+    EdmRho {
+        /// The exponent ρ.
+        #[serde(default = "defaults::rho")]
+        #[schemars(extend("exclusiveMinimum" = 0.0))]
+        rho: f64,
+    },
+    /// Equal steps in log-SNR.
+    LogSnr,
+}
+
+fn cosine_angles(offset: f64, t: f64) -> (f64, f64) {
+    let angle = |t: f64| FRAC_PI_2 * (t + offset) / (1.0 + offset);
+    (angle(t), angle(0.0))
+}
+
+/// ln(1 + eˣ) without overflow.
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<Schedule> {
+        [
+            ScheduleKind::PAPER,
+            ScheduleKind::VpSong { beta_min: 0.1, beta_d: 19.9 },
+            ScheduleKind::VpCosine { offset: 0.008 },
+            ScheduleKind::Ve { sigma_min: 0.01, sigma_max: 50.0 },
+            ScheduleKind::Edm,
+            ScheduleKind::Sqrt,
+            ScheduleKind::Flow,
+        ]
+        .into_iter()
+        .map(|kind| Schedule::new(kind, 1e-5, 0.99).unwrap())
+        .collect()
+    }
+
+    #[test]
+    fn identities_moments_solve_their_differential_equations() {
+        // dα/dt = −βα and dσ²/dt = −2βσ² + 2D by central differences (error O(h²)).
+        for s in all() {
+            for t in [0.05, 0.3, 0.7] {
+                let h = 1e-5;
+                let slope = |f: &dyn Fn(f64) -> f64| (f(t + h) - f(t - h)) / (2.0 * h);
+                let d_signal = slope(&|u| s.signal(u));
+                let d_var = slope(&|u| s.noise_var(u));
+                let (b, d) = (s.drift_rate(t), s.diffusion(t));
+                let rhs = -2.0 * b * s.noise_var(t) + 2.0 * d;
+                assert!((d_signal + b * s.signal(t)).abs() < 1e-7 * (1.0 + b), "{s:?} at {t}");
+                assert!((d_var - rhs).abs() < 1e-7 * (1.0 + rhs.abs()), "{s:?} at {t}: {d_var} {rhs}");
+            }
+        }
+    }
+
+    #[test]
+    fn identities_variance_preserving() {
+        for s in all() {
+            let vp = !matches!(s.kind(), ScheduleKind::Ve { .. } | ScheduleKind::Edm | ScheduleKind::Flow);
+            for t in [1e-5, 0.2, 0.99] {
+                let total = s.signal(t).powi(2) + s.noise_var(t);
+                assert_eq!(vp, (total - 1.0).abs() < 1e-14, "{s:?} at {t}: {total}");
+            }
+        }
+    }
+
+    #[test]
+    fn identities_log_snr_inverts() {
+        for s in all() {
+            for t in [1e-5, 1e-3, 0.1, 0.5, 0.9, 0.99] {
+                let back = s.time_at_log_snr(s.log_snr(t));
+                assert!((back / t - 1.0).abs() < 1e-10, "{s:?}: {t} came back as {back}");
+            }
+        }
+    }
+
+    #[test]
+    fn limits_small_times_keep_full_precision() {
+        // σ² ≈ 2 β_min t at t → 0, where 1 − α² would lose ten digits.
+        let s = Schedule::paper(1e-12).unwrap();
+        let t = 1e-10;
+        assert!((s.noise_var(t) / (2.0 * 0.1 * t) - 1.0).abs() < 1e-7);
+    }
+
+    #[test]
+    fn grids_hit_both_ends_and_descend() {
+        for s in all() {
+            for kind in [TimeGrid::Uniform, TimeGrid::EdmRho { rho: 7.0 }, TimeGrid::LogSnr] {
+                let g = s.grid(kind, 17).unwrap();
+                assert_eq!((g[0], g[17], g.len()), (s.t_max(), s.t_min(), 18));
+                assert!(g.windows(2).all(|w| w[1] < w[0]), "{s:?} {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bad_input_is_refused() {
+        let paper = ScheduleKind::PAPER;
+        for (lo, hi) in [(0.0, 1.0), (-0.1, 1.0), (1.0, 1.0), (0.5, f64::NAN), (f64::NAN, 1.0)] {
+            assert!(Schedule::new(paper, lo, hi).is_err(), "({lo}, {hi})");
+        }
+        assert!(Schedule::new(ScheduleKind::Flow, 0.1, 1.5).is_err());
+        assert!(Schedule::new(ScheduleKind::Ve { sigma_min: 1.0, sigma_max: 0.5 }, 0.1, 1.0).is_err());
+        assert!(Schedule::paper(0.1).unwrap().grid(TimeGrid::Uniform, 0).is_err());
+        let flow = Schedule::new(ScheduleKind::Flow, 0.1, 1.0).unwrap();
+        assert!(flow.grid(TimeGrid::LogSnr, 4).is_err());
+    }
+}

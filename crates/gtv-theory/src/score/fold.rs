@@ -1,0 +1,236 @@
+//! All products of a query block with a shard of points, and then the second product: over all points of a tile, or
+//! over those with weight where they are few. In the sharp regime products only select points.
+
+use super::blocked::{Dense, Sums};
+use super::queries::{Queries, TILE, Tile};
+use super::real::Real;
+use super::source::Source;
+use crate::linalg::settle_vector_state;
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+/// Weights below e^−50 = 2e-22 of the largest are dropped where points are handled one by one.
+pub(super) const NEGLIGIBLE: f64 = 50.0;
+/// Share of a tile's weights from which the second product is cheaper over all points.
+const SPARSE_SHARE: f64 = 0.3;
+/// Cuts that are tried, in units of the smallest.
+const CUTS: [f64; 3] = [64.0, 8.0, 1.0];
+
+impl<T: Real> Dense<T> {
+    pub(super) fn folded(&self, source: Source, queries: &Queries<T>, start: usize, end: usize) -> Sums {
+        let (n, dim) = (queries.len, self.dim);
+        let mut out = Sums::new(n, dim);
+        let mut buffer = vec![];
+        let mut logits = vec![T::default(); n * TILE];
+        let mut bias = [T::default(); TILE];
+        let mut acc = vec![];
+        let mut heavy = Heavy::default();
+        for start in (start..end).step_by(TILE) {
+            let tile = self.tile(source, queries.packed, start, end, &mut buffer);
+            let logits = &mut logits[..n * tile.len];
+            let bias = &mut bias[..tile.len];
+            self.products(tile, queries, logits, bias);
+            let arch = pulp::Arch::new();
+            if queries.sharp {
+                arch.dispatch(Sharp { dense: self, source, queries, start, logits, bias, out: &mut out });
+                continue;
+            }
+            acc.resize(n * tile.width, T::default());
+            let cut = self.tolerance / self.len as f64;
+            arch.dispatch(Weigh { logits, bias, cut, acc: &mut acc, out: &mut out, heavy: &mut heavy });
+            if (heavy.entries.len() as f64) < SPARSE_SHARE * logits.len() as f64 {
+                out.dropped.iter_mut().zip(&heavy.dropped).for_each(|(d, h)| *d += h);
+                arch.dispatch(SparseProduct { tile, weights: logits, heavy: &heavy, acc: &mut acc });
+            } else {
+                let weights = MatRef::from_row_major_slice(&*logits, n, tile.len);
+                let points = MatRef::from_row_major_slice(tile.points, tile.len, tile.width);
+                let acc = MatMut::from_row_major_slice_mut(&mut acc, n, tile.width);
+                matmul(acc, Accum::Add, weights, points, T::from_f64(1.0), Par::Seq);
+                settle_vector_state();
+            }
+        }
+        if !queries.sharp && end > start {
+            let width = acc.len() / n;
+            for (out, acc) in out.acc.chunks_exact_mut(dim).zip(acc.chunks_exact(width)) {
+                match &self.active {
+                    Some(active) if width < dim => {
+                        active.iter().zip(acc).for_each(|(d, a)| out[*d as usize] = a.to_f64());
+                    }
+                    _ => out.iter_mut().zip(acc).for_each(|(o, a)| *o = a.to_f64()),
+                }
+            }
+            out.max.iter_mut().zip(&queries.offsets).for_each(|(m, o)| *m += o);
+        }
+        out
+    }
+}
+
+/// The weights of one tile that must not be dropped.
+#[derive(Default)]
+struct Heavy {
+    /// Columns, query after query.
+    entries: Vec<u16>,
+    /// Where each query's columns end.
+    ends: Vec<usize>,
+    /// Weight of each query that is not among them, in units of e^{max}.
+    dropped: Vec<f64>,
+}
+
+/// Turns logits into weights e^{l − max}, updating max and sum and rescaling the accumulators, and lists the weights
+/// that matter; an operation that `pulp` compiles once for each instruction set. (A closure would not do: the call
+/// through its `FnOnce` shim is not inlined, so nothing is vectorised.)
+struct Weigh<'a, T> {
+    logits: &'a mut [T],
+    bias: &'a [T],
+    /// Share of the mass that one point may have and be dropped.
+    cut: f64,
+    acc: &'a mut [T],
+    out: &'a mut Sums,
+    heavy: &'a mut Heavy,
+}
+
+impl<T: Real> pulp::NullaryFnOnce for Weigh<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { logits, bias, cut, acc, out, heavy } = self;
+        let len = bias.len();
+        let n = out.max.len();
+        let width = acc.len() / n;
+        let limit = (SPARSE_SHARE * logits.len() as f64) as usize;
+        heavy.entries.clear();
+        heavy.ends.clear();
+        heavy.dropped.clear();
+        for (q, row) in logits.chunks_exact_mut(len).enumerate() {
+            let block_max = T::add_and_max(row, bias).to_f64();
+            if block_max > out.max[q] {
+                let rescale = (out.max[q] - block_max).exp();
+                out.sum[q] *= rescale;
+                out.dropped[q] *= rescale;
+                let rescale = T::from_f64(rescale);
+                acc[q * width..(q + 1) * width].iter_mut().for_each(|a| *a *= rescale);
+                out.max[q] = block_max;
+            }
+            if out.max[q] == f64::NEG_INFINITY {
+                // Only points of weight 0 so far: −∞ − (−∞) would be NaN.
+                row.fill(T::default());
+            } else {
+                out.sum[q] += T::exp_and_sum(row, T::from_f64(out.max[q]));
+            }
+            if heavy.entries.len() > limit {
+                // Too many already: all will be used.
+                continue;
+            }
+            // The sum so far is at most the last one, so a share of it is at most that share of the mass.
+            let unit = cut * out.sum[q];
+            let mut dropped = 0.0;
+            let mut smallest = 0.0;
+            for factor in CUTS {
+                smallest = factor * unit;
+                dropped = T::sum_below(row, T::from_f64(smallest));
+                if dropped <= unit * len as f64 {
+                    break;
+                }
+            }
+            let smallest = T::from_f64(smallest);
+            T::list_not_below(row, smallest, &mut heavy.entries);
+            heavy.ends.push(heavy.entries.len());
+            heavy.dropped.push(dropped);
+        }
+    }
+}
+
+/// acc += w μ over the listed weights, a few columns at a time, so that sums stay in registers and a tile's columns in
+/// the cache.
+struct SparseProduct<'a, T> {
+    tile: Tile<'a, T>,
+    weights: &'a [T],
+    heavy: &'a Heavy,
+    acc: &'a mut [T],
+}
+
+impl<T: Real> pulp::WithSimd for SparseProduct<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
+        let Self { tile, weights, heavy, acc } = self;
+        let mut entries = Vec::with_capacity(heavy.entries.len());
+        let mut begin = 0;
+        for (end, weights) in heavy.ends.iter().zip(weights.chunks_exact(tile.len)) {
+            let listed = &heavy.entries[begin..*end];
+            entries.extend(listed.iter().map(|j| (usize::from(*j) * tile.width, weights[usize::from(*j)])));
+            begin = *end;
+        }
+        let mut column = 0;
+        while column < tile.width {
+            let mut begin = 0;
+            let mut next = tile.width;
+            for (end, acc) in heavy.ends.iter().zip(acc.chunks_exact_mut(tile.width)) {
+                next = column
+                    + T::add_rows(simd, &tile.points[column..], &entries[begin..*end], &mut acc[column..]);
+                begin = *end;
+            }
+            column = next;
+        }
+    }
+}
+
+/// Adds the points whose weight can matter, by differences.
+struct Sharp<'a, T> {
+    dense: &'a Dense<T>,
+    source: Source<'a>,
+    queries: &'a Queries<'a, T>,
+    start: usize,
+    logits: &'a mut [T],
+    bias: &'a [T],
+    out: &'a mut Sums,
+}
+
+impl<T: Real> pulp::NullaryFnOnce for Sharp<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { dense, source, queries, start, logits, bias, out } = self;
+        let dim = dense.dim;
+        for (q, row) in logits.chunks_exact_mut(bias.len()).enumerate() {
+            let (offset, bound) = (queries.offsets[q], queries.bound[q]);
+            let block_max = T::add_and_max(row, bias).to_f64() + offset;
+            let x = &queries.x[q * dim..(q + 1) * dim];
+            for (j, l) in row.iter().enumerate() {
+                let threshold = out.max[q].max(block_max - bound) - NEGLIGIBLE - bound - offset;
+                if l.to_f64() < threshold {
+                    let (count, largest) = &mut out.left[q];
+                    *count += 1;
+                    *largest = largest.max(l.to_f64() + offset + bound);
+                    continue;
+                }
+                let m = start + j;
+                let logit = dense.log_weights[m]
+                    - queries.noise.half_precision * source.distance2(m, x, queries.noise.signal);
+                out.add(q, m, logit, source, &dense.shift);
+            }
+        }
+    }
+}
+
+impl Sums {
+    /// Adds one point with its logit to the sums of query `q`.
+    #[inline(always)]
+    fn add(&mut self, q: usize, m: usize, logit: f64, source: Source, shift: &[f64]) {
+        let dim = shift.len();
+        let acc = &mut self.acc[q * dim..(q + 1) * dim];
+        let (max, sum) = (&mut self.max[q], &mut self.sum[q]);
+        if logit > *max {
+            let rescale = (*max - logit).exp();
+            *sum *= rescale;
+            acc.iter_mut().for_each(|a| *a *= rescale);
+            *max = logit;
+        }
+        let weight = if *max == f64::NEG_INFINITY { 0.0 } else { (logit - *max).exp() };
+        *sum += weight;
+        source.add_to(m, weight, shift, acc);
+    }
+}

@@ -1,0 +1,158 @@
+//! One block of queries and one tile of points, as matrix products need them.
+
+use super::blocked::Dense;
+use super::direct::Noise;
+use super::real::Real;
+use super::source::Source;
+use crate::linalg::settle_vector_state;
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+/// Points a tile.
+pub(super) const TILE: usize = 512;
+/// Queries from which a copy of a tile without its constant coordinates pays.
+const PACKED_QUERIES: usize = 64;
+
+/// One block of queries.
+pub(super) struct Queries<'a, T> {
+    pub(super) len: usize,
+    pub(super) noise: Noise,
+    /// x, n × D.
+    pub(super) x: &'a [f64],
+    /// Whether tiles are copied: centred, without the coordinates in which points do not differ.
+    pub(super) packed: bool,
+    /// (α/σ²)(x − α shift), n × width.
+    pub(super) scaled: Vec<T>,
+    /// −|x − α shift|²/2σ².
+    pub(super) offsets: Vec<f64>,
+    /// Bound on a logit's error, each query.
+    pub(super) bound: Vec<f64>,
+    /// Whether logits must be recomputed.
+    pub(super) sharp: bool,
+}
+
+/// A tile of points in the precision of products, `width` coordinates each.
+#[derive(Clone, Copy)]
+pub(super) struct Tile<'a, T> {
+    pub(super) start: usize,
+    pub(super) len: usize,
+    pub(super) width: usize,
+    pub(super) points: &'a [T],
+}
+
+impl<T: Real> Dense<T> {
+    pub(super) fn queries<'a>(&self, source: Source, noise: Noise, x: &'a [f64]) -> Queries<'a, T> {
+        let dim = self.dim;
+        let len = x.len() / dim;
+        let packed =
+            self.shifts || T::own(source).is_none() || (self.active.is_some() && len >= PACKED_QUERIES);
+        let gain = 2.0 * noise.signal * noise.half_precision;
+        let mut scaled = Vec::with_capacity(x.len());
+        let mut norms2 = Vec::with_capacity(len);
+        for x in x.chunks_exact(dim) {
+            let shifted = |d: usize| x[d] - noise.signal * self.shift[d];
+            norms2.push((0..dim).map(|d| shifted(d).powi(2)).sum::<f64>());
+            match &self.active {
+                None => scaled.extend((0..dim).map(|d| T::from_f64(gain * shifted(d)))),
+                Some(active) if packed => {
+                    scaled.extend(active.iter().map(|d| T::from_f64(gain * shifted(*d as usize))));
+                }
+                Some(active) => {
+                    let row = scaled.len();
+                    scaled.resize(row + dim, T::default());
+                    active
+                        .iter()
+                        .for_each(|d| scaled[row + *d as usize] = T::from_f64(gain * shifted(*d as usize)));
+                }
+            }
+        }
+        let offsets = norms2.iter().map(|n| -noise.half_precision * n).collect();
+        // One rounding of each product term; the norm's term is rounded once more.
+        let unit: Vec<f64> = norms2
+            .iter()
+            .map(|n| T::ROUNDOFF * gain * self.longest * (n.sqrt() + noise.signal * self.longest))
+            .collect();
+        let sharp = unit.iter().any(|u| *u > T::LOGIT_TOLERANCE);
+        // A sum of D products has at most D roundings a term, plus those of the scaled query, bias and offset.
+        let bound = unit.iter().map(|u| (dim as f64 + 8.0) * u).collect();
+        Queries { len, noise, x, packed, scaled, offsets, bound, sharp }
+    }
+
+    /// The points from `start` on, at most [`TILE`] and none from `end` on; `buffer` is used where they are copied.
+    pub(super) fn tile<'a>(
+        &self,
+        source: Source<'a>,
+        packed: bool,
+        start: usize,
+        end: usize,
+        buffer: &'a mut Vec<T>,
+    ) -> Tile<'a, T> {
+        let len = TILE.min(end - start);
+        if let (false, Some(points)) = (packed, T::own(source)) {
+            let points = &points[start * self.dim..(start + len) * self.dim];
+            return Tile { start, len, width: self.dim, points };
+        }
+        let width = self.active.as_ref().map_or(self.dim, Vec::len);
+        buffer.resize(TILE * width, T::default());
+        let out = &mut buffer[..len * width];
+        pulp::Arch::new().dispatch(Pack { dense: self, source, start, width, out: &mut *out });
+        Tile { start, len, width, points: out }
+    }
+
+    /// α x·μ/σ² of a query block and a tile, and log π − α²|μ|²/2σ² of its points.
+    pub(super) fn products(&self, tile: Tile<T>, queries: &Queries<T>, logits: &mut [T], bias: &mut [T]) {
+        let points = MatRef::from_row_major_slice(tile.points, tile.len, tile.width);
+        let scaled = MatRef::from_row_major_slice(&queries.scaled, queries.len, tile.width);
+        let dst = MatMut::from_row_major_slice_mut(logits, queries.len, tile.len);
+        matmul(dst, Accum::Replace, scaled, points.transpose(), T::from_f64(1.0), Par::Seq);
+        settle_vector_state();
+        let noise = queries.noise;
+        let scale = 2.0 * noise.signal * noise.signal * noise.half_precision;
+        for (j, b) in bias.iter_mut().enumerate() {
+            let m = tile.start + j;
+            *b = T::from_f64(self.log_weights[m] - scale * self.half_norms[m]);
+        }
+    }
+}
+
+/// Copies a tile; an operation for `pulp`.
+struct Pack<'a, T> {
+    dense: &'a Dense<T>,
+    source: Source<'a>,
+    start: usize,
+    width: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Real> pulp::NullaryFnOnce for Pack<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { dense, source, start, width, out } = self;
+        let dim = dense.dim;
+        match source {
+            Source::F64(points) => pack(&points[start * dim..], dense, width, out),
+            Source::F32(points) => pack(&points[start * dim..], dense, width, out),
+        }
+    }
+}
+
+#[inline(always)]
+fn pack<S: Real, T: Real>(points: &[S], dense: &Dense<T>, width: usize, out: &mut [T]) {
+    let shift = &dense.shift;
+    for (out, point) in out.chunks_exact_mut(width).zip(points.chunks_exact(dense.dim)) {
+        match &dense.active {
+            None => {
+                for ((o, p), s) in out.iter_mut().zip(point).zip(shift) {
+                    *o = T::from_f64(p.to_f64() - s);
+                }
+            }
+            Some(active) => {
+                for (o, d) in out.iter_mut().zip(active) {
+                    *o = T::from_f64(point[*d as usize].to_f64() - shift[*d as usize]);
+                }
+            }
+        }
+    }
+}

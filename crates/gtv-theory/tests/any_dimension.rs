@@ -1,0 +1,171 @@
+//! `finite-p` and `shot-noise` in many dimensions: totals over outputs and pools of models against the blocks of few dimensions.
+
+use gtv_theory::closure::{FiniteP, ShotNoise};
+use gtv_theory::features::{AxisBasis, RandomFourier, Separable};
+use gtv_theory::law::{LinearLaw, TotalMoments};
+use gtv_theory::learner::Ridge;
+use gtv_theory::quadrature::QuadratureSpec;
+use gtv_theory::rng::{ChaCha8Rng, Purpose, Streams};
+use gtv_theory::{
+    At, Closure, Error, Features, Law, Objective, PointCloud, Prediction, Schedule, TrainingProblem,
+};
+
+fn problem(dim: usize, samples: usize) -> TrainingProblem {
+    let points = (0..5 * dim).map(|i| (i as f64 * 1.3).sin()).collect();
+    let cloud = PointCloud::new(points, dim).unwrap();
+    let schedule = Schedule::paper(0.05).unwrap();
+    TrainingProblem::new(cloud, schedule, Objective::default(), samples, Streams::new(4)).unwrap()
+}
+
+/// Products on tensor nodes in one and two dimensions, 48 random features on quasi-random nodes in more.
+fn learner(problem: &TrainingProblem, ridge: f64, quasi_nodes: usize) -> Ridge {
+    let spec = QuadratureSpec { times: 16, noise_spacing: 0.4, quasi_nodes, ..QuadratureSpec::default() };
+    let axis = |lo, hi, len| AxisBasis::Gaussian { lo, hi, len };
+    let features = if problem.dim() <= 2 {
+        let axes = Separable::uniform(problem.dim(), axis(-1.5, 1.5, 5), axis(0.05, 1.0, 3));
+        Features::Separable(axes.unwrap())
+    } else {
+        let schedule = Some(*problem.schedule());
+        let fourier = RandomFourier::new(problem.dim(), 48, 2.0, 3.0, schedule, Streams::new(2));
+        Features::RandomFourier(fourier.unwrap())
+    };
+    Ridge::new(problem, features, ridge, &spec).unwrap()
+}
+
+fn close(a: &[f64], b: &[f64], relative: f64) {
+    let scale = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(b) {
+        assert!((a - b).abs() <= relative * scale, "{a} {b} at scale {scale}");
+    }
+}
+
+fn rng(draw: usize) -> ChaCha8Rng {
+    Streams::new(9).stream(Purpose::TheoryModel, draw as u64, 0)
+}
+
+#[test]
+fn oracle_totals_are_those_of_the_blocks() {
+    let with_draws = |dim, draws| problem(dim, 200).with_draws(draws).unwrap();
+    for problem in [problem(1, 200), problem(2, 200), problem(3, 200), with_draws(1, 4), with_draws(2, 4)] {
+        let (dim, ridge) = (problem.dim(), learner(&problem, 0.1, 4096));
+        let (blocks, pooled) = (FiniteP::of_ridge(&ridge).unwrap(), FiniteP::pooled(&ridge).unwrap());
+        assert!(blocks.settling().is_none() && pooled.settling().is_some());
+        close(pooled.mean_weights(), blocks.mean_weights(), 1e-8);
+        let places = problem.probes(0, 50);
+        // The outputs' own variances, added up, against the sum over outputs.
+        let each = blocks.moments(&places.x, &places.t).variance;
+        let sums: Vec<f64> = each.chunks_exact(dim).map(|v| v.iter().sum()).collect();
+        close(&pooled.total_moments(Prediction::Denoiser, &places.x, &places.t).variance, &sums, 1e-8);
+        let at = |k: usize| At { x: &places.x[k * dim..(k + 1) * dim], t: places.t[k] };
+        for k in 0..20 {
+            let trace = |z, other| -> f64 { blocks.cov(z, other).iter().step_by(dim + 1).sum() };
+            let scale = (trace(at(k), at(k)) * trace(at(k + 1), at(k + 1))).sqrt();
+            assert!((pooled.cov_trace(at(k), at(k + 1)) - trace(at(k), at(k + 1))).abs() < 1e-8 * scale);
+        }
+    }
+}
+
+/// Each model's tr (y − E y)(y − E y)ᵀ, means over probes.
+fn spreads(law: &LinearLaw, models: &[Vec<f64>]) -> Vec<f64> {
+    let (dim, places) = (law.dim(), problem(law.dim(), 100).probes(5, 300));
+    let mean = law.moments(&places.x, &places.t).mean;
+    let square = |weights: &Vec<f64>| {
+        let (field, mut sum, mut y) = (law.field(weights.clone()), 0.0, vec![0.0; dim]);
+        for ((x, &t), mean) in places.x.chunks_exact(dim).zip(&places.t).zip(mean.chunks_exact(dim)) {
+            field.prediction_into(x, t, &mut y);
+            sum += y.iter().zip(mean).map(|(y, m)| (y - m) * (y - m)).sum::<f64>();
+        }
+        sum / places.t.len() as f64
+    };
+    models.iter().map(square).collect()
+}
+
+/// Mean and its standard error.
+fn average(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt())
+}
+
+#[test]
+fn monte_carlo_draws_have_the_total_variance() {
+    const DRAWS: usize = 300;
+    for (dim, samples) in [(1, 60), (2, 300), (3, 200), (6, 200)] {
+        let problem = problem(dim, samples);
+        let ridge = learner(&problem, 0.1, 8192);
+        let (normal, shot) = (FiniteP::pooled(&ridge).unwrap(), ShotNoise::pooled(&ridge).unwrap());
+        let places = problem.probes(5, 300);
+        let TotalMoments { variance, .. } = normal.total_moments(Prediction::Denoiser, &places.x, &places.t);
+        let want = variance.iter().sum::<f64>() / variance.len() as f64;
+        let of_normal: Vec<Vec<f64>> = (0..DRAWS).map(|draw| normal.sample_weights(&mut rng(draw))).collect();
+        let of_shot: Vec<Vec<f64>> = (0..DRAWS).map(|draw| shot.sample_weights(&mut rng(draw))).collect();
+        for models in [of_normal, of_shot] {
+            let (found, error) = average(&spreads(&normal, &models));
+            // The pool of K models is a sample too, and has less than half of the variance from its members.
+            let settling = normal.settling().unwrap();
+            let error = error.hypot(0.5 * error * (DRAWS as f64 / settling.models as f64).sqrt());
+            println!("D = {dim}: {found:.5} ± {error:.5}, total {want:.5}, {settling:?}");
+            assert!((found - want).abs() < 4.0 * error, "D = {dim}: {found} ± {error}, {want}");
+            assert!(error < 0.15 * want, "{error} {want}");
+        }
+    }
+}
+
+#[test]
+fn identities_totals_of_a_law_are_those_of_its_outputs() {
+    let problem = problem(5, 300);
+    let ridge = learner(&problem, 0.1, 8192);
+    for closure in [&FiniteP as &dyn Closure, &ShotNoise] {
+        let law = closure.law(&ridge).unwrap();
+        let settling = law.settling().unwrap();
+        assert!(settling.models == 51 && settling.generations > 1 && settling.change < 1e-3);
+        let places = problem.probes(3, 40);
+        for prediction in [Prediction::Denoiser, Prediction::Noise] {
+            let of_all = law.total_moments(prediction, &places.x, &places.t);
+            let of_each = law.prediction_moments(prediction, &places.x, &places.t);
+            close(&of_all.mean, &of_each.mean, 1e-12);
+            let sum = |v: &[f64]| v.iter().sum::<f64>();
+            // The pool's share, at most a half of the variance, from 51 models of some 5 independent numbers each.
+            let error = 0.5 * (2.0 / (51.0 * 5.0f64)).sqrt();
+            let ratio = sum(&of_each.variance) / sum(&of_all.variance);
+            assert!((ratio - 1.0).abs() < 4.0 * error, "{ratio}");
+        }
+        let at = |k: usize| At { x: &places.x[k * 5..(k + 1) * 5], t: places.t[k] };
+        let of_score = law.total_moments(Prediction::Score, &places.x, &places.t).variance;
+        assert!((law.cov_trace(at(3), at(3)) / of_score[3] - 1.0).abs() < 1e-10);
+        assert!((law.cov_trace(at(0), at(1)) / law.cov_trace(at(1), at(0)) - 1.0).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn identities_the_pool_does_not_depend_on_threads() {
+    let made = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let ridge = learner(&problem(4, 200), 0.1, 6000);
+            let law = FiniteP::of_ridge(&ridge).unwrap();
+            let drawn = ShotNoise::of_ridge(&ridge).unwrap().sample_weights(&mut rng(0));
+            (drawn, law.sample_weights(&mut rng(1)), law.total_weight_variance())
+        })
+    };
+    assert_eq!(made(1), made(3));
+}
+
+#[test]
+fn loads_that_are_too_high_and_nodes_that_are_too_few_are_refused() {
+    let few = FiniteP.law(&learner(&problem(4, 200), 0.1, 64)).err().unwrap();
+    assert!(matches!(few, Error::OutOfRange { name: "quasi_nodes", .. }), "{few}");
+    // Hardly any ridge, and fewer triples than features.
+    let crowded = FiniteP.law(&learner(&problem(4, 20), 1e-9, 8192)).err().unwrap();
+    assert!(matches!(crowded, Error::NotConverged { .. }), "{crowded}");
+    assert!(crowded.to_string().contains("more samples"), "{crowded}");
+}
+
+#[test]
+fn convergence_quick_fixed_points_are_near_the_exact_ones() {
+    // From 16,384 nodes on fixed points are solved to 1e-5 only; the nodes themselves differ by one replicate of nine.
+    let total =
+        |nodes| FiniteP::of_ridge(&learner(&problem(4, 300), 0.1, nodes)).unwrap().total_weight_variance();
+    assert!((total(16_384 + 2048) / total(16_384) - 1.0).abs() < 0.02);
+}
