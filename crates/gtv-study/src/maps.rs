@@ -158,7 +158,6 @@ fn datum_and_gap(problem: &TrainingProblem) -> Vec<f64> {
 
 /// tr Cov[ŝ(x, t), ŝ(x, t')] for all pairs of times, T × T.
 fn covariance(law: &dyn Law, x: &[f64], times: &[f64]) -> Vec<f64> {
-    let dim = x.len();
     let rows: Vec<Vec<f64>> = (0..times.len())
         .into_par_iter()
         .map(|k| {
