@@ -2,7 +2,6 @@
 
 use gtv_tests::Bench;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 const TINY: &str = "[model]\nsamples = 100\n[model.features]\nx = 6\nt = 6\n[ensemble]\nmembers = 3\n\
