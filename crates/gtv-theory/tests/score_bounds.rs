@@ -22,8 +22,7 @@ enum Kind {
     FlatWithOutlier,
 }
 
-const KINDS: [Kind; 5] =
-    [Kind::Normal, Kind::Blobs, Kind::PowerLaw, Kind::Duplicates, Kind::FlatWithOutlier];
+const KINDS: [Kind; 5] = [Kind::Normal, Kind::Blobs, Kind::PowerLaw, Kind::Duplicates, Kind::FlatWithOutlier];
 
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
     rng.sample(StandardNormal)
@@ -136,17 +135,27 @@ fn assert_within(
         let expected = plain(cloud, schedule, x, t);
         let left = at.left_out[q];
         // The share is bounded by e^{logit bound}, which rounds as logits do.
-        assert!(left <= tolerance * (1.0 + 1e-9) + expected.rounding * tolerance, "{what} q={q}: left out {left:e}");
+        assert!(
+            left <= tolerance * (1.0 + 1e-9) + expected.rounding * tolerance,
+            "{what} q={q}: left out {left:e}"
+        );
         let weight = precision + 2.0 * expected.rounding;
         let low = expected.log_density - at.log_density[q];
-        assert!(-weight <= low && low <= -(-left).ln_1p() + weight, "{what} q={q}: log-density low by {low:e}, {left:e}");
+        assert!(
+            -weight <= low && low <= -(-left).ln_1p() + weight,
+            "{what} q={q}: log-density low by {low:e}, {left:e}"
+        );
         let mean = &at.posterior_mean[q * cloud.dim()..(q + 1) * cloud.dim()];
         let scale = expected.mean.iter().map(|v| v * v).sum::<f64>().sqrt() + diameter;
         let off = distance(mean, &expected.mean);
-        let allowed = 2.0 * weight * expected.trace.sqrt() + left * diameter + 1e-13 * scale + precision * 1e-2 * scale;
+        let allowed =
+            2.0 * weight * expected.trace.sqrt() + left * diameter + 1e-13 * scale + precision * 1e-2 * scale;
         assert!(off <= allowed, "{what} q={q}: mean off by {off:e} > {allowed:e}");
         let off = (at.posterior_cov[q] - expected.trace).abs();
-        let allowed = 8.0 * weight * expected.trace + left * diameter.powi(2) + 1e-12 * diameter.powi(2) * (left + 1e-10) + precision * 1e-2 * scale * expected.trace.sqrt();
+        let allowed = 8.0 * weight * expected.trace
+            + left * diameter.powi(2)
+            + 1e-12 * diameter.powi(2) * (left + 1e-10)
+            + precision * 1e-2 * scale * expected.trace.sqrt();
         assert!(off <= allowed + 1e-20 * scale * scale, "{what} q={q}: trace off by {off:e} > {allowed:e}");
     }
 }
@@ -160,16 +169,17 @@ fn oracle_every_query_keeps_its_bound() {
         let (len, dim) = [(1100, 24), (1500, 50), (2000, 96), (1300, 32), (1024, 60)][i];
         for weighted in [false, true] {
             let cloud = cloud(kind, len, dim, weighted, &mut rng);
-            for schedule in [
-                Schedule::paper(1e-6).unwrap(),
-                Schedule::new(ScheduleKind::Edm {}, 1e-6, 80.0).unwrap(),
-            ] {
+            for schedule in
+                [Schedule::paper(1e-6).unwrap(), Schedule::new(ScheduleKind::Edm {}, 1e-6, 80.0).unwrap()]
+            {
                 for t in [1e-5, 1e-3, 0.03, 0.1, 0.3, 0.6, 1.0] {
                     for tolerance in [1e-12, 1e-3] {
-                        let field = ExactScore::new(cloud.clone(), schedule).with_tolerance(tolerance).unwrap();
+                        let field =
+                            ExactScore::new(cloud.clone(), schedule).with_tolerance(tolerance).unwrap();
                         let x = queries(&cloud, &schedule, t, 37, &mut rng);
                         let at = field.evaluate(&x, t, CovKind::Trace).unwrap();
-                        let what = format!("{kind:?} weighted={weighted} {:?} t={t} {tolerance:e}", schedule.kind());
+                        let what =
+                            format!("{kind:?} weighted={weighted} {:?} t={t} {tolerance:e}", schedule.kind());
                         assert_within(&what, &cloud, &schedule, t, &x, &at, tolerance, 1e-10);
                         count += 37;
                     }
@@ -200,8 +210,7 @@ fn oracle_f32_keeps_its_promise_at_every_noise() {
             }
             for exponent in -8..=1 {
                 let t = 10f64.powi(exponent);
-                let x: Vec<f64> =
-                    points[dim..6 * dim].iter().map(|p| p + t * normal(&mut rng)).collect();
+                let x: Vec<f64> = points[dim..6 * dim].iter().map(|p| p + t * normal(&mut rng)).collect();
                 for field in &fields {
                     let at = field.evaluate(&x, t, CovKind::None).unwrap();
                     for (q, x) in x.chunks(dim).enumerate() {

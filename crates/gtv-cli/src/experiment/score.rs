@@ -95,7 +95,11 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
     let index = index.map_or(String::new(), |cost| {
         format!("; index of the points: {:.2} s, {:.1} MB", cost.seconds, cost.bytes as f64 / 1e6)
     });
-    ctx.say(&format!("{}: {count} queries in {dim} dimensions: {}{index}", args.out.display(), names.join(", ")))
+    ctx.say(&format!(
+        "{}: {count} queries in {dim} dimensions: {}{index}",
+        args.out.display(),
+        names.join(", ")
+    ))
 }
 
 /// The score of all queries, a batch at a time so that Ctrl-C is heard.

@@ -147,11 +147,10 @@ impl<T: Real> Dense<T> {
         let mut shift = if shifts { source.centre(dim, len) } else { vec![0.0; dim] };
         let active: Vec<u32> = (0..dim as u32).filter(|d| varies[*d as usize]).collect();
         let constant = (dim - active.len()) as f64;
-        let active =
-            (!active.is_empty() && constant > CONSTANT_SHARE * dim as f64).then(|| {
-                (0..dim).filter(|d| !varies[*d]).for_each(|d| shift[d] = first[d]);
-                active
-            });
+        let active = (!active.is_empty() && constant > CONSTANT_SHARE * dim as f64).then(|| {
+            (0..dim).filter(|d| !varies[*d]).for_each(|d| shift[d] = first[d]);
+            active
+        });
         let half_norms: Vec<f64> = (0..len)
             .into_par_iter()
             .map(|m| {
@@ -251,13 +250,7 @@ impl<T: Real> Dense<T> {
             });
     }
 
-    fn block<'a>(
-        &self,
-        source: Source,
-        index: Option<&Index>,
-        noise: Noise,
-        x: &'a [f64],
-    ) -> Block<'a, T> {
+    fn block<'a>(&self, source: Source, index: Option<&Index>, noise: Noise, x: &'a [f64]) -> Block<'a, T> {
         let queries = self.queries(source, noise, x);
         let seeds = index.and_then(|index| {
             let frame = Frame::new(index, noise)?;

@@ -1,11 +1,11 @@
 //! The score of discrete data with products in f32: twice the speed of f64 where all points have weight.
 
+use super::ScoreField;
 use super::blocked::{Dense, Moments};
 use super::direct::Noise;
 use super::evaluation::{CovKind, Evaluation};
 use super::exact::{IndexCost, check_tolerance, evaluate, score_from_mean};
 use super::source::Source;
-use super::ScoreField;
 use crate::data::{PointCloud, check_weights};
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
@@ -59,7 +59,12 @@ impl ExactScore32 {
     ///
     /// # Errors
     /// As [`PointCloud::with_weights`].
-    pub fn from_f32(points: Vec<f32>, dim: usize, weights: Option<&[f64]>, schedule: Schedule) -> Result<Self> {
+    pub fn from_f32(
+        points: Vec<f32>,
+        dim: usize,
+        weights: Option<&[f64]>,
+        schedule: Schedule,
+    ) -> Result<Self> {
         if points.is_empty() || dim == 0 {
             return Err(Error::Empty { name: "the data" });
         }

@@ -168,7 +168,8 @@ impl<T: Real> pulp::WithSimd for SparseProduct<'_, T> {
             let mut begin = 0;
             let mut next = tile.width;
             for (end, acc) in heavy.ends.iter().zip(acc.chunks_exact_mut(tile.width)) {
-                next = column + T::add_rows(simd, &tile.points[column..], &entries[begin..*end], &mut acc[column..]);
+                next = column
+                    + T::add_rows(simd, &tile.points[column..], &entries[begin..*end], &mut acc[column..]);
                 begin = *end;
             }
             column = next;
@@ -207,8 +208,8 @@ impl<T: Real> pulp::NullaryFnOnce for Sharp<'_, T> {
                     continue;
                 }
                 let m = start + j;
-                let logit =
-                    dense.log_weights[m] - queries.noise.half_precision * source.distance2(m, x, queries.noise.signal);
+                let logit = dense.log_weights[m]
+                    - queries.noise.half_precision * source.distance2(m, x, queries.noise.signal);
                 out.add(q, m, logit, source, &dense.shift);
             }
         }

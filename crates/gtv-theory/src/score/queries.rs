@@ -44,9 +44,8 @@ impl<T: Real> Dense<T> {
     pub(super) fn queries<'a>(&self, source: Source, noise: Noise, x: &'a [f64]) -> Queries<'a, T> {
         let dim = self.dim;
         let len = x.len() / dim;
-        let packed = self.shifts
-            || T::own(source).is_none()
-            || (self.active.is_some() && len >= PACKED_QUERIES);
+        let packed =
+            self.shifts || T::own(source).is_none() || (self.active.is_some() && len >= PACKED_QUERIES);
         let gain = 2.0 * noise.signal * noise.half_precision;
         let mut scaled = Vec::with_capacity(x.len());
         let mut norms2 = Vec::with_capacity(len);
@@ -61,7 +60,9 @@ impl<T: Real> Dense<T> {
                 Some(active) => {
                     let row = scaled.len();
                     scaled.resize(row + dim, T::default());
-                    active.iter().for_each(|d| scaled[row + *d as usize] = T::from_f64(gain * shifted(*d as usize)));
+                    active
+                        .iter()
+                        .for_each(|d| scaled[row + *d as usize] = T::from_f64(gain * shifted(*d as usize)));
                 }
             }
         }

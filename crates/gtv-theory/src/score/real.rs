@@ -100,7 +100,8 @@ macro_rules! impl_real {
             fn sum_below(row: &[Self], limit: Self) -> f64 {
                 let mut lanes = [0.0; $width];
                 let chunks = row.chunks_exact($width);
-                let rest: f64 = chunks.remainder().iter().filter(|v| **v < limit).map(|v| f64::from(*v)).sum();
+                let rest: f64 =
+                    chunks.remainder().iter().filter(|v| **v < limit).map(|v| f64::from(*v)).sum();
                 for chunk in chunks {
                     for j in 0..$width {
                         lanes[j] += if chunk[j] < limit { chunk[j] } else { 0.0 };
@@ -110,7 +111,12 @@ macro_rules! impl_real {
             }
 
             #[inline(always)]
-            fn add_rows<S: Simd>(simd: S, points: &[Self], entries: &[(usize, Self)], out: &mut [Self]) -> usize {
+            fn add_rows<S: Simd>(
+                simd: S,
+                points: &[Self],
+                entries: &[(usize, Self)],
+                out: &mut [Self],
+            ) -> usize {
                 let (registers, _) = S::$as_simd_mut(out);
                 match registers.len() {
                     8.. => $add_rows::<S, 8>(simd, points, entries, &mut registers[..8]),
@@ -166,11 +172,31 @@ macro_rules! impl_real {
 }
 
 impl_real!(
-    f64, Source::F64, exp_nonpositive, LANES, 1e-11, 0.13,
-    add_rows_f64, f64s, as_simd_f64s, as_mut_simd_f64s, splat_f64s, mul_add_e_f64s
+    f64,
+    Source::F64,
+    exp_nonpositive,
+    LANES,
+    1e-11,
+    0.13,
+    add_rows_f64,
+    f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    splat_f64s,
+    mul_add_e_f64s
 );
 // Two AVX-512 registers: an f32 exponential is short, so more of them are kept in flight.
 impl_real!(
-    f32, Source::F32, exp_nonpositive_f32, 4 * LANES, 3e-4, 0.065,
-    add_rows_f32, f32s, as_simd_f32s, as_mut_simd_f32s, splat_f32s, mul_add_e_f32s
+    f32,
+    Source::F32,
+    exp_nonpositive_f32,
+    4 * LANES,
+    3e-4,
+    0.065,
+    add_rows_f32,
+    f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    splat_f32s,
+    mul_add_e_f32s
 );

@@ -82,8 +82,7 @@ impl Source<'_> {
                 *column.select_nth_unstable_by(count / 2, f64::total_cmp).1
             })
             .collect();
-        let distances: Vec<f64> =
-            (0..len).into_par_iter().map(|m| self.distance2(m, &median, 1.0)).collect();
+        let distances: Vec<f64> = (0..len).into_par_iter().map(|m| self.distance2(m, &median, 1.0)).collect();
         let mut sorted = distances.clone();
         let typical = *sorted.select_nth_unstable_by(len / 2, f64::total_cmp).1;
         // Where more than half the points coincide, their distance says nothing about the others'.

@@ -86,7 +86,11 @@ mod tests {
         for rank in [0usize, 1, 5, 40] {
             let (n, dim, count) = (200, 40, 12);
             let sample: Vec<f64> = (0..n * dim)
-                .map(|i| (0..rank).map(|r| ((i / dim * (r + 3)) as f64).sin() * ((i % dim * (r + 7)) as f64).cos()).sum())
+                .map(|i| {
+                    (0..rank)
+                        .map(|r| ((i / dim * (r + 3)) as f64).sin() * ((i % dim * (r + 7)) as f64).cos())
+                        .sum()
+                })
                 .collect();
             let axes = principal_axes(&sample, dim, count);
             let mut gram = vec![0.0; count * count];

@@ -181,8 +181,7 @@ fn group_norms(levels: &[usize], whole: &[f64], on_axes: &[f64]) -> Vec<f64> {
     let inside = square(on_axes);
     // The difference is off by the rounding of two sums of D squares and of the projection.
     let beyond = (all - inside).max(0.0) + 8.0 * whole.len() as f64 * f64::EPSILON * all;
-    let mut out: Vec<f64> =
-        levels.windows(2).map(|k| square(&on_axes[k[0]..k[1]]).sqrt()).collect();
+    let mut out: Vec<f64> = levels.windows(2).map(|k| square(&on_axes[k[0]..k[1]]).sqrt()).collect();
     out.push(beyond.sqrt());
     out.push(all.sqrt());
     out.iter_mut().for_each(|v| *v *= 1.0 + NORM_SLACK);

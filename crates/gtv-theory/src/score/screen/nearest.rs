@@ -1,9 +1,9 @@
 //! The two nearest points of each query, by bounds: v of unit noise orders points by distance.
 
+use super::Index;
 use super::plan::{Costs, Plan};
 use super::probes::{Coefficients, Frame, Probes, thresholds};
 use super::sweep::{GROUP, NORMS, PANEL, Six, Terms, Visit, sweep};
-use super::Index;
 use crate::score::direct::Noise;
 use crate::score::real::Real;
 use crate::score::source::Source;
@@ -20,7 +20,11 @@ const SAMPLE: usize = 32;
 ///
 /// # Shapes
 /// `points`: M × D; `x`: n × D.
-pub(crate) fn nearest_two(points: &[f64], dim: usize, x: &[f64]) -> Option<Vec<Option<Vec<(usize, f64, f64)>>>> {
+pub(crate) fn nearest_two(
+    points: &[f64],
+    dim: usize,
+    x: &[f64],
+) -> Option<Vec<Option<Vec<(usize, f64, f64)>>>> {
     let (source, len) = (Source::F64(points), points.len() / dim);
     let index = Index::build(source, dim, len)?;
     let noise = Noise { signal: 1.0, half_precision: 0.5 / (index.scale * index.scale) };
@@ -28,7 +32,9 @@ pub(crate) fn nearest_two(points: &[f64], dim: usize, x: &[f64]) -> Option<Vec<O
     let priors = vec![0.0; len];
     let block = |x: &[f64]| {
         let costs = Costs { product: f64::TERM * dim as f64, sharp: true };
-        let Plan::Bounds { level, last } = index.plan(frame, source, &priors, x, 0.0, costs) else { return None };
+        let Plan::Bounds { level, last } = index.plan(frame, source, &priors, x, 0.0, costs) else {
+            return None;
+        };
         let probes = Probes::new(&index, frame, last, x)?;
         let guesses = probes.guess(&index, source, &priors, index.guess_level(), x);
         let mut search = Nearest {
@@ -138,7 +144,8 @@ impl Visit for Nearest<'_> {
                 if *v < self.thresholds[q / GROUP][q % GROUP] || m >= index.len {
                     continue;
                 }
-                let logit = probes.frame.exact(source, self.priors, m, &x[q * index.dim..(q + 1) * index.dim]);
+                let logit =
+                    probes.frame.exact(source, self.priors, m, &x[q * index.dim..(q + 1) * index.dim]);
                 self.offer(q, m, logit);
             }
         }

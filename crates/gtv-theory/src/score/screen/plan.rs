@@ -90,7 +90,10 @@ impl Index {
             let groups = (n / GROUP as f64).ceil() * GROUP as f64 / n;
             let rotation = 2.0 * AXIS * (last * self.dim) as f64 / self.len as f64;
             let panels = (FURTHER_AXIS * (last - axes) as f64 + HIT) / PANEL as f64;
-            (AXIS * axes as f64 + COMPARE) * groups + rotation + left[level].panels * panels + left[level].points * own
+            (AXIS * axes as f64 + COMPARE) * groups
+                + rotation
+                + left[level].panels * panels
+                + left[level].points * own
         };
         let best = (0..self.levels.len()).min_by(|a, b| bounds(*a).total_cmp(&bounds(*b)));
         match best {
@@ -131,13 +134,19 @@ impl Index {
                 for level in 0..count {
                     let from = if level == 0 { 0 } else { self.levels[level - 1] };
                     let axes = (from, self.levels[level]);
-                    pulp::Arch::new().dispatch(Further { index: self, probes: &probes, axes, q, panel, products: &mut products });
+                    pulp::Arch::new().dispatch(Further {
+                        index: self,
+                        probes: &probes,
+                        axes,
+                        q,
+                        panel,
+                        products: &mut products,
+                    });
                     at.push(products);
                 }
                 // The bound of point j by products up to a level, by groups up to the last, and by what is beyond.
                 let reached = |level: usize, last: usize, j: usize| {
-                    let groups: f64 =
-                        (level..last).map(|g| norms[g] * f64::from(points[g][j])).sum();
+                    let groups: f64 = (level..last).map(|g| norms[g] * f64::from(points[g][j])).sum();
                     let beyond: f64 = (last..count).map(|g| norms[g].powi(2)).sum();
                     let others: f64 = (last..count).map(|g| f64::from(points[g][j]).powi(2)).sum();
                     let v = f64::from(at[level][j] + bias[j]) + groups + (beyond * others).sqrt();

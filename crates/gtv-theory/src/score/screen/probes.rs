@@ -174,7 +174,12 @@ impl Probes {
 
     /// The norms of a panel's points that belong to [`Coefficients::first`].
     #[inline(always)]
-    pub(in crate::score) fn point_norms(&self, index: &Index, level: usize, panel: usize) -> [[f32; PANEL]; NORMS] {
+    pub(in crate::score) fn point_norms(
+        &self,
+        index: &Index,
+        level: usize,
+        panel: usize,
+    ) -> [[f32; PANEL]; NORMS] {
         let stored = index.norms(panel);
         let (groups, whole) = (&stored[..index.levels.len()], stored[index.levels.len()]);
         let mut out = [[0.0; PANEL]; NORMS];
@@ -222,9 +227,10 @@ impl Probes {
             .collect();
         (0..self.len)
             .map(|q| {
-                let best = found.iter().map(|f| f.best(q)).fold((f32::MIN, usize::MAX), |a, b| {
-                    if b.0 > a.0 { b } else { a }
-                });
+                let best = found
+                    .iter()
+                    .map(|f| f.best(q))
+                    .fold((f32::MIN, usize::MAX), |a, b| if b.0 > a.0 { b } else { a });
                 let logit = match best.1 {
                     usize::MAX => f64::NEG_INFINITY,
                     m => self.frame.exact(source, log_weights, m, &x[q * index.dim..(q + 1) * index.dim]),
