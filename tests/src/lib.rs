@@ -3,6 +3,7 @@
 use assert_cmd::Command;
 use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::WriteNpyExt;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -44,6 +45,14 @@ impl Bench {
     /// The program itself, for tests that need more than [`Bench::run`].
     pub fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// What runs a program in the folder with no signal ignored, as from a terminal: tests may run in the background, where
+    /// some are.
+    pub fn attended(&self, program: impl AsRef<OsStr>) -> std::process::Command {
+        let mut env = std::process::Command::new("env");
+        env.arg("--default-signal=HUP,INT,TERM").arg(program).current_dir(self.folder());
+        env
     }
 
     /// Runs the program in the folder, with backtraces asked for as a hurried user's shell may have them.

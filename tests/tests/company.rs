@@ -19,9 +19,9 @@ const SMALL: &str = "[model.features]\nx = 8\nt = 8\n[theory]\nclosures = [\"lea
                      [sampling]\npaths = 200\n[compare]\nbootstrap = 20\n";
 
 fn start(bench: &Bench, arguments: &str) -> Child {
-    Command::new(bench.program())
+    bench
+        .attended(bench.program())
         .args(arguments.split(' '))
-        .current_dir(bench.folder())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -112,10 +112,10 @@ fn a_sweep_submitted_twice_runs_every_cell_once_and_ends_with_the_same_table() {
 
 /// Starts the program with a signal ignored, as nohup and a shell's `&` do.
 fn start_ignoring(bench: &Bench, signal: &str, arguments: &str) -> Child {
-    Command::new("bash")
+    bench
+        .attended("bash")
         .args(["-c", &format!("trap '' {signal}; exec \"$0\" {arguments}")])
         .arg(bench.program())
-        .current_dir(bench.folder())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -30,9 +30,9 @@ fn log(bench: &Bench, run: &str) -> Vec<String> {
 }
 
 fn start(bench: &Bench, arguments: &str) -> Child {
-    Command::new(bench.program())
+    bench
+        .attended(bench.program())
         .args(arguments.split(' '))
-        .current_dir(bench.folder())
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()

@@ -129,9 +129,9 @@ fn long_comparison(bench: &Bench) -> (Child, PathBuf) {
     );
     // What an earlier run left would let the signal come before the program listens.
     let _ = std::fs::remove_dir_all(bench.path("run"));
-    let child = Command::new(bench.program())
+    let child = bench
+        .attended(bench.program())
         .args(["compare", "a.toml", "--out", "run"])
-        .current_dir(bench.folder())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -171,10 +171,10 @@ fn the_second_interrupt_stops_at_once() {
     let wave = |n: usize, step: f64| (0..n * dim).map(|i| (i as f64 * step).sin()).collect::<Vec<f64>>();
     bench.npy("p.npy", &[points, dim], &wave(points, 0.618));
     bench.npy("q.npy", &[1024, dim], &wave(1024, 0.414));
-    let mut child = Command::new(bench.program())
+    let mut child = bench
+        .attended(bench.program())
         .args(score("o.npz").split(' '))
         .args(["--cov", "full", "--threads", "1"])
-        .current_dir(bench.folder())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -199,10 +199,10 @@ fn the_first_interrupt_stops_between_units_of_work() {
     let wave = |n: usize, step: f64| (0..n * dim).map(|i| (i as f64 * step).sin()).collect::<Vec<f64>>();
     bench.npy("p.npy", &[points, dim], &wave(points, 0.618));
     bench.npy("q.npy", &[queries, dim], &wave(queries, 0.414));
-    let mut child = Command::new(bench.program())
+    let mut child = bench
+        .attended(bench.program())
         .args(score("o.npz").split(' '))
         .args(["--cov", "trace"])
-        .current_dir(bench.folder())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();

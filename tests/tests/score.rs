@@ -85,6 +85,33 @@ fn identities_trace_and_none_agree_with_full() {
 }
 
 #[test]
+fn identities_what_is_left_out_stays_within_the_tolerance() {
+    let bench = bench();
+    let (points, dim) = (1500usize, 30usize);
+    let wave = |i: usize, s: f64| ((i as f64 + 0.5) * s).sin() / (1.0 + (i % dim) as f64);
+    let data: Vec<f64> = (0..points * dim).map(|i| wave(i, 1.7)).collect();
+    let queries: Vec<f64> =
+        data[..20 * dim].iter().enumerate().map(|(i, v)| v + 0.05 * wave(i, 2.9)).collect();
+    bench.npy("p.npy", &[points, dim], &data);
+    bench.npy("q.npy", &[20, dim], &queries);
+    let line = |more: &str| {
+        format!("score --data p.npy --at q.npy --schedule edm --time 0.05 --cov none --out o.npz {more}")
+    };
+    bench.line(&line("")).done();
+    let mut plain = output(&bench.path("o.npz"));
+    assert!(array(&mut plain, "left_out").iter().all(|l| (0.0..=1e-12).contains(l)));
+    bench.line(&line("--tolerance 1e-3")).done();
+    let mut loose = output(&bench.path("o.npz"));
+    let left = array(&mut loose, "left_out");
+    let (a, b) = (array(&mut plain, "log_density"), array(&mut loose, "log_density"));
+    for ((left, a), b) in left.iter().zip(&a).zip(&b) {
+        assert!((0.0..=1e-3).contains(left));
+        assert!(a - b > -1e-9 && a - b < -(-left).ln_1p() + 1e-9, "{a} {b} {left}");
+    }
+    bench.line(&line("--tolerance 0.5")).refused(2, &["--tolerance", "0.5", "0.01"]);
+}
+
+#[test]
 fn identities_every_format_and_type_gives_the_same_bytes() {
     let bench = bench().with_line();
     bench.line(&line("")).done();

@@ -2,7 +2,6 @@
 
 use gtv_tests::Bench;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 const TINY: &str = "[model]\nsamples = 100\n[model.features]\nx = 6\nt = 6\n[ensemble]\nmembers = 3\n\
@@ -93,9 +92,9 @@ fn a_cell_is_the_comparison_with_its_settings() {
 #[test]
 fn finished_cells_are_not_run_again() {
     let bench = bench();
-    let mut child = Command::new(bench.program())
+    let mut child = bench
+        .attended(bench.program())
         .args(["sweep", "tiny.toml", "--out", "run", "--quiet"])
-        .current_dir(bench.folder())
         .spawn()
         .expect("it starts");
     let first = bench.path("run/cells/000-model.samples=100-seed=0");

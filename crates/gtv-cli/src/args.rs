@@ -349,8 +349,9 @@ pub enum PrecisionArg {
 /// `gtv-cli score`.
 ///
 /// Writes an npz file with the arrays score (Q, D), log_density (Q), posterior_mean (Q, D), proxy_score_cov (Q, D, D) or
-/// its trace, and left_out (Q): a bound on the share of the posterior's mass that was left out. Arrays are read from .npy,
-/// .npz (FILE.npz or FILE.npz:NAME), .csv, and by their content from - (standard input) and <(command).
+/// its trace; where points may be left out of the sums, as of many in many dimensions or with --tolerance, also left_out (Q):
+/// a bound on the share of the posterior's mass that was. Arrays are read from .npy, .npz (FILE.npz or FILE.npz:NAME), .csv,
+/// and by their content from - (standard input) and <(command).
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ScoreArgs {

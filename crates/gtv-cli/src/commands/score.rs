@@ -94,7 +94,10 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
         CovArg::Trace => arrays.push(Named { name: "proxy_score_cov_trace", shape: &list, values: cov }),
         CovArg::None => {}
     }
-    arrays.push(Named { name: "left_out", shape: &list, values: &found.left_out });
+    // Without an index every point is summed.
+    if index.is_some() || args.tolerance.is_some() {
+        arrays.push(Named { name: "left_out", shape: &list, values: &found.left_out });
+    }
     write_npz(&args.out, &arrays, Compression::Stored)?;
     let names: Vec<&str> = arrays.iter().map(|a| a.name).collect();
     let index = index.map_or(String::new(), |cost| {

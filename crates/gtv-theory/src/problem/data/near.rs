@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn identities_a_point_that_is_there_again_rounded_is_one() {
-        let exact = [0.1, 0.7, -0.3, 0.2, 1e3, 0.123_456_789];
+        let exact = [0.1, 0.7, -0.3, 0.2, 1000.1, 0.123_456_789];
         let rounded = exact.map(|v| f64::from(v as f32));
         for dim in [1, 2, 3] {
             let twice = PointCloud::new([exact, rounded].concat(), dim).unwrap();
