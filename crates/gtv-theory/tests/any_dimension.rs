@@ -166,6 +166,7 @@ fn loads_that_are_too_high_and_nodes_that_are_too_few_are_refused() {
 #[test]
 fn convergence_quick_fixed_points_are_near_the_exact_ones() {
     // From 16,384 nodes on fixed points are solved to 1e-5 only; the nodes themselves differ by one replicate of nine.
-    let total = |nodes| FiniteP::of_ridge(&learner(&problem(4, 300), 0.1, nodes)).unwrap().total_weight_variance();
+    let total =
+        |nodes| FiniteP::of_ridge(&learner(&problem(4, 300), 0.1, nodes)).unwrap().total_weight_variance();
     assert!((total(16_384 + 2048) / total(16_384) - 1.0).abs() < 0.02);
 }
