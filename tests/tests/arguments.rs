@@ -12,9 +12,19 @@ fn help_is_there_for_every_command() {
     let bench = bench();
     let help = bench.line("--help");
     help.done();
-    for command in
-        ["compare", "train", "sample", "score", "figure", "sweep", "merge", "report", "completions"]
-    {
+    for command in [
+        "compare",
+        "train",
+        "sample",
+        "score",
+        "figure",
+        "sweep",
+        "merge",
+        "report",
+        "init",
+        "explain",
+        "completions",
+    ] {
         assert!(help.stdout.contains(command), "{command}");
         let own = bench.run([command, "--help"]);
         own.done();

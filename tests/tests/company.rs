@@ -145,7 +145,7 @@ fn a_signal_that_was_ignored_stays_ignored_and_others_are_heard() {
 #[test]
 fn kernels_that_are_interrupted_are_not_written() {
     let bench = bench();
-    let rows = 1500;
+    let rows = 6000;
     let wave: Vec<f64> = (0..rows * 4).map(|i| (f64::from(i) * 0.618).sin()).collect();
     bench.npy("a.npy", &[rows as usize, 4], &wave);
     let before = bench.listing();

@@ -112,6 +112,64 @@ fn data_files_of_a_config() {
 }
 
 #[test]
+fn keys_of_another_kind_name_the_kind_they_belong_to() {
+    refused(
+        "[model]\nkind = \"mlp\"\nridge = 0.1",
+        &[],
+        &[
+            "a.toml:3",
+            "`model.ridge` belongs to model.kind = \"linear\"",
+            "this config has model.kind = \"mlp\"",
+        ],
+    );
+    refused(
+        "",
+        &["sampling.rtol=1e-3"],
+        &["--set sampling.rtol=1e-3", "belongs to sampling.integrator = \"dopri5\"", "\"euler\""],
+    );
+    refused(
+        "[theory]\nkappa = 0.1",
+        &[],
+        &["a.toml:2", "`theory.kappa` belongs to", "theory.closures = \"naive\" or \"fokker-planck\""],
+    );
+}
+
+#[test]
+fn a_starting_config_is_written_once_and_read() {
+    let bench = bench();
+    for kind in ["linear", "lazy", "mlp"] {
+        let file = format!("{kind}.toml");
+        bench.line(&format!("init --kind {kind} --out {file}")).done();
+        bench.line(&format!("init --kind {kind} --out {file}")).refused(2, &[&file, "there is such a file"]);
+        let printed = bench.line(&format!("init --kind {kind}"));
+        printed.done();
+        assert_eq!(std::fs::read_to_string(bench.path(&file)).unwrap(), printed.stdout);
+    }
+    bench.line("train linear.toml --members 2 --samples 300 --out run").done();
+}
+
+#[test]
+fn keys_are_explained() {
+    let bench = bench();
+    let said = |line: &str| {
+        let outcome = bench.line(line);
+        outcome.done();
+        outcome.stdout
+    };
+    let width = said("explain model.mlp.width");
+    for part in ["Units of each hidden layer", "256", "1 to 1048576", "model.kind = \"mlp\""] {
+        assert!(width.contains(part), "{width}");
+    }
+    let kind = said("explain schedule.kind");
+    assert!(kind.contains("vp-cosine") && kind.contains("Nichol"), "{kind}");
+    assert!(said("explain model.features").contains("length_scale"));
+    assert!(said("explain").contains("[sampling]"));
+    bench.line("explain model.wdith").refused(2, &["model.wdith", "did you mean `model.mlp.width`"]);
+    let schema: serde_json::Value = serde_json::from_str(&said("explain --format json-schema")).unwrap();
+    assert_eq!(schema["properties"]["seed"]["type"], "integer");
+}
+
+#[test]
 fn folders_that_are_not_ours_are_left_alone() {
     let bench = bench();
     bench.file("a.toml", "");

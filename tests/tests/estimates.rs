@@ -27,7 +27,9 @@ fn paths_without_steps_enough_are_given_up_not_diverged() {
         .line(&format!("compare a.toml --out none --quiet {dopri5} --set sampling.max_steps=2"))
         .refused(1, &["pf_ode", "given up", "sampling.max_steps", "sampling.rtol"]);
     bench.line(&format!("train a.toml --out run --quiet {dopri5} --set sampling.max_steps=2")).done();
-    bench.line("sample run --count 20 --out s.npy --quiet").refused(1, &["every path", "sampling.max_steps"]);
+    bench
+        .line("sample run --count 20 --out s.npy --quiet")
+        .refused(1, &["20 of 20 paths", "sampling.max_steps"]);
     assert!(!bench.path("s.npy").exists());
     // Some arrive: the others are counted apart from those that diverge.
     let mut seen = false;
@@ -72,6 +74,8 @@ fn few_models_have_numbers_and_no_intervals() {
         assert_eq!(record["kernel"]["leading"]["variance_ratio_se"].is_f64(), known);
         let page = std::fs::read_to_string(bench.path(&format!("{out}/report.html"))).unwrap();
         assert!(!page.contains("NaN") && !page.contains("± 0.0<"));
+        let why = "fewer than 5 models, from which resampling gives no interval";
+        assert_eq!(record["warnings"].to_string().contains(why), !known, "{}", record["warnings"]);
     }
 }
 
@@ -155,7 +159,7 @@ fn labels_that_the_end_of_training_leaves_are_counted() {
     let bench = bench();
     bench.file(
         "lazy.toml",
-        "[model]\nkind = \"lazy\"\nsamples = 128\n[model.lazy]\ndepth = 1\n[training]\ntime = inf\n[ensemble]\nmembers = 1\n",
+        "[model]\nkind = \"lazy\"\nsamples = 512\n[model.lazy]\ndepth = 1\n[training]\ntime = inf\n[ensemble]\nmembers = 1\n",
     );
     let left = |run: &str| -> Value {
         let text = std::fs::read(bench.path(&format!("{run}/training.json"))).unwrap();

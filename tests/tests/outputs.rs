@@ -107,7 +107,7 @@ fn a_disk_that_fills_during_training_stops_it_with_its_reason() {
     let train = "train --model mlp --members 1 --steps 40 --set training.checkpoint=2 --out disk/run";
     bench
         .line(train)
-        .refused(1, &["disk/run/parts/network-00000-step-", "the disk is full", "free some space"]);
+        .refused(1, &["disk/run/parts/training-00000-step-", "the disk is full", "free some space"]);
     assert!(!folder.join("run/members").exists());
     drop(disk);
     bench

@@ -205,7 +205,7 @@ fn files_that_are_missing_or_malformed_are_refused() {
         ("notzip.npz", &["notzip.npz", "npz"]),
         ("absent.npz:x", &["absent.npz", "no such file"]),
         ("p.txt", &["p.txt", ".npy, .npz or .csv"]),
-        ("binary.csv", &["binary.csv", "line 1"]),
+        ("binary.csv", &["binary.csv", "zero bytes"]),
         ("word.csv", &["word.csv", "line 3, column 2", "\"four\""]),
         ("ragged.csv", &["ragged.csv", "line 2 has 1", "2"]),
         ("gap.csv", &["gap.csv", "line 2, column 2", "\"\""]),

@@ -37,7 +37,8 @@ fn shards_put_together_equal_one_run() {
     for word in ["model.samples", "seeds", "paper", "leading", "floor"] {
         assert!(head.contains(word), "{}", whole.stdout);
     }
-    assert!(whole.stdout.contains("2 of 2") && whole.stdout.contains('±'), "{}", whole.stdout);
+    assert!(whole.stdout.contains("2 of 2") && whole.stdout.contains("[least, most]"), "{}", whole.stdout);
+    assert!(!whole.stdout.contains('±'), "two seeds give no standard error: {}", whole.stdout);
     for part in 1..=2 {
         let run = bench.line(&format!("sweep tiny.toml --out s{part} --shard {part}/2"));
         run.done();

@@ -348,9 +348,9 @@ pub enum PrecisionArg {
 
 /// `gtv-cli score`.
 ///
-/// Writes an npz file with the arrays score (Q, D), log_density (Q), posterior_mean (Q, D), and proxy_score_cov (Q, D, D)
-/// or its trace. Arrays are read from .npy, .npz (FILE.npz or FILE.npz:NAME), .csv, and by their content from - (standard
-/// input) and <(command).
+/// Writes an npz file with the arrays score (Q, D), log_density (Q), posterior_mean (Q, D), proxy_score_cov (Q, D, D) or
+/// its trace, and left_out (Q): a bound on the share of the posterior's mass that was left out. Arrays are read from .npy,
+/// .npz (FILE.npz or FILE.npz:NAME), .csv, and by their content from - (standard input) and <(command).
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ScoreArgs {
@@ -378,6 +378,10 @@ pub struct ScoreArgs {
     /// Arithmetic of the sums over data points; f32 takes half the time in many dimensions and is good to 3e-4 nats
     #[arg(long, value_enum, default_value = "f64")]
     pub precision: PrecisionArg,
+    /// Share of the posterior's mass that may be left out of the sums, 0 to 0.01; in many dimensions a larger one
+    /// saves time at middle t [default: 1e-12 in f64, 1e-7 in f32]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub tolerance: Option<f64>,
     /// File to write (.npz)
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,

@@ -68,18 +68,36 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<ConfigError>()
             || cause.is::<ReadError>()
             || cause.is::<TooLarge>()
-            || cause.downcast_ref::<Theory>().is_some_and(is_input)
-            || matches!(cause.downcast_ref(), Some(gtv_models::Error::Theory(e)) if is_input(e))
-            || matches!(
-                cause.downcast_ref(),
-                Some(gtv_study::Error::Theory(e) | gtv_study::Error::Models(gtv_models::Error::Theory(e)))
-                    if is_input(e)
-            )
+            || theory(cause).is_some_and(is_input)
     };
     if let Some(shown) = error.downcast_ref::<Shown>() {
         return shown.code;
     }
     if error.chain().any(at_fault) { 2 } else { 1 }
+}
+
+/// The cause in the mathematics, through whichever crate it came.
+fn theory<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Theory> {
+    cause
+        .downcast_ref::<Theory>()
+        .or_else(|| match cause.downcast_ref()? {
+            gtv_models::Error::Theory(e) => Some(e),
+            _ => None,
+        })
+        .or_else(|| match cause.downcast_ref()? {
+            gtv_study::Error::Theory(e) | gtv_study::Error::Models(gtv_models::Error::Theory(e)) => Some(e),
+            _ => None,
+        })
+}
+
+/// The config's keys that an error of the mathematics depends on: the library knows quantities, not keys.
+fn keys(error: &anyhow::Error) -> &'static str {
+    match error.chain().find_map(theory) {
+        Some(Theory::NotPositiveDefinite { .. }) => {
+            " (model.ridge, model.features.x, model.features.t, model.features.range)"
+        }
+        _ => "",
+    }
 }
 
 /// Runs the program, prints its error as one line, and turns the outcome into an exit code.
@@ -89,7 +107,7 @@ pub fn guard(run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             if !error.is::<Shown>() {
-                complain(&format!("error: {error:#}"));
+                complain(&format!("error: {error:#}{}", keys(&error)));
             }
             ExitCode::from(exit_code(&error))
         }

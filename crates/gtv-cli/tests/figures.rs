@@ -130,7 +130,7 @@ fn identities_every_kind_of_figure_is_two_valid_files() {
     };
 
     let texts = drawn(&densities(1, 1), &at("one"));
-    for text in ["the Data", "the TrueScore", "the FiniteSample", "density (1/units of x)", "x₀"] {
+    for text in ["the Data", "the TrueScore", "the Closure(FiniteSample)", "density (1/units of x)", "x₀"] {
         assert!(texts.iter().any(|t| t == text), "{text} is missing from {texts:?}");
     }
     assert!(

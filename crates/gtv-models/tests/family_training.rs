@@ -3,7 +3,7 @@
 
 mod families;
 
-use families::{all, members};
+use families::{all, members, mlp};
 use gtv_models::watch::Encode;
 use gtv_models::{Error, Family, Result, Session, Store, Unwatched, Watch};
 use std::collections::BTreeMap;
@@ -11,10 +11,15 @@ use std::fmt::Display;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+/// The columns of a table, and its rows.
+type Table = (String, Vec<Vec<f64>>);
+
 /// Keeps what it is given; what is in it may be damaged.
 #[derive(Default)]
 struct Memory {
     kept: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// Columns of each table that was shown, and its lines.
+    shown: Mutex<BTreeMap<String, Table>>,
     damaged: bool,
 }
 
@@ -48,8 +53,9 @@ impl Store for Memory {
         key.to_owned()
     }
 
-    fn table(&self, _name: &str, columns: &[&str], rows: &[&[f64]]) -> Result<()> {
-        assert!(rows.iter().all(|row| row.len() == columns.len()));
+    fn table(&self, name: &str, columns: &[&str], rows: &[&[f64]]) -> Result<()> {
+        let rows = rows.iter().map(|row| row.to_vec()).collect();
+        self.shown.lock().unwrap().insert(name.to_owned(), (columns.join(","), rows));
         Ok(())
     }
 }
@@ -86,6 +92,21 @@ impl Watch for Patience {
 fn train(family: &dyn Family, watch: &Patience, store: &Memory) -> Result<Vec<Vec<u8>>> {
     let members = family.train("training", &members(6), Session { watch, store })?;
     (0..members.len()).map(|member| members.encode(member, &BTreeMap::new())).collect()
+}
+
+#[test]
+fn identities_the_log_of_a_training_has_its_columns_and_no_gap_after_an_interrupt() {
+    let (family, store) = (mlp(), Memory::default());
+    let impatient = Patience { patience: Some(25), ..Patience::default() };
+    assert!(train(&family, &impatient, &store).is_err());
+    train(&family, &Patience::default(), &store).unwrap();
+    let shown = store.shown.into_inner().unwrap();
+    let (columns, rows) = &shown["log"];
+    assert_eq!(shown.len(), 1);
+    assert_eq!(columns, "step,first_member,members,rate,loss,j0,j1,grad_norm,memorized,seconds");
+    let steps: Vec<[f64; 3]> = rows.iter().map(|row| [row[0], row[1], row[2]]).collect();
+    assert_eq!(steps, [0.0, 10.0, 20.0, 30.0, 40.0].map(|step| [step, 0.0, 6.0]));
+    assert!(rows[0][4].is_nan() && rows[1..].iter().all(|row| row[4] > 0.0 && row.len() == 10));
 }
 
 #[test]

@@ -11,10 +11,14 @@ pub enum Error {
     #[error(transparent)]
     Models(#[from] gtv_models::Error),
     /// No path of a level arrived.
-    #[error("{level}: every path {how}; {advice}")]
+    #[error("{level}: no path arrived, {most} of {total} paths {how}; {advice}")]
     NoPath {
         /// The level.
         level: String,
+        /// Paths of which most is known.
+        most: usize,
+        /// Paths in all.
+        total: usize,
         /// What became of the paths.
         how: &'static str,
         /// What to do.

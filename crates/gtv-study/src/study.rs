@@ -12,8 +12,8 @@ use crate::warning::Warning;
 use gtv_models::family::{Family, LearnerRecord, Member, Members, Resolution};
 use gtv_models::watch::Session;
 use gtv_theory::compare::{
-    Axis, CompareSettings, Histogram, Interval, Level, LevelSamples, Normalisation, between_model_bands,
-    compare_levels, nearest_two, summarize_level,
+    Axis, CompareSettings, FEWEST_GROUPS, Histogram, Interval, Level, LevelSamples, Normalisation,
+    between_model_bands, compare_levels, nearest_two, summarize_level,
 };
 use gtv_theory::{PointCloud, TrainingProblem};
 use std::collections::BTreeMap;
@@ -60,6 +60,15 @@ pub struct StudyEffort {
     pub theory: f64,
     /// The paths of all levels.
     pub sampling: f64,
+    /// One path at the state itself, without a table.
+    path: f64,
+}
+
+impl StudyEffort {
+    /// So many paths.
+    pub fn paths(&self, count: usize) -> f64 {
+        count as f64 * self.path
+    }
 }
 
 /// What a comparison has found.
@@ -101,8 +110,9 @@ impl Study {
         let models = (self.theory.models * (self.theory.closures.len() + 1)) as f64;
         let (steps, dim) = (self.sampling.integration.steps as f64, cloud.dim() as f64);
         let paths = members * self.sampling.paths as f64 + models * self.theory.paths as f64;
+        let path = steps * effort.evaluation;
         let sampling = match self.sampling.lookup.grid() {
-            None => paths * steps * effort.evaluation,
+            None => paths * path,
             Some(grid) => {
                 /// Seconds of a step from a table.
                 const STEP: f64 = 1e-8;
@@ -110,7 +120,7 @@ impl Study {
                 steps * ((models + members) * nodes * effort.evaluation + paths * STEP)
             }
         };
-        StudyEffort { training: members * effort.member, theory: nodes * effort.node, sampling }
+        StudyEffort { training: members * effort.member, theory: nodes * effort.node, sampling, path }
     }
 
     /// Trains the ensemble.
@@ -184,6 +194,11 @@ impl Study {
                 clock.time("variance sources", || sources::measure(&theory, &probes, session))?;
         }
         let levels = clock.time("sampling", || self.levels(&theory, members.as_ref(), session))?;
+        let few = |level: &&Sampled| (2..FEWEST_GROUPS).contains(&level.samples.groups().len());
+        let few: Vec<String> = levels.iter().filter(few).map(name).collect();
+        if !few.is_empty() {
+            session.watch.warn(&Warning::FewModels { levels: few.join(", ") });
+        }
         record.distances = clock.time("distances", || self.distances(&levels))?;
         session.check()?;
         record.levels = clock.time("summaries", || {

@@ -1,5 +1,7 @@
 //! What may be wrong though a comparison goes on; each says what to do next.
 
+use gtv_theory::compare::FEWEST_GROUPS;
+
 /// A warning.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -18,7 +20,7 @@ pub enum Warning {
     },
     /// Paths that took too many steps.
     #[error(
-        "{level}: {exhausted} of {total} paths were {} and are left out; {}",
+        "{level}: {exhausted} of {total} paths {} and are left out; {}",
         Self::GIVEN_UP,
         Self::MORE_STEPS
     )]
@@ -29,6 +31,15 @@ pub enum Warning {
         exhausted: usize,
         /// Paths in all.
         total: usize,
+    },
+    /// Levels of too few models for intervals.
+    #[error(
+        "{levels}: fewer than {} models, from which resampling gives no interval and no standard error; numbers stand alone. Raise ensemble.members or theory.models",
+        FEWEST_GROUPS
+    )]
+    FewModels {
+        /// The levels.
+        levels: String,
     },
     /// Data points that the noise at ε does not tell apart.
     #[error(
@@ -72,7 +83,7 @@ pub enum Warning {
 
 impl Warning {
     /// What becomes of a path whose steps are too many.
-    pub(crate) const GIVEN_UP: &str = "given up after sampling.max_steps steps";
+    pub(crate) const GIVEN_UP: &str = "were given up after sampling.max_steps steps";
     /// What helps it.
     pub(crate) const MORE_STEPS: &str = "raise sampling.max_steps, or loosen sampling.rtol and sampling.atol";
 }

@@ -68,7 +68,7 @@ fn large(c: &mut Criterion) {
     let mut out = vec![0.0; x.len()];
     {
         let points: Vec<f32> = uniform(0, POINTS * DIM).into_iter().map(|v| v as f32).collect();
-        let field = ExactScore32::from_f32(&points, DIM, None, schedule).unwrap();
+        let field = ExactScore32::from_f32(points.clone(), DIM, None, schedule).unwrap();
         group.bench_function("score/f32", |b| b.iter(|| field.score_into(black_box(&x), TIME, &mut out)));
         let x: Vec<f32> = x.iter().map(|v| *v as f32).collect();
         let (mut logits, mut y) = (vec![0.0; QUERIES * POINTS], vec![0.0; QUERIES * DIM]);

@@ -18,8 +18,11 @@ pub fn v_kernel(law: &dyn Law, schedule: &Schedule, z: At<'_>, other: At<'_>) ->
     schedule.diffusion(z.t) * law.cov(z, other)[0] * schedule.diffusion(other.t)
 }
 
-/// The law of each closure, with its name, and the forward process.
-pub fn laws() -> Result<(Vec<(&'static str, Box<dyn Law>)>, Schedule)> {
+/// A law with its closure's name.
+type Named = (&'static str, Box<dyn Law>);
+
+/// The law of each closure, and the forward process.
+pub fn laws() -> Result<(Vec<Named>, Schedule)> {
     let schedule = Schedule::paper(0.02)?;
     let cloud = PointCloud::new(vec![-1.0, 0.0, 1.0], 1)?;
     let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 256, Streams::new(1))?;

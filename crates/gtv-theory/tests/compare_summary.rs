@@ -49,8 +49,9 @@ fn identities_covariance_of_a_mixture_and_its_summary_in_many_dimensions() {
         (0..40 * dim).map(|i| (i as f64 * 1.7).sin() + if i % dim == 0 { shift } else { 0.0 }).collect()
     };
     for dim in [2, 3, 20] {
-        let level =
-            LevelSamples::new(Level::Ensemble, dim, vec![group(50.0, dim), group(54.0, dim)]).unwrap();
+        // Models enough for an interval.
+        let groups = [50.0, 54.0, 51.0, 55.0, 52.0].map(|shift| group(shift, dim)).to_vec();
+        let level = LevelSamples::new(Level::Ensemble, dim, groups).unwrap();
         let pooled = moments(&level.groups().concat(), dim).unwrap();
         let s = summarize_level(&level, None, &CompareSettings::default(), Streams::new(1)).unwrap();
         let trace: f64 = (0..dim).map(|i| pooled.cov[i * dim + i]).sum();

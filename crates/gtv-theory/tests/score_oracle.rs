@@ -185,7 +185,7 @@ fn oracle_all_paths_equal_direct_summation() {
             let cloud = cloud(&mut rng, len, dim, offset, spread);
             let field = |method| ExactScore::with_method(cloud.clone(), schedule, method);
             let (direct, blocked) = (field(Method::Direct), field(Method::Blocked));
-            let f32s = ExactScore32::new(&cloud, schedule);
+            let f32s = ExactScore32::new(cloud.clone(), schedule);
             for t in [1e-5, 1e-3, 0.03, 0.2, 1.0] {
                 let x = queries(&mut rng, &cloud, &schedule, t, 6);
                 let what =

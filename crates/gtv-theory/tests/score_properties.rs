@@ -103,7 +103,7 @@ fn limits_one_datum_has_no_uncertainty() {
         let queries = uniform(4, 4 * dim, 3.0);
         for t in [1e-5, 0.1, 1.0] {
             let mut all =
-                vec![ExactScore32::new(&cloud, paper()).evaluate(&queries, t, CovKind::Full).unwrap()];
+                vec![ExactScore32::new(cloud.clone(), paper()).evaluate(&queries, t, CovKind::Full).unwrap()];
             for method in METHODS {
                 let field = ExactScore::with_method(cloud.clone(), paper(), method);
                 let at = field.evaluate(&queries, t, CovKind::Full).unwrap();
@@ -334,7 +334,7 @@ fn bad_queries_are_refused() {
     assert!(matches!(refused(&[0.0; 3], f64::NAN), Error::OutOfRange { name: "t", .. }));
     assert!(matches!(refused(&[0.0, 0.0, f64::NAN], 0.1), Error::NotFinite { column: 2, .. }));
     assert!(field.evaluate(&[], 0.1, CovKind::Full).unwrap().is_empty());
-    let f32s = |points: &[f32], weights| ExactScore32::from_f32(points, 2, weights, paper());
+    let f32s = |points: &[f32], weights| ExactScore32::from_f32(points.to_vec(), 2, weights, paper());
     assert!(matches!(f32s(&[], None), Err(Error::Empty { .. })));
     assert!(matches!(f32s(&[1.0; 3], None), Err(Error::Shape { .. })));
     assert!(matches!(f32s(&[1.0, f32::NAN], None), Err(Error::NotFinite { column: 1, .. })));

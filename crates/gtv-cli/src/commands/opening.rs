@@ -17,6 +17,10 @@ pub enum Work {
     Train,
     /// `compare`.
     Compare,
+    /// `sample`, so many paths of trained members.
+    Sample(usize),
+    /// `sample --theory`.
+    SampleTheory(usize),
 }
 
 /// Prints the line, and warns of a network whose kernels take long.
@@ -82,6 +86,8 @@ fn seconds(problem: &Problem, work: Work, threads: usize) -> f64 {
     let all = match work {
         Work::Train => effort.training,
         Work::Compare => effort.training + effort.theory + effort.sampling,
+        Work::Sample(count) => effort.paths(count),
+        Work::SampleTheory(count) => effort.theory + effort.paths(count),
     };
     all / threads as f64
 }

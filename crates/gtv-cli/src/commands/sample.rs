@@ -1,6 +1,7 @@
 //! `gtv-cli sample`: states at ε, from trained models or from the theory's law of learned models.
 
 use super::members;
+use super::opening::{self, Work};
 use crate::args::SampleArgs;
 use crate::config::{Change, Loaded};
 use crate::context::Context;
@@ -56,6 +57,8 @@ pub fn run(args: SampleArgs, ctx: &Context) -> Result<()> {
         "16 bytes x N x D",
         "ask for fewer samples at a time",
     )?;
+    let work = if args.theory.is_some() { Work::SampleTheory(args.count) } else { Work::Sample(args.count) };
+    opening::announce(&problem, work, ctx);
     let (x, failed) = match args.theory {
         Some(name) => {
             if study.family.learner_needs_members() {

@@ -1,4 +1,5 @@
-//! `gtv-cli score`: s(x, t) = ∇ log p(x | t) of a point set in closed form, with log p, the posterior mean and C.
+//! `gtv-cli score`: s(x, t) = ∇ log p(x | t) of a point set in closed form, with log p, the posterior mean and C, and a
+//! bound on the share of the posterior's mass that was left out of each.
 
 use super::{check_archive, read_argument};
 use crate::args::{CovArg, PrecisionArg, ScoreArgs};
@@ -6,7 +7,7 @@ use crate::config::{Change, Duplicates, Loaded, file_cloud, keys};
 use crate::context::Context;
 use crate::failure::UsageError;
 use crate::io::{Array, Compression, Named, write_npz};
-use gtv_theory::score::{CovKind, Evaluation, ExactScore, ExactScore32};
+use gtv_theory::score::{CovKind, Evaluation, ExactScore, ExactScore32, IndexCost};
 use gtv_theory::{Schedule, ScheduleKind};
 use std::path::Path;
 
@@ -34,22 +35,37 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
     ctx.memory.check(
         "the score of these queries",
         // The library holds the posterior's covariance beside the proxy score's.
-        8.0 * count as f64 * (3.0 * dim as f64 + 1.0 + 2.0 * kind.values(dim) as f64),
-        "8 bytes x Q x (3 D + 1 + 2 D^2), 2 in place of 2 D^2 with --cov trace",
+        8.0 * count as f64 * (3.0 * dim as f64 + 2.0 + 2.0 * kind.values(dim) as f64)
+            + IndexCost::bytes_for(cloud.len(), dim) as f64,
+        "8 bytes x Q x (3 D + 2 + 2 D^2), 2 in place of 2 D^2 with --cov trace, and 4 bytes x M x min(D/3, 256) for an \
+         index of the points",
         "use --cov trace or none, or ask for fewer queries at a time",
     )?;
     check_archive(&args.out)?;
 
     let (points, time) = (cloud.len(), args.time);
     let largest = cloud.points().iter().fold(0.0f64, |most, v| most.max(v.abs()));
-    let found = match args.precision {
+    let wrong = |error: gtv_theory::Error| UsageError::Argument {
+        argument: "--tolerance",
+        value: args.tolerance.unwrap_or_default().to_string(),
+        reason: error.to_string(),
+    };
+    let (found, index) = match args.precision {
         PrecisionArg::F64 => {
-            let field = ExactScore::new(cloud, schedule);
-            in_batches(|x| field.evaluate(x, time, kind), &queries.values, dim, points, ctx)?
+            let mut field = ExactScore::new(cloud, schedule);
+            if let Some(tolerance) = args.tolerance {
+                field = field.with_tolerance(tolerance).map_err(wrong)?;
+            }
+            let found = in_batches(|x| field.evaluate(x, time, kind), &queries.values, dim, points, ctx)?;
+            (found, field.index_cost())
         }
         PrecisionArg::F32 => {
-            let field = ExactScore32::new(cloud, schedule);
-            in_batches(|x| field.evaluate(x, time, kind), &queries.values, dim, points, ctx)?
+            let mut field = ExactScore32::new(cloud, schedule);
+            if let Some(tolerance) = args.tolerance {
+                field = field.with_tolerance(tolerance).map_err(wrong)?;
+            }
+            let found = in_batches(|x| field.evaluate(x, time, kind), &queries.values, dim, points, ctx)?;
+            (found, field.index_cost())
         }
     };
     let per_query = [
@@ -78,9 +94,17 @@ pub fn run(args: ScoreArgs, ctx: &Context) -> anyhow::Result<()> {
         CovArg::Trace => arrays.push(Named { name: "proxy_score_cov_trace", shape: &list, values: cov }),
         CovArg::None => {}
     }
+    arrays.push(Named { name: "left_out", shape: &list, values: &found.left_out });
     write_npz(&args.out, &arrays, Compression::Stored)?;
     let names: Vec<&str> = arrays.iter().map(|a| a.name).collect();
-    ctx.say(&format!("{}: {count} queries in {dim} dimensions: {}", args.out.display(), names.join(", ")))
+    let index = index.map_or(String::new(), |cost| {
+        format!("; index of the points: {:.2} s, {:.1} MB", cost.seconds, cost.bytes as f64 / 1e6)
+    });
+    ctx.say(&format!(
+        "{}: {count} queries in {dim} dimensions: {}{index}",
+        args.out.display(),
+        names.join(", ")
+    ))
 }
 
 /// What is to blame for a result that is no 64-bit float: squares of coordinates, or the division by σ², whichever is
@@ -135,6 +159,7 @@ fn in_batches(
         progress.advance(part.len() as u64);
         all.score.extend(part.score);
         all.log_density.extend(part.log_density);
+        all.left_out.extend(part.left_out);
         all.posterior_mean.extend(part.posterior_mean);
         all.posterior_cov.extend(part.posterior_cov);
         all.proxy_score_cov.extend(part.proxy_score_cov);

@@ -26,13 +26,13 @@ impl Loaded {
         let cloud = self.cloud(&streams, &schedule, ctx)?;
         self.check_ensemble()?;
         self.check_theory(cloud.dim())?;
-        config.sampling.integration.times(&schedule).map_err(|e| self.refused(&["sampling"], e))?;
         config.theory.quadrature.validate().map_err(|e| self.refused(&["theory"], e))?;
         config.compare.validate().map_err(|e| self.refused(&["compare"], e))?;
         self.check_coverage(&cloud, &schedule, ctx)?;
         let resolved = self.to_toml();
         let fingerprint = Fingerprint::new(&resolved, &[cloud.points(), cloud.weights()]);
         self.check_memory(&cloud, &ctx.memory)?;
+        config.sampling.integration.times(&schedule).map_err(|e| self.refused(&["sampling"], e))?;
         let family = config.model.family.build(self, Ground { cloud, schedule, streams })?;
         for need in family.needs(config.ensemble.members) {
             ctx.memory.check(need.what, need.bytes, need.formula, need.advice)?;

@@ -3,7 +3,7 @@
 
 use super::derived;
 use super::error::{Choices, ConfigError, Place};
-use super::keys::{Condition, Default, HOISTED, Key, Keys, Range, Type, keys};
+use super::keys::{Choice, Condition, Default, HOISTED, Key, Keys, Range, Type, keys};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
@@ -212,11 +212,13 @@ impl Reader<'_> {
             }
             (Type::Table(inner), Value::Table(table)) => self.list_entry(path, inner, table),
             (Type::Either(kinds), _) => {
-                let fits = kinds.iter().find(|k| fits(k, value));
-                match fits {
-                    Some(kind) => self.typed(path, kind, range, value),
-                    None => Err(self.wrong_type(path, value, in_words(kind))),
-                }
+                let unfit = |e: &ConfigError| {
+                    matches!(e, ConfigError::WrongType { .. } | ConfigError::UnknownName { .. })
+                };
+                let mut tried = kinds.iter().map(|kind| self.typed(path, kind, range, value));
+                tried
+                    .find(|found| !found.as_ref().is_err_and(unfit))
+                    .unwrap_or_else(|| Err(self.wrong_type(path, value, in_words(kind))))
             }
             _ => Err(self.wrong_type(path, value, in_words(kind))),
         }
@@ -291,28 +293,22 @@ impl Reader<'_> {
 
     /// A key that exists, but not with these settings.
     fn misplaced(&self, path: &str, said: &Said) -> ConfigError {
-        let failing = |key: &Key| key.when.iter().find(|c| !fulfilled(c, said)).cloned();
-        // The entries of a path can be of several kinds; those that miss the same setting are named together.
-        let mut missed: Vec<Condition> = self.keys.of(path).filter_map(failing).collect();
-        // What most of the conditions before it hold for is the nearest.
-        let depth = |c: &Condition| {
-            self.keys.of(path).filter_map(|k| k.when.iter().position(|own| own == c)).max().unwrap_or(0)
+        // The first condition of each entry that does not hold, and how many did before it: the most is the nearest miss.
+        let failing = |key: &'static Key| {
+            let at = key.when.iter().position(|c| !fulfilled(c, said))?;
+            Some((at, &key.when[at]))
         };
-        let deepest = missed.iter().map(depth).max().unwrap_or(0);
-        missed.retain(|c| depth(c) == deepest);
-        let mut tags: Vec<(String, Vec<String>)> = Vec::new();
-        for (tag, values) in missed.into_iter().flat_map(|c| c.0) {
-            match tags.iter_mut().find(|(t, _)| *t == tag) {
-                Some((_, all)) => all.extend(values),
-                None => tags.push((tag, values)),
-            }
-        }
+        let missed: Vec<(usize, &Condition)> = self.keys.of(path).filter_map(failing).collect();
+        let nearest = missed.iter().map(|(at, _)| *at).max();
+        let conditions = missed.iter().filter(|(at, _)| Some(*at) == nearest).flat_map(|(_, c)| &c.0);
+        let mut tags: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        conditions.for_each(|(tag, values)| tags.entry(tag).or_default().extend(values.iter().cloned()));
         let belongs: Vec<String> = tags.iter().map(|(tag, values)| setting(tag, values)).collect();
-        let here = tags.iter().filter_map(|(tag, _)| Some(format!("{tag} = {}", current(tag, said)?)));
+        let here = tags.keys().filter_map(|tag| Some(format!("{tag} = {}", current(tag, said)?)));
         ConfigError::OtherKind {
             place: (self.place)(path),
             key: path.to_owned(),
-            belongs: belongs.join(", or "),
+            belongs: belongs.join(" or "),
             here: here.collect::<Vec<_>>().join(", "),
         }
     }
@@ -324,25 +320,12 @@ pub(super) fn setting(tag: &str, values: &[String]) -> String {
     format!("{tag} = {}", values.join(" or "))
 }
 
-/// Whether a value is of this type, its range aside.
-fn fits(kind: &Type, value: &Value) -> bool {
-    match (kind, value) {
-        (Type::Flag, Value::Boolean(_))
-        | (Type::Whole, Value::Integer(_))
-        | (Type::Number, Value::Integer(_) | Value::Float(_))
-        | (Type::Text | Type::Path, Value::String(_))
-        | (Type::Table(_), Value::Table(_)) => true,
-        (Type::Name(choices), Value::String(name)) => choices.iter().any(|c| c.name == *name),
-        (Type::List(inner, len), Value::Array(list)) => {
-            len.is_none_or(|n| n == list.len()) && list.iter().all(|v| fits(inner, v))
-        }
-        (Type::Either(kinds), _) => kinds.iter().any(|k| fits(k, value)),
-        _ => false,
-    }
-}
-
 /// A type as a reader calls it.
 pub(super) fn in_words(kind: &Type) -> String {
+    let quoted = |choices: &[Choice]| {
+        let names: Vec<String> = choices.iter().map(|c| format!("\"{}\"", c.name)).collect();
+        names.join(", ")
+    };
     match kind {
         Type::Flag => "true or false".to_owned(),
         Type::Whole => "a whole number, 0 or above".to_owned(),
@@ -350,33 +333,24 @@ pub(super) fn in_words(kind: &Type) -> String {
         Type::Text => "a text in quotes".to_owned(),
         Type::Path => "a path in quotes".to_owned(),
         Type::Name(_) => "a name in quotes".to_owned(),
-        Type::List(inner, Some(len)) => format!("a list of {len} {}", plural(inner)),
-        Type::List(inner, None) => format!("a list of {}", plural(inner)),
+        Type::List(inner, len) => {
+            let items = match **inner {
+                Type::Number => "numbers",
+                Type::Whole => "whole numbers",
+                Type::Name(_) => "names in quotes",
+                Type::Table(_) => "tables",
+                Type::Flag | Type::Text | Type::Path | Type::List(..) | Type::Either(_) => "values",
+            };
+            len.map_or(format!("a list of {items}"), |len| format!("a list of {len} {items}"))
+        }
         Type::Table(_) => "a table".to_owned(),
         Type::Either(kinds) => {
             let named = |kind: &Type| match kind {
-                Type::Name(choices) => {
-                    let names: Vec<String> = choices.iter().map(|c| format!("\"{}\"", c.name)).collect();
-                    names.join(", ")
-                }
+                Type::Name(choices) => quoted(choices),
                 other => in_words(other),
             };
             kinds.iter().map(named).collect::<Vec<_>>().join(" or ")
         }
-    }
-}
-
-fn plural(kind: &Type) -> &'static str {
-    match kind {
-        Type::Flag => "flags",
-        Type::Whole => "whole numbers",
-        Type::Number => "numbers",
-        Type::Text => "texts",
-        Type::Path => "paths",
-        Type::Name(_) => "names",
-        Type::List(..) => "lists",
-        Type::Table(_) => "tables",
-        Type::Either(_) => "values",
     }
 }
 

@@ -1,10 +1,13 @@
 //! Keys whose default follows from other keys: their fields say so in words (`derived`), this says how.
 
 use super::check::Settings;
+use gtv_models::mlp::TrainingSpec;
 use toml::Value;
 
 /// Steps of a warm-up, as a share of all.
 const WARM_UP: i64 = 20;
+/// η of (stochastic) gradient descent.
+const DESCENT: f64 = 0.02;
 /// Lines of log.csv for each group of members.
 const LOG_LINES: i64 = 40;
 /// P where neither it nor the data points are given.
@@ -20,10 +23,13 @@ pub(super) fn value(key: &str, all: &Settings) -> Option<Value> {
             let points = whole("model.points").zip(whole("model.draws"));
             Some(points.map_or(SAMPLES, |(n, m)| n.saturating_mul(m)).into())
         }
+        "training.rate" => match all.get("training.optimizer")?.as_str()? {
+            "adam" => Some(Value::Float(TrainingSpec::default().rate)),
+            _ => Some(Value::Float(DESCENT)),
+        },
         "training.warmup" => Some((whole("training.steps")? / WARM_UP).into()),
-        "training.log_every" => {
-            Some((whole("training.steps")?.max(1) as u64).div_ceil(LOG_LINES as u64) as i64).map(Value::from)
-        }
+        // Rounded up, without running over.
+        "training.log_every" => Some(((whole("training.steps")? - 1).max(0) / LOG_LINES + 1).into()),
         "theory.base" => {
             let closures = all.get("theory.closures")?.as_array()?;
             let named = |name: &&&str| closures.iter().any(|c| c.as_str() == Some(name));

@@ -120,15 +120,19 @@ pub struct Keys {
 /// What belongs to the model's family in the types, but stands beside `[model]` in a file.
 pub(super) const HOISTED: (&str, &str) = ("model.training", "training");
 
+/// The JSON Schema of [`Config`](super::Config) as its types have it.
+pub(super) fn schema() -> Json {
+    // As for serialisation, since that lists every field, in order, as required.
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let generator = settings.with(|s| s.inline_subschemas = true).into_generator();
+    generator.into_root_schema_for::<super::Config>().into()
+}
+
 /// The keys of [`Config`](super::Config).
 pub fn keys() -> &'static Keys {
     static KEYS: LazyLock<Keys> = LazyLock::new(|| {
-        // As for serialisation, since that lists every field, in order, as required.
-        let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
-        let generator = settings.with(|s| s.inline_subschemas = true).into_generator();
-        let schema = generator.into_root_schema_for::<super::Config>();
         let mut keys = Keys::default();
-        keys.section("", &Json::from(schema), &Json::Null, &[]);
+        keys.section("", &schema(), &Json::Null, &[]);
         keys.order();
         keys
     });
@@ -206,25 +210,23 @@ impl Keys {
 
     /// Adds a key; one that differs from an earlier one only in the kind that it belongs to is the same.
     fn add(&mut self, key: Key) {
-        let last = |k: &Key| match k.when.last().map(|c| c.0.as_slice()) {
-            Some([(tag, values)]) => Some((tag.clone(), values.clone())),
-            _ => None,
+        let apart = |key: &Key| {
+            let mut rest = key.clone();
+            let last = rest.when.pop().and_then(|c| c.0.into_iter().next());
+            (rest, last)
         };
-        let same = |k: &&mut Key| {
-            let before = |k: &Key| k.when.split_last().map(|(_, before)| before.to_vec());
-            k.path == key.path
-                && (&k.kind, &k.default, &k.meaning) == (&key.kind, &key.default, &key.meaning)
-                && (k.range, &k.unit) == (key.range, &key.unit)
-                && before(k) == before(&key)
-                && last(k).zip(last(&key)).is_some_and(|(a, b)| a.0 == b.0)
+        let (rest, last) = apart(&key);
+        let Some((tag, values)) = last else { return self.all.push(key) };
+        let same = |k: &Key| {
+            let (other, own) = apart(k);
+            other == rest && own.is_some_and(|(own, _)| own == tag)
         };
-        match (self.all.iter_mut().find(same), last(&key)) {
-            (Some(earlier), Some((_, values))) => {
-                if let Some(Condition(tags)) = earlier.when.last_mut() {
-                    tags[0].1.extend(values);
-                }
+        match self.all.iter().position(same) {
+            Some(earlier) => {
+                let own = self.all[earlier].when.last_mut().and_then(|c| c.0.first_mut());
+                own.into_iter().for_each(|(_, all)| all.extend(values.clone()));
             }
-            _ => self.all.push(key),
+            None => self.all.push(key),
         }
     }
 
@@ -272,7 +274,7 @@ fn alternatives(schema: &Json) -> Vec<&Json> {
     lists.flat_map(|s| if tag(s).is_none() && is_tagged(s) { alternatives(s) } else { vec![s] }).collect()
 }
 
-fn is_tagged(schema: &Json) -> bool {
+pub(super) fn is_tagged(schema: &Json) -> bool {
     alternatives(schema).first().is_some_and(|s| tag(s).is_some())
 }
 

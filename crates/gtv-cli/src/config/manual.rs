@@ -2,8 +2,8 @@
 
 use super::check::{Settings, in_words, setting};
 use super::error::Choices;
-use super::keys::{Default, Key, Type, keys};
-use serde_json::{Map, Value as Json, json};
+use super::keys::{self, Default, HOISTED, Key, Type, is_tagged, keys};
+use serde_json::{Value as Json, json};
 use std::fmt::Write;
 use toml::Value;
 
@@ -155,23 +155,23 @@ pub fn explained(path: &str) -> Result<String, Choices> {
         out = listed(Some(path));
     }
     if out.is_empty() {
-        let known: Vec<String> = keys().all.iter().map(|k| k.path.clone()).collect();
-        return Err(Choices::near(path, near(path, known)));
+        return Err(near(path));
     }
     Ok(out)
 }
 
-/// The keys that a name may stand for: those that end like it, or the nearest by spelling.
-fn near(path: &str, known: Vec<String>) -> Vec<String> {
-    let last = path.rsplit('.').next().unwrap_or(path);
-    let distance = |key: &String| {
-        let own = key.rsplit('.').next().unwrap_or(key);
-        strsim::damerau_levenshtein(path, key).min(strsim::damerau_levenshtein(last, own))
+/// The keys that a name may stand for, the nearest first: by the whole of it or by its last part.
+fn near(path: &str) -> Choices {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let distance = |key: &Key| {
+        let whole = strsim::damerau_levenshtein(path, &key.path);
+        whole.min(strsim::damerau_levenshtein(&last(path), key.name()))
     };
-    let mut scored: Vec<(usize, String)> = known.into_iter().map(|k| (distance(&k), k)).collect();
-    scored.sort();
+    let mut scored: Vec<(usize, &str)> = keys().all.iter().map(|k| (distance(k), k.path.as_str())).collect();
+    scored.sort_unstable();
     scored.dedup();
-    scored.into_iter().take(5).map(|(_, key)| key).collect()
+    let nearest = scored.first().filter(|(distance, _)| *distance <= 2).map(|(_, key)| (*key).to_owned());
+    Choices { nearest, known: scored.into_iter().take(5).map(|(_, key)| key.to_owned()).collect() }
 }
 
 /// The keys with their defaults and meanings, of one section or of all.
@@ -227,96 +227,54 @@ pub fn markdown() -> String {
     out
 }
 
-/// docs/config.schema.json: what an editor needs to complete and check a config as it is written.
+/// docs/config.schema.json, for editors that complete and check a config as it is written: the schema of the types, but that
+/// every key can be left out and that `[training]` stands beside `[model]`.
 pub fn json_schema() -> Json {
-    let mut root = table_schema("", "A config of gtv-cli");
-    for (section, about) in keys().sections.iter().skip(1) {
-        let mut inside = &mut root;
-        for name in section.split('.') {
-            inside = &mut inside["properties"][name];
-        }
-        *inside = table_schema(section, about);
+    let mut root = keys::schema();
+    let (outer, inner) = HOISTED.0.split_once('.').unwrap_or_default();
+    let mut moved = Vec::new();
+    for variant in root["properties"][outer]["oneOf"].as_array_mut().into_iter().flatten() {
+        let properties = variant["properties"].as_object_mut();
+        moved.extend(properties.and_then(|p| p.remove(inner)));
     }
-    root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    root["properties"][HOISTED.1] = json!({ "anyOf": moved });
     root["properties"]["sweep"] = json!({
         "type": "object",
         "description": "Dotted keys with the values they take: a list, { log = [first, last, count] } or { linear = … }."
     });
+    loosen(&mut root, true);
     root
 }
 
-fn table_schema(section: &str, about: &str) -> Json {
-    let mut properties = Map::new();
-    for key in keys().all.iter().filter(|k| k.section() == section) {
-        let with = key.used_with();
-        let used = if with.is_empty() { String::new() } else { format!(" Used with {with}.") };
-        let description = format!("{}{used}", key.meaning);
-        match properties.get_mut(key.name()) {
-            // The same key of another kind.
-            Some(Json::Object(first)) => {
-                let earlier = first["description"].as_str().unwrap_or_default();
-                let both = format!("{earlier} {description}");
-                first.insert("description".to_owned(), both.into());
-                first.remove("default");
+/// Lets keys be left out; `whole` where no other part of the schema allows further keys.
+fn loosen(schema: &mut Json, whole: bool) {
+    let tagged = is_tagged(schema);
+    match schema {
+        Json::Array(parts) => parts.iter_mut().for_each(|part| loosen(part, whole)),
+        Json::Object(object) => {
+            let given = object.get("properties").and_then(|p| p.get("path")).is_some();
+            let required = object.remove("required");
+            object
+                .extend(required.filter(|_| given).map(|_| ("required".to_owned(), json!(["kind", "path"]))));
+            object.remove("additionalProperties");
+            if whole && (tagged || object.contains_key("properties")) {
+                object.insert("unevaluatedProperties".to_owned(), false.into());
             }
-            _ => {
-                let mut own = type_schema(&key.kind, key);
-                own["description"] = description.into();
-                if let Default::Value(value) = &key.default {
-                    own["default"] = serde_json::to_value(value).unwrap_or_default();
+            // Without its tag, a part fits several variants.
+            if let Some(variants) = object.remove("oneOf") {
+                object.insert("anyOf".to_owned(), variants);
+            }
+            for (name, inner) in object.iter_mut() {
+                match name.as_str() {
+                    "properties" => {
+                        inner.as_object_mut().into_iter().flatten().for_each(|(_, p)| loosen(p, true))
+                    }
+                    "anyOf" | "allOf" => loosen(inner, !tagged && whole && name == "anyOf"),
+                    "items" => loosen(inner, true),
+                    _ => {}
                 }
-                properties.insert(key.name().to_owned(), own);
             }
         }
-    }
-    json!({ "type": "object", "description": about, "properties": properties, "additionalProperties": false })
-}
-
-fn type_schema(kind: &Type, key: &Key) -> Json {
-    let number = |name: &str| {
-        let range = &key.range;
-        let mut own = json!({ "type": name });
-        for (bound, value) in [
-            ("minimum", range.least),
-            ("maximum", range.most),
-            ("exclusiveMinimum", range.above),
-            ("exclusiveMaximum", range.below),
-        ] {
-            if let Some(value) = value {
-                own[bound] = value.into();
-            }
-        }
-        own
-    };
-    match kind {
-        Type::Flag => json!({ "type": "boolean" }),
-        Type::Whole => number("integer"),
-        Type::Number => number("number"),
-        Type::Text | Type::Path => json!({ "type": "string" }),
-        Type::Name(choices) => {
-            let names: Vec<&str> = choices.iter().map(|c| c.name.as_str()).collect();
-            json!({ "type": "string", "enum": names })
-        }
-        Type::List(inner, len) => {
-            let mut own = json!({ "type": "array", "items": type_schema(inner, key) });
-            if let Some(len) = len {
-                (own["minItems"], own["maxItems"]) = ((*len).into(), (*len).into());
-            }
-            own
-        }
-        Type::Table(inner) => {
-            let properties: Map<String, Json> = inner
-                .iter()
-                .map(|k| {
-                    let mut own = type_schema(&k.kind, k);
-                    own["description"] = k.meaning.clone().into();
-                    (k.path.clone(), own)
-                })
-                .collect();
-            json!({ "type": "object", "properties": properties, "additionalProperties": false })
-        }
-        Type::Either(kinds) => {
-            json!({ "anyOf": kinds.iter().map(|k| type_schema(k, key)).collect::<Vec<_>>() })
-        }
+        _ => {}
     }
 }

@@ -28,7 +28,7 @@ pub use data::file_cloud;
 pub use error::{Choices, ConfigError, Place};
 pub use family::{
     FamilyConfig, FeatureTime, FeaturesConfig, GridFeatures, InputsConfig, LazyConfig, LazyNet, LazyTraining,
-    LinearConfig, MlpConfig, MlpNet, MlpTraining, OptimizerConfig, Precondition, RandomFeatures,
+    LinearConfig, MlpConfig, MlpNet, MlpTraining, Precondition, RandomFeatures,
 };
 pub use keys::{Choice, Condition, Default as KeyDefault, Key, Keys, Range, Type, keys};
 pub use load::{Change, Loaded};

@@ -3,6 +3,7 @@
 use super::build::Ground;
 use super::*;
 use crate::context::Context;
+use gtv_study::Unwatched;
 use std::path::Path;
 
 fn parse(text: &str, sets: &[&str]) -> Result<Loaded, ConfigError> {
@@ -374,10 +375,14 @@ fn huge_sizes_are_refused_with_an_estimate() {
         "[sampling]\npaths = 1000000000000000",
         "[sampling]\nsteps = 1000000000000000",
         "[compare]\nbins = 1000000000000000",
-        "[theory]\nquasi_nodes = 1000000000000000",
         "[model.features]\nx = 100000\nt = 100000",
         "[model.features]\nkind = \"random-fourier\"\ncount = 100000000",
     ] {
         assert_says(&refusal(text, &[]), &["of memory", "lower"]);
     }
+    let nodes = "data = { kind = \"circle\", dim = 5 }\ntheory.quasi_nodes = 1000000000000000\n[model.features]\nkind = \"random-fourier\"";
+    // Only closures need nodes: training does without.
+    let problem = parse(nodes, &[]).unwrap().build(&Context::silent()).unwrap();
+    let refused = problem.study.solve(None, Unwatched.session()).err().unwrap();
+    assert_says(&refused.to_string(), &["bytes", "lower quasi_nodes"]);
 }

@@ -143,8 +143,10 @@ fn advice(cell: &str, line: u64) -> &'static str {
 enum NotText {
     #[error("no row ends within 64 MiB; expected one row of numbers a line, separated by commas")]
     Line,
-    #[error("it holds zero bytes, so it is no csv text in UTF-8; save it again as text (UTF-8, not UTF-16)")]
-    Zero,
+    #[error(
+        "line {0} holds zero bytes, and is no csv text in UTF-8; save it again as text (UTF-8, not UTF-16)"
+    )]
+    Zero(u64),
     #[error(
         "a line begins with {0}, the mark of a cell that a spreadsheet could not compute; mend or remove its row"
     )]
@@ -174,6 +176,11 @@ impl Lines {
             ends.pop_back();
         }
         ends.push_back(offset);
+    }
+
+    /// The line, from 1, that is read now.
+    fn read(&self) -> u64 {
+        self.passed.get() + self.ends.borrow().len() as u64 + 1
     }
 
     /// The line, from 1, of the record that ends at an offset.
@@ -217,7 +224,7 @@ impl<'a, R> Watched<'a, R> {
             self.read += 1;
             let carriage = std::mem::replace(&mut self.carriage, byte == b'\r');
             match byte {
-                0 => return Err(NotText::Zero),
+                0 => return Err(NotText::Zero(self.lines.read())),
                 b'\n' | b'\r' => {
                     self.start.clear();
                     self.lines.end_at(self.read, carriage && byte == b'\n');

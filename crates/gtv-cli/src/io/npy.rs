@@ -98,11 +98,14 @@ pub(super) enum Numbers {
     Any,
 }
 
+/// An array of an archive: name, shape, values.
+pub type Entry = (String, Vec<usize>, Vec<f64>);
+
 /// Every array of an archive that this program wrote, by name; they may hold any number.
 ///
 /// # Errors
 /// [`ReadError`] for a file that is missing, damaged or larger than the memory.
-pub fn read_archive(path: &Path, memory: &Budget) -> Result<Vec<(String, Vec<usize>, Vec<f64>)>, ReadError> {
+pub fn read_archive(path: &Path, memory: &Budget) -> Result<Vec<Entry>, ReadError> {
     let Source::File(file, _) = Source::open(path)? else {
         return Err(ReadError::not_a_file(path, "this is a pipe"));
     };

@@ -337,7 +337,7 @@ pub fn color_bar(page: &Page, rect: Rect, (lo, hi): (f64, f64), scale: &ColorSca
     let axis = Axis { ticks: 6, ..Axis::linear(lo, hi, "") };
     // A power scale is read by its decades.
     let marks = if scale.power < 1.0 {
-        let decades = log_marks(hi * 10f64.powf(-1.3 / scale.power), hi, 6);
+        let decades = log_marks(hi * 10f64.powf(-0.8 / scale.power), hi, 6);
         std::iter::once((0.0, "0".to_owned())).chain(decades).collect()
     } else {
         axis.marks()

@@ -111,16 +111,17 @@ impl View<'_> {
                     estimate(theory)
                 )
             }
-            Some(Ordering::Equal) => {
-                let within = theory.hi.is_some_and(|hi| base.value <= hi);
-                let verdict = if within { "is as near to" } else { "is not shown to be further from" };
-                format!(
-                    "The theory ({closure}) is not shown to explain what the models learn: {without} {verdict} the trained \
-                     ensemble ({name} = {}); the theory is at {}, and their intervals overlap. The theory's distance {rest}.",
-                    estimate(base),
-                    estimate(theory)
-                )
-            }
+            Some(Ordering::Equal) if theory.hi.is_some_and(|hi| base.value <= hi) => format!(
+                "The theory ({closure}) is not shown to explain what the models learn: {without} is as near to the trained \
+                 ensemble ({name} = {}) as the theory ({}). The theory's distance {rest}.",
+                estimate(base),
+                estimate(theory)
+            ),
+            Some(Ordering::Equal) => format!(
+                "The theory ({closure}, {distance}) is nearer to the trained ensemble than the best baseline, {without} is ({}), \
+                 but not for certain: their intervals overlap. The theory's distance {rest}.",
+                estimate(base)
+            ),
             Some(Ordering::Greater) => format!(
                 "The theory ({closure}) fails here: {without} is nearer to the trained ensemble ({name} = {}) than the theory is \
                  ({}). The theory's distance {rest}.",

@@ -268,7 +268,14 @@ fn gaussianity(record: &Record) -> Table {
         TableRow::new(name.to_owned(), numbers.into_iter().chain([beyond]))
     };
     Table {
-        head: head(&["", "Mean", "Median |·|", "Largest |·|", "Standard error at a probe", "Beyond two"]),
+        head: head(&[
+            "Cumulant",
+            "Mean",
+            "Median |·|",
+            "Largest |·|",
+            "Standard error at a probe",
+            "Beyond two",
+        ]),
         rows: vec![row("skewness", &g.skewness), row("excess kurtosis", &g.excess_kurtosis)],
         note: format!(
             "At {} probes over {} models; for Gaussian scores 4.6 % of the probes lie beyond two standard errors.",

@@ -376,6 +376,7 @@ fn is_logarithmic(values: &[f64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::SweepKey;
 
     #[test]
     fn identities_spacing_follows_the_values() {
@@ -386,6 +387,33 @@ mod tests {
                 && !is_logarithmic(&[0.0, 1.0, 10.0])
                 && !is_logarithmic(&[5.0])
         );
+    }
+
+    #[test]
+    fn identities_a_standard_error_needs_five_seeds() {
+        let cell = |seed: usize| SweepCell {
+            index: seed,
+            folder: String::new(),
+            finished: true,
+            failure: None,
+            values: vec![seed.into()],
+            quantities: [("distances.theory_paper.ensemble.w1".to_owned(), (0.1 * seed as f64).into())]
+                .into(),
+        };
+        let table = |seeds: usize| {
+            let keys = vec![SweepKey { key: "seed".into(), values: (1..=seeds).map(Into::into).collect() }];
+            let cells = (1..=seeds).map(cell).collect();
+            terminal_table(&SweepRecord {
+                schema: 1,
+                version: String::new(),
+                config: serde_json::Value::Null,
+                keys,
+                cells,
+            })
+        };
+        assert!(table(2).contains("0.150 [0.100, 0.200]") && !table(2).contains('±'), "{}", table(2));
+        // The standard error of 0.1, …, 0.5: √(0.025/5).
+        assert!(table(5).contains("0.300 ± 0.071"), "{}", table(5));
     }
 
     #[test]

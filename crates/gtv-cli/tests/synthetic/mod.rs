@@ -120,6 +120,7 @@ pub fn record(dimension: usize, metrics: &[&str]) -> Record {
             samples: 200_000,
             models: if i < 3 { 1 } else { 2000 },
             diverged: if *level == "theory_paper" { 17 } else { 0 },
+            exhausted: 0,
             memorized_fraction: Some(interval(1.0 - 0.38 * spread, 0.0043)),
             nearest_distance: Some(interval(0.031 + 0.08 * spread, 0.0012)),
             near_radius: Some(0.2),

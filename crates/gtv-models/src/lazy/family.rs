@@ -147,6 +147,7 @@ impl Family for LazyFamily {
         session: Session<'_>,
     ) -> Result<(Box<dyn Learner>, LearnerRecord)> {
         let stage = session.watch.stage("kernel", 3);
+        stage.message(&|| "features".to_owned());
         let (problem, time) = (self.problem(), self.trainer.time());
         let (kernel, spec) = (NetworkKernel::Ntk, NystromSpec::default());
         let features =
@@ -154,10 +155,12 @@ impl Family for LazyFamily {
         let truncation = features.truncation().missed;
         stage.advance(1);
         session.check()?;
+        stage.message(&|| format!("statistics of {} features", features.len()));
         let features = Features::Mapped(Arc::new(features));
         let flow = Flow::new(problem, features, time, &resolution.quadrature)?;
         stage.advance(1);
         session.check()?;
+        stage.message(&|| "modes".to_owned());
         let spectrum = flow.spectrum();
         let record = LazyRecord {
             time: time.is_finite().then_some(time),

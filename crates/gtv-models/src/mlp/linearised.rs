@@ -47,6 +47,7 @@ pub(super) fn learner(
         .into());
     };
     let stage = session.watch.stage("linearisation", 3);
+    stage.message(&|| "features of the kernel".to_owned());
     let metric = match task.training().optimizer {
         Optimizer::Adam => Metric::Euclidean,
         Optimizer::Sgd | Optimizer::Gd => Metric::GradientDescent,
@@ -57,10 +58,12 @@ pub(super) fn learner(
     };
     stage.advance(1);
     session.check()?;
+    stage.message(&|| "statistics".to_owned());
     let flow = Flow::new(problem, Features::Mapped(features), 0.0, &resolution.quadrature)?;
     stage.advance(1);
     session.check()?;
 
+    stage.message(&|| "matching the time of training".to_owned());
     let probes = problem.probes(3, PROBES);
     let mut mean = vec![0.0; probes.x.len()];
     for member in members.predictions(&probes.x, &probes.t).chunks_exact(mean.len()) {

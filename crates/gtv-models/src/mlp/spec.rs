@@ -18,44 +18,60 @@ pub enum NoiseDraws {
 }
 
 /// The training of one member.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct TrainingSpec {
-    /// Fixed triples, or fresh noise at each step.
-    pub noise: NoiseDraws,
     /// Whether the function at initialisation is subtracted, F = f − f₀.
+    #[serde(skip)]
     pub centred: bool,
     /// The update rule.
     pub optimizer: Optimizer,
     /// η, the learning rate.
+    #[schemars(extend("derived" = "0.005 with adam, 0.02 with gd and sgd", "exclusiveMinimum" = 0.0))]
     pub rate: f64,
     /// η's course over the steps.
     pub rate_schedule: RateSchedule,
     /// Steps over which η rises from 0.
+    #[schemars(extend("derived" = "a twentieth of steps"))]
     pub warmup: u64,
-    /// Steps.
+    /// Steps in all.
+    #[schemars(range(min = 1))]
     pub steps: u64,
-    /// Triples of a step; all of them for `gd`.
+    /// Triples in a step; gradient descent takes all of them.
+    #[schemars(range(min = 1), extend("when" = {"optimizer": ["sgd", "adam"]}))]
     pub batch: usize,
-    /// μ (sgd).
+    /// Fixed triples, or fresh noise at each step.
+    pub noise: NoiseDraws,
+    /// μ, the share of the last step that is kept.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0, "when" = {"optimizer": ["sgd"]}))]
     pub momentum: f64,
-    /// β₁, β₂ (adam).
-    pub betas: (f64, f64),
-    /// ε (adam).
+    /// β₁, decay of the mean gradient.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0, "when" = {"optimizer": ["adam"]}))]
+    pub beta1: f64,
+    /// β₂, decay of the mean squared gradient.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0, "when" = {"optimizer": ["adam"]}))]
+    pub beta2: f64,
+    /// ε, added to the root of the mean squared gradient.
+    #[schemars(extend("exclusiveMinimum" = 0.0, "when" = {"optimizer": ["adam"]}))]
     pub epsilon: f64,
-    /// λ, decoupled.
+    /// λ, decoupled weight decay.
+    #[schemars(range(min = 0.0))]
     pub weight_decay: f64,
     /// γ of the penalty (γ/2)|θ|².
+    #[serde(rename = "penalty")]
+    #[schemars(range(min = 0.0))]
     pub ridge: f64,
-    /// Longest gradient.
+    /// Longest gradient; without it none is shortened.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub clip: Option<f64>,
-    /// Decay of the running average of the parameters that is sampled from in their place.
+    /// Decay of the running average of the parameters that is sampled from; without it the last ones are.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub average: Option<f64>,
 }
 
 impl Default for TrainingSpec {
     fn default() -> Self {
         Self {
-            noise: NoiseDraws::default(),
             centred: false,
             optimizer: Optimizer::default(),
             rate: 5e-3,
@@ -63,8 +79,10 @@ impl Default for TrainingSpec {
             warmup: 30,
             steps: 600,
             batch: 128,
+            noise: NoiseDraws::default(),
             momentum: 0.9,
-            betas: (0.9, 0.999),
+            beta1: 0.9,
+            beta2: 0.999,
             epsilon: 1e-8,
             weight_decay: 0.0,
             ridge: 0.0,
@@ -93,8 +111,8 @@ impl TrainingSpec {
         check(self.batch > 0, "batch", self.batch as f64, "at least 1")?;
         check(single(self.rate), "rate", self.rate, positive)?;
         check(fraction(self.momentum), "momentum", self.momentum, below_one)?;
-        check(fraction(self.betas.0), "beta1", self.betas.0, below_one)?;
-        check(fraction(self.betas.1), "beta2", self.betas.1, below_one)?;
+        check(fraction(self.beta1), "beta1", self.beta1, below_one)?;
+        check(fraction(self.beta2), "beta2", self.beta2, below_one)?;
         if self.optimizer == Optimizer::Adam {
             // Beside the root of a square that is 0 in 32 bits, a gradient is at most √1.2e-38.
             let roots = "a number from 1.1e-19 to 3.4e38 (squares of gradients are 32-bit floats)";
@@ -129,7 +147,7 @@ impl TrainingSpec {
             optimizer: self.optimizer,
             rate: self.rate * self.rate_schedule.factor(k, self.steps, self.warmup),
             momentum: if self.optimizer == Optimizer::Sgd { self.momentum } else { 0.0 },
-            betas: self.betas,
+            betas: (self.beta1, self.beta2),
             epsilon: self.epsilon,
             count: k + 1,
             weight_decay: self.weight_decay,
@@ -146,19 +164,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    type Change<'a> = &'a dyn Fn(&mut TrainingSpec);
+
     fn adam(epsilon: f64) -> TrainingSpec {
         TrainingSpec { epsilon, ..TrainingSpec::default() }
     }
 
     #[test]
     fn numbers_that_32_bits_do_not_hold_are_refused_by_their_key() {
-        let of = |change: &dyn Fn(&mut TrainingSpec)| {
+        let of = |change: Change<'_>| {
             let mut spec = TrainingSpec::default();
             change(&mut spec);
             spec.validate()
         };
         for value in [1e-60, 1e-39, 1e39, f64::MAX, f64::INFINITY, f64::NAN] {
-            let changes: [(&str, &dyn Fn(&mut TrainingSpec)); 5] = [
+            let changes: [(&str, Change<'_>); 5] = [
                 ("rate", &|s| s.rate = value),
                 ("epsilon", &|s| s.epsilon = value),
                 ("weight_decay", &|s| s.weight_decay = value),

@@ -181,12 +181,12 @@ pub fn tell_lost(level: &str, arrived: usize, failed: Tally, watch: &dyn Watch) 
     let Tally { diverged, exhausted } = failed;
     let total = arrived + diverged + exhausted;
     if arrived == 0 {
-        let (how, advice) = if exhausted > diverged {
-            (Warning::GIVEN_UP, Warning::MORE_STEPS)
+        let (most, how, advice) = if exhausted > diverged {
+            (exhausted, Warning::GIVEN_UP, Warning::MORE_STEPS)
         } else {
-            ("diverged", "use more sampling.steps, or sampling.form = \"denoiser\"")
+            (diverged, "diverged", "use more sampling.steps, or sampling.form = \"denoiser\"")
         };
-        return Err(Error::NoPath { level: level.to_owned(), how, advice });
+        return Err(Error::NoPath { level: level.to_owned(), most, total, how, advice });
     }
     if diverged > 0 {
         watch.warn(&Warning::PathsDiverged { level: level.to_owned(), diverged, total });

@@ -44,7 +44,7 @@ fn paper_trainer(
     samples: usize,
 ) -> Result<LinearTrainer> {
     let problem = TrainingProblem::new(cloud, schedule, Objective::default(), samples, Streams::new(0))?;
-    Ok(LinearTrainer::new(problem, Features::Separable(features), 0.1)?)
+    LinearTrainer::new(problem, Features::Separable(features), 0.1)
 }
 
 /// `len` Gaussian features over [lo, hi].

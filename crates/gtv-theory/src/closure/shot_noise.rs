@@ -70,7 +70,7 @@ impl ShotNoise {
     fn from_solved(learner: &Ridge, solved: &SelfConsistent) -> ShotNoiseLaw {
         let noise = match &solved.spread {
             Spread::Blocks(blocks) => Noise::Blocks(
-                Sprinkling::new(learner, &solved.system, &solved.mean),
+                Box::new(Sprinkling::new(learner, &solved.system, &solved.mean)),
                 blocks.iter().map(|block| linalg::fold(block, learner.features().len())).collect(),
             ),
             Spread::Pooled(pooled) => Noise::Pool(pooled.partners.clone()),
@@ -98,7 +98,7 @@ pub struct ShotNoiseLaw {
 /// Where the other samples' noise η in a residual comes from.
 enum Noise {
     /// N(0, φᵀSφ) of the blocks S_ij, i ≤ j, each folded.
-    Blocks(Sprinkling, Vec<Vec<f64>>),
+    Blocks(Box<Sprinkling>, Vec<Vec<f64>>),
     /// Models trained on other sets.
     Pool(Arc<Partners>),
 }

@@ -55,7 +55,7 @@ pub fn variance_sources(
         let moments = law.total_moments(problem.objective().prediction, x, t);
         moments.variance.iter().sum::<f64>() / t.len() as f64
     };
-    if let Some(fixed) = learner.from_fixed_start() {
+    if let Some(fixed) = learner.with_fixed_start() {
         let law = closure.law(fixed.as_ref())?;
         return variance_sources(closure, fixed.as_ref(), law.as_ref(), x, t);
     }

@@ -1,10 +1,13 @@
 //! Memorization: d₁, d₂ = distances from a sample to its nearest and second-nearest datum; a sample is a copy
 //! when d₁/d₂ < 1/3 (Yoon et al. 2023; Gu et al. 2023), and the memorized fraction is the share of copies.
 
+#![expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is not a number counts as reached")]
+
 use super::wasserstein::{check_samples, dot};
 use crate::data::PointCloud;
 use crate::error::{Error, Result};
 use crate::linalg::gemm_nt;
+use crate::score::{self, Source};
 use rayon::prelude::*;
 
 /// A sample is a copy when d₁ is below this share of d₂.
@@ -12,6 +15,8 @@ pub const COPY_RATIO: f64 = 1.0 / 3.0;
 /// Queries and data points of one block of products.
 const QUERIES: usize = 192;
 const POINTS: usize = 1024;
+/// Samples from which an index of the data pays.
+const INDEX_SAMPLES: usize = 256;
 /// Below this dimension summing squares directly beats matrix products.
 const DIRECT_DIM: usize = 8;
 
@@ -35,8 +40,8 @@ impl Neighbours {
 
 /// The nearest two of the M data points for each sample, exactly; O(n M D), in one dimension O(n log M).
 ///
-/// Candidates are found from ‖μ‖² − 2 x·μ by blocked matrix products and their distances computed again directly,
-/// so only data at equal distance up to 1e-15 of the data's size squared can change places. Merge duplicates in
+/// Candidates are found from bounds on a few principal axes, or from ‖μ‖² − 2 x·μ by blocked matrix products, with all
+/// rounding inside the bounds, and their distances are taken from differences: far data do not disturb near ones. Merge duplicates in
 /// the data first ([`PointCloud::check_distinct`]): next to its twin no datum can be copied, as d₁ = d₂.
 ///
 /// # Shapes
@@ -63,7 +68,7 @@ pub(super) fn nearest_two_unchecked(samples: &[f64], data: &PointCloud) -> Neigh
         2 => directly(samples, data, 2),
         3 => directly(samples, data, 3),
         dim if dim < DIRECT_DIM => directly(samples, data, dim),
-        _ => by_products(samples, data),
+        _ => by_index(samples, data),
     };
     let mut out = Neighbours {
         index: Vec::with_capacity(found.len()),
@@ -191,39 +196,73 @@ fn directly(samples: &[f64], data: &PointCloud, dim: usize) -> Vec<Found> {
         .collect()
 }
 
+/// By bounds where they leave few points, else by products.
+fn by_index(samples: &[f64], data: &PointCloud) -> Vec<Found> {
+    let dim = data.dim();
+    if samples.len() / dim < INDEX_SAMPLES {
+        return by_products(samples, data);
+    }
+    let Some(blocks) = score::nearest_two(data.points(), dim, samples) else {
+        return by_products(samples, data);
+    };
+    let mut rest = samples;
+    let mut out = Vec::with_capacity(samples.len() / dim);
+    for block in blocks {
+        let (these, later) = rest.split_at(rest.len().min(score::NEAREST_BLOCK * dim));
+        rest = later;
+        out.extend(block.unwrap_or_else(|| by_products(these, data)));
+    }
+    out
+}
+
+/// Products give ‖μ‖² − 2 x·μ up to their rounding; all data that could be among the nearest two by that are compared
+/// by differences.
 fn by_products(samples: &[f64], data: &PointCloud) -> Vec<Found> {
     let dim = data.dim();
-    // About their mean the points' norms are smallest, and with them the rounding of ‖μ‖² − 2 x·μ.
-    let origin = data.mean();
+    // About a centre the norms are smallest, and with them the rounding of ‖μ‖² − 2 x·μ. Far data must not move it.
+    let origin = Source::F64(data.points()).centre(dim, data.len());
     let shift = |v: &[f64]| -> Vec<f64> { v.iter().zip(origin.iter().cycle()).map(|(v, o)| v - o).collect() };
     let points = shift(data.points());
     let norms: Vec<f64> = points.par_chunks_exact(dim).map(|p| dot(p, p)).collect();
+    // Roundings of a sum of D products in any order, of the shift, and of the last sum, per |x||μ| + |μ|².
+    let unit = 2.0 * (dim as f64 + 8.0) * f64::EPSILON;
     samples
         .par_chunks(QUERIES * dim)
         .map(|chunk| {
             let x = shift(chunk);
             let rows = x.len() / dim;
-            let mut two = vec![Two::NONE; rows];
+            let lengths: Vec<f64> = x.chunks_exact(dim).map(|x| dot(x, x).sqrt()).collect();
+            // The two smallest upper limits of each row, and the data whose lower limit is not above the second.
+            let mut upper = vec![Two::NONE; rows];
+            let mut candidates: Vec<Vec<(f64, usize)>> = vec![vec![]; rows];
             let mut products = vec![0.0; rows * POINTS];
             for (block, (p, norms)) in points.chunks(POINTS * dim).zip(norms.chunks(POINTS)).enumerate() {
                 let products = &mut products[..rows * norms.len()];
                 gemm_nt(rows, norms.len(), dim, &x, p, products);
-                for (two, row) in two.iter_mut().zip(products.chunks_exact(norms.len())) {
+                for (q, row) in products.chunks_exact(norms.len()).enumerate() {
+                    let (upper, candidates) = (&mut upper[q], &mut candidates[q]);
                     for (j, (product, norm)) in row.iter().zip(norms).enumerate() {
-                        two.offer(norm - 2.0 * product, block * POINTS + j);
+                        let score = norm - 2.0 * product;
+                        let error = unit * (norm + norm.sqrt() * lengths[q]);
+                        // Written so that a score that overflowed stays a candidate.
+                        if !(score - error > upper.second.0) {
+                            candidates.push((score - error, block * POINTS + j));
+                            upper.offer(score + error, block * POINTS + j);
+                        }
                     }
                 }
             }
-            let exact = |x: &[f64], m: usize| {
-                if m == usize::MAX { f64::INFINITY } else { square(x, data.point(m)).sqrt() }
-            };
             chunk
                 .chunks_exact(dim)
-                .zip(two)
-                .map(|(x, two)| {
-                    let (i, j) = (two.first.1, two.second.1);
-                    let (d1, d2) = (exact(x, i), exact(x, j));
-                    if d2 < d1 { (j, d2, d1) } else { (i, d1, d2) }
+                .zip(upper.iter().zip(candidates))
+                .map(|(x, (upper, candidates))| {
+                    let mut two = Two::NONE;
+                    for (lower, m) in candidates {
+                        if !(lower > upper.second.0) {
+                            two.offer(square(x, data.point(m)), m);
+                        }
+                    }
+                    (two.first.1, two.first.0.sqrt(), two.second.0.sqrt())
                 })
                 .collect::<Vec<_>>()
         })
@@ -274,6 +313,26 @@ mod tests {
         assert!(nearest_two(&[], &data).is_err() && nearest_two(&[1.0; 3], &data).is_err());
         assert!(memorized_fraction(&[f64::NAN, 0.0], &data).is_err());
         assert!(mass_within(&[0.0], &[0.0], 1, -1.0).is_err() && mass_within(&[0.0], &[], 1, 1.0).is_err());
+    }
+
+    /// Distances come from differences: one datum at 1e6 would otherwise cost the others eight digits each.
+    #[test]
+    fn limits_one_far_datum_does_not_disturb_the_others() {
+        for (m, dim, n) in [(300, 12, 40), (3000, 30, 600)] {
+            let wave = |i: usize, s: f64| ((i as f64 + 0.5) * s).sin();
+            let mut points: Vec<f64> = (0..m * dim).map(|i| 1e-3 * wave(i, 1.7)).collect();
+            let samples: Vec<f64> = (0..n * dim).map(|i| points[i] + 1e-7 * wave(i, 2.9)).collect();
+            points[(m - 1) * dim..].fill(1e6);
+            let data = PointCloud::new(points, dim).unwrap();
+            let near = nearest_two(&samples, &data).unwrap();
+            for (i, x) in samples.chunks(dim).enumerate() {
+                let mut all: Vec<f64> = data.points().chunks(dim).map(|p| square(x, p).sqrt()).collect();
+                all.sort_by(f64::total_cmp);
+                assert_eq!(near.index[i], i);
+                assert!((near.distance[i] / all[0] - 1.0).abs() < 1e-12);
+                assert!((near.second[i] / all[1] - 1.0).abs() < 1e-12);
+            }
+        }
     }
 
     proptest! {

@@ -80,7 +80,7 @@ pub trait Learner: Send + Sync {
     fn resolves_points(&self) -> bool;
 
     /// The same learner from the initial function 0; `None` where it starts from 0 already.
-    fn from_fixed_start(&self) -> Option<Box<dyn Learner>> {
+    fn with_fixed_start(&self) -> Option<Box<dyn Learner>> {
         None
     }
 }

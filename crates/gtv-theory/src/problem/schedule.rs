@@ -109,7 +109,7 @@ impl ScheduleKind {
     fn last_time(&self) -> f64 {
         match self {
             Self::VpCosine { .. } | Self::Sqrt | Self::Flow => 1.0,
-            _ => f64::INFINITY,
+            Self::VpLinear { .. } | Self::VpSong { .. } | Self::Ve { .. } | Self::Edm => f64::INFINITY,
         }
     }
 
@@ -294,7 +294,10 @@ impl Schedule {
             // dσ²/dt = 2t = −2 t²/(1−t) + 2D
             ScheduleKind::Flow => t / (1.0 - t),
             // α² + σ² = 1 makes D = β.
-            _ => self.drift_rate(t),
+            ScheduleKind::VpLinear { .. }
+            | ScheduleKind::VpSong { .. }
+            | ScheduleKind::VpCosine { .. }
+            | ScheduleKind::Sqrt => self.drift_rate(t),
         }
     }
 

@@ -45,7 +45,7 @@ impl Nodes {
     /// The rule that suits the dimension and the number of points.
     ///
     /// # Errors
-    /// Settings out of range, or [`Error::TooLarge`] for a rule of more than 2^24 nodes.
+    /// Settings out of range, or [`crate::Error::TooLarge`] for a rule of more than 2^24 nodes.
     pub fn new(
         cloud: &PointCloud,
         schedule: &Schedule,

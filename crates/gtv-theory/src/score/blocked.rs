@@ -21,9 +21,10 @@ use super::blocked_cov::{cov_of_kept, covs};
 use super::bounded::Seeds;
 use super::direct::Noise;
 use super::evaluation::CovKind;
-use super::queries::Queries;
+use super::exact::IndexCost;
+use super::queries::{Queries, TILE};
 use super::real::Real;
-use super::screen::{Costs, Frame, Index, Plan, Probes, TILE};
+use super::screen::{Costs, Frame, Index, Plan, Probes};
 use super::source::Source;
 use rayon::prelude::*;
 use std::marker::PhantomData;
@@ -64,8 +65,16 @@ pub(super) struct Dense<T> {
     precision: PhantomData<T>,
 }
 
+/// What one shard of points gives a block of queries.
+pub(super) enum Partial {
+    /// Sums over all points.
+    Summed(Sums),
+    /// The points that may matter.
+    Kept(Vec<Kept>),
+}
+
 /// log Σ e^l = max + ln sum, and Σ e^{l − max} (μ − shift), of each query of a block over one shard.
-pub(super) struct Partial {
+pub(super) struct Sums {
     pub(super) max: Vec<f64>,
     pub(super) sum: Vec<f64>,
     /// n × D.
@@ -74,11 +83,17 @@ pub(super) struct Partial {
     pub(super) dropped: Vec<f64>,
     /// Points that are missing in `acc` and `sum`, and the largest bound on their logits.
     pub(super) left: Vec<(usize, f64)>,
-    /// Points with their logits, where no others were summed.
-    pub(super) kept: Option<Vec<Vec<(u32, f64)>>>,
 }
 
-impl Partial {
+/// The points of a shard that may matter to a query, and the others.
+pub(super) struct Kept {
+    /// Points with their logits, in order.
+    pub(super) points: Vec<(u32, f64)>,
+    /// The other points, and the largest bound on their logits.
+    pub(super) left: (usize, f64),
+}
+
+impl Sums {
     pub(super) fn new(n: usize, dim: usize) -> Self {
         Self {
             max: vec![f64::NEG_INFINITY; n],
@@ -86,7 +101,6 @@ impl Partial {
             acc: vec![0.0; n * dim],
             dropped: vec![0.0; n],
             left: vec![(0, f64::NEG_INFINITY); n],
-            kept: None,
         }
     }
 }
@@ -170,6 +184,12 @@ impl<T: Real> Dense<T> {
         self.index.get_or_init(|| Index::build(source, self.dim, self.len).map(Arc::new)).as_deref()
     }
 
+    /// What the index cost, if it was built.
+    pub(super) fn index_cost(&self) -> Option<IndexCost> {
+        let index = self.index.get()?.as_deref()?;
+        Some(IndexCost { seconds: index.seconds, bytes: index.bytes() })
+    }
+
     /// A point whose logit is this far below another has no weight that counts.
     pub(super) fn cutoff(&self) -> f64 {
         (self.len as f64 / self.tolerance).ln()
@@ -195,36 +215,39 @@ impl<T: Real> Dense<T> {
                 let Block { queries, seeds } = &blocks[task / shards];
                 match (seeds, index) {
                     (Some(seeds), Some(index)) => {
-                        self.bounded(source, index, queries, seeds, kind, start, end)
+                        Partial::Kept(self.bounded(source, index, queries, seeds, start, end))
                     }
-                    _ => self.folded(source, queries, start, end),
+                    _ => Partial::Summed(self.folded(source, queries, start, end)),
                 }
             })
             .collect();
-        let Moments { mean, log_sum, left_out, cov } = out;
-        partials
-            .par_chunks(shards)
-            .zip(mean.par_chunks_mut(size * dim))
-            .zip(log_sum.par_chunks_mut(size))
-            .zip(left_out.par_chunks_mut(size))
-            .for_each(|(((partials, mean), log_sum), left_out)| {
-                self.merge(partials, mean, log_sum, left_out);
-            });
-        if kind == CovKind::None {
-            return;
-        }
         let values = kind.values(dim);
-        cov.chunks_mut(size * values).enumerate().for_each(|(b, cov)| {
-            let partials = &partials[b * shards..(b + 1) * shards];
-            let rows = b * size..b * size + cov.len() / values;
-            let mean = &mean[rows.start * dim..rows.end * dim];
-            let log_sum = &log_sum[rows.clone()];
-            if partials.iter().all(|p| p.kept.is_some()) {
-                cov_of_kept(source, kind, partials, mean, log_sum, cov);
-            } else {
-                covs(self, source, noise, kind, &x[rows.start * dim..rows.end * dim], mean, log_sum, cov);
-            }
-        });
+        let mut covs_left = out.cov;
+        partials
+            .chunks(shards)
+            .zip(blocks)
+            .zip(out.mean.chunks_mut(size * dim))
+            .zip(out.log_sum.chunks_mut(size))
+            .zip(out.left_out.chunks_mut(size))
+            .for_each(|((((partials, block), mean), log_sum), left_out)| {
+                let (cov, rest) = std::mem::take(&mut covs_left).split_at_mut(log_sum.len() * values);
+                covs_left = rest;
+                let sums: Vec<&Sums> = partials
+                    .iter()
+                    .filter_map(|p| match p {
+                        Partial::Summed(sums) => Some(sums),
+                        Partial::Kept(_) => None,
+                    })
+                    .collect();
+                if sums.is_empty() {
+                    self.finish_kept(source, kind, partials, mean, log_sum, left_out, cov);
+                } else {
+                    self.merge(&sums, mean, log_sum, left_out);
+                    if kind != CovKind::None {
+                        covs(self, source, noise, kind, block.queries.x, mean, log_sum, cov);
+                    }
+                }
+            });
     }
 
     fn block<'a>(&self, source: Source, index: Option<&Index>, noise: Noise, x: &'a [f64]) -> Block<'a, T> {
@@ -232,22 +255,71 @@ impl<T: Real> Dense<T> {
         let seeds = index.and_then(|index| {
             let frame = Frame::new(index, noise)?;
             let coordinates = self.active.as_ref().map_or(self.dim, Vec::len);
-            let costs = Costs { term: T::TERM, coordinates, sharp: queries.sharp };
+            let costs = Costs { product: T::TERM * coordinates as f64, sharp: queries.sharp };
             match index.plan(frame, source, &self.log_weights, x, self.cutoff(), costs) {
                 Plan::Products => None,
-                Plan::Bounds { level } => {
-                    let probes = Probes::new(index, frame, x)?;
-                    let first = index.guess_level();
-                    let logits = probes.guess(index, source, &self.log_weights, first, x);
-                    Some(Seeds { level, probes, logits })
+                Plan::Bounds { level, last } => {
+                    let probes = Probes::new(index, frame, last, x)?;
+                    let first = index.guess_level().min(level.max(1)).min(last);
+                    let guesses = probes.guess(index, source, &self.log_weights, first, x);
+                    Some(Seeds { level, probes, guesses })
                 }
             }
         });
         Block { queries, seeds }
     }
 
+    /// Sums the points that were kept, query by query, in order.
+    fn finish_kept(
+        &self,
+        source: Source,
+        kind: CovKind,
+        partials: &[Partial],
+        mean: &mut [f64],
+        log_sum: &mut [f64],
+        left_out: &mut [f64],
+        cov: &mut [f64],
+    ) {
+        let values = kind.values(self.dim);
+        let mut covs: Vec<&mut [f64]> = match kind {
+            CovKind::None => (0..log_sum.len()).map(|_| Default::default()).collect(),
+            CovKind::Trace | CovKind::Full => cov.chunks_mut(values).collect(),
+        };
+        mean.par_chunks_mut(self.dim)
+            .zip(log_sum)
+            .zip(left_out)
+            .zip(&mut covs)
+            .enumerate()
+            .with_min_len(16)
+            .for_each(|(q, (((mean, log_sum), left_out), cov))| {
+                let shards: Vec<&Kept> = partials
+                    .iter()
+                    .filter_map(|p| match p {
+                        Partial::Kept(kept) => Some(&kept[q]),
+                        Partial::Summed(_) => None,
+                    })
+                    .collect();
+                let points = || shards.iter().flat_map(|kept| &kept.points);
+                let max = points().fold(f64::NEG_INFINITY, |a, (_, l)| a.max(*l));
+                let sum: f64 = points().map(|(_, l)| (l - max).exp()).sum();
+                // Not from log Σ e^l, which rounds to 1e-16 of a logit, and logits may be large.
+                let weights: Vec<(u32, f64)> = points().map(|(m, l)| (*m, (l - max).exp() / sum)).collect();
+                *log_sum = max + sum.ln();
+                mean.fill(0.0);
+                pulp::Arch::new().dispatch(SumKept { source, weights: &weights, shift: &self.shift, mean });
+                *left_out = shards
+                    .iter()
+                    .filter(|kept| kept.left.0 > 0)
+                    .map(|kept| kept.left.0 as f64 * (kept.left.1 - *log_sum).exp())
+                    .sum();
+                if kind != CovKind::None {
+                    cov_of_kept(source, kind, &weights, mean, cov);
+                }
+            });
+    }
+
     /// Reduces the shards of one query block, in order.
-    fn merge(&self, partials: &[Partial], mean: &mut [f64], log_sum: &mut [f64], left_out: &mut [f64]) {
+    fn merge(&self, partials: &[&Sums], mean: &mut [f64], log_sum: &mut [f64], left_out: &mut [f64]) {
         let dim = self.dim;
         mean.fill(0.0);
         for (q, (log_sum, left_out)) in log_sum.iter_mut().zip(left_out).enumerate() {
@@ -265,9 +337,9 @@ impl<T: Real> Dense<T> {
             mean.iter_mut().zip(&self.shift).for_each(|(m, s)| *m = *m / used + s);
             if let Some(active) = &self.active {
                 let mut varies = active.iter().map(|d| *d as usize).peekable();
-                for d in 0..dim {
-                    if varies.next_if_eq(&d).is_none() && !mean[d].is_nan() {
-                        mean[d] = self.shift[d];
+                for (d, (mean, shift)) in mean.iter_mut().zip(&self.shift).enumerate() {
+                    if varies.next_if_eq(&d).is_none() && !mean.is_nan() {
+                        *mean = *shift;
                     }
                 }
             }
@@ -279,5 +351,26 @@ impl<T: Real> Dense<T> {
                     .map(|p| p.left[q].0 as f64 * (p.left[q].1 - *log_sum).exp())
                     .sum::<f64>();
         }
+    }
+}
+
+/// m = shift + Σ w (μ − shift) of one query; an operation for `pulp`.
+struct SumKept<'a> {
+    source: Source<'a>,
+    weights: &'a [(u32, f64)],
+    shift: &'a [f64],
+    mean: &'a mut [f64],
+}
+
+impl pulp::NullaryFnOnce for SumKept<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { source, weights, shift, mean } = self;
+        for (m, w) in weights {
+            source.add_to(*m as usize, *w, shift, mean);
+        }
+        mean.iter_mut().zip(shift).for_each(|(m, s)| *m += s);
     }
 }

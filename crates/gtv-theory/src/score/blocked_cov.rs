@@ -1,13 +1,12 @@
 //! Posterior covariances of many points in many dimensions, by a second pass over the points:
 //! Γ = Σ w (μ − m)(μ − m)ᵀ with w = e^{l − log Σ e^l}, never E[μμᵀ] − mmᵀ, which cancels and can go negative.
 
-use super::blocked::{Dense, Partial};
+use super::blocked::Dense;
 use super::direct::Noise;
 use super::evaluation::CovKind;
 use super::fold::NEGLIGIBLE;
-use super::queries::Queries;
+use super::queries::{Queries, TILE};
 use super::real::Real;
-use super::screen::TILE;
 use super::source::Source;
 use faer::linalg::matmul::triangular;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -62,35 +61,27 @@ pub(super) fn covs<T: Real>(
         });
 }
 
-/// Γ of one query block around the given means, from the points that were kept.
+/// Γ of one query around its mean, from points with their weights.
 pub(super) fn cov_of_kept(
     source: Source,
     kind: CovKind,
-    partials: &[Partial],
+    weights: &[(u32, f64)],
     mean: &[f64],
-    log_sum: &[f64],
     cov: &mut [f64],
 ) {
-    let dim = mean.len() / log_sum.len();
-    let values = kind.values(dim);
-    cov.par_chunks_mut(values).enumerate().for_each(|(q, cov)| {
-        let mean = &mean[q * dim..(q + 1) * dim];
-        let kept = partials.iter().filter_map(|p| p.kept.as_ref()).flat_map(|kept| &kept[q]);
-        let kept =
-            kept.map(|(m, logit)| (*m as usize, logit - log_sum[q])).filter(|(_, l)| *l >= -NEGLIGIBLE);
-        let mut rows = vec![];
-        for (m, log_weight) in kept {
-            add_spread(source, kind, m, log_weight, mean, cov, &mut rows);
-            if rows.len() >= TILE * dim {
-                add_gram(dim, &rows, cov);
-                rows.clear();
-            }
-        }
-        if kind == CovKind::Full {
+    let dim = mean.len();
+    let mut rows = vec![];
+    for (m, w) in weights {
+        add_spread(source, kind, *m as usize, *w, mean, cov, &mut rows);
+        if rows.len() >= TILE * dim {
             add_gram(dim, &rows, cov);
-            mirror(dim, cov);
+            rows.clear();
         }
-    });
+    }
+    if kind == CovKind::Full {
+        add_gram(dim, &rows, cov);
+        mirror(dim, cov);
+    }
 }
 
 /// Adds w|μ − m|² to a trace, or the row √w (μ − m) to the rows.
@@ -99,15 +90,15 @@ fn add_spread(
     source: Source,
     kind: CovKind,
     m: usize,
-    log_weight: f64,
+    weight: f64,
     mean: &[f64],
     cov: &mut [f64],
     rows: &mut Vec<f64>,
 ) {
     if kind == CovKind::Trace {
-        cov[0] += log_weight.exp() * source.distance2(m, mean, 1.0);
+        cov[0] += weight * source.distance2(m, mean, 1.0);
     } else {
-        let root = (0.5 * log_weight).exp();
+        let root = weight.sqrt();
         let row = rows.len();
         rows.resize(row + mean.len(), 0.0);
         source.each(m, mean.len(), |d, p| rows[row + d] = root * (p - mean[d]));
@@ -163,7 +154,7 @@ impl<T: Real> pulp::NullaryFnOnce for Spread<'_, T> {
         T::add_and_max(row, bias);
         for (j, product) in row.iter().enumerate() {
             if let Some(log_weight) = heavy.weigh(j, *product) {
-                add_spread(heavy.source, kind, heavy.start + j, log_weight, mean, cov, rows);
+                add_spread(heavy.source, kind, heavy.start + j, log_weight.exp(), mean, cov, rows);
             }
         }
     }

@@ -1,156 +1,164 @@
 //! A query block and a shard of points by bounds: points whose bound stays below what can matter are left out, the
 //! others are summed from differences.
 
-use super::blocked::{Dense, Partial};
-use super::evaluation::CovKind;
+use super::blocked::{Dense, Kept};
 use super::queries::Queries;
 use super::real::Real;
-use super::screen::{Index, Probes, Scan, TILE};
+use super::screen::{Coefficients, GROUP, Index, NORMS, PANEL, Probes, Six, Terms, Visit, sweep, thresholds};
 use super::source::Source;
-
-/// Queries whose bounds with a tile stay in the cache.
-const ROWS: usize = 128;
+use pulp::Simd;
 
 /// What bounds are compared with, for one query block.
 pub(super) struct Seeds {
     /// Level of the index whose bounds are formed for all points.
     pub(super) level: usize,
     pub(super) probes: Probes,
-    /// A logit of each query that some point has.
-    pub(super) logits: Vec<f64>,
+    /// For each query a point that may be the nearest, with its logit.
+    pub(super) guesses: Vec<(usize, f64)>,
 }
 
 impl<T: Real> Dense<T> {
+    /// The points `start..end`, of which `start` begins a panel.
     pub(super) fn bounded(
         &self,
         source: Source,
         index: &Index,
         queries: &Queries<T>,
         seeds: &Seeds,
-        kind: CovKind,
         start: usize,
         end: usize,
-    ) -> Partial {
-        let Seeds { level, probes, logits } = seeds;
+    ) -> Vec<Kept> {
+        let Seeds { level, probes, guesses } = seeds;
         let n = queries.len;
-        let mut out = Partial::new(n, self.dim);
-        if kind != CovKind::None {
-            out.kept = Some(vec![vec![]; n]);
-        }
-        let axes = index.levels[*level];
-        let coefficients: Vec<Vec<f32>> = (0..n).map(|q| probes.coefficients(index, *level, q)).collect();
-        let mut best = logits.clone();
-        let mut products = vec![0.0; ROWS.min(n) * TILE];
-        let mut bias = [0.0; TILE];
-        let mut reached = vec![];
-        for start in (start..end).step_by(TILE) {
-            let len = TILE.min(end - start);
-            let bias = &mut bias[..len];
-            probes.bias(index, &self.log_weights, start, bias);
-            for first in (0..n).step_by(ROWS) {
-                let rows = ROWS.min(n - first);
-                let products = &mut products[..rows * len];
-                probes.products(index, axes, (first, rows), (start, len), products);
-                for (q, products) in (first..).zip(products.chunks_exact_mut(len)) {
-                    let threshold = probes.threshold(index, q, best[q], self.cutoff());
-                    pulp::Arch::new().dispatch(Row {
-                        dense: self,
-                        source,
-                        index,
-                        queries,
-                        seeds,
-                        coefficients: &coefficients[q],
-                        q,
-                        start,
-                        products,
-                        bias,
-                        threshold,
-                        best: &mut best[q],
-                        reached: &mut reached,
-                        out: &mut out,
-                    });
-                }
-            }
-        }
-        out
+        let cutoff = self.cutoff();
+        let groups = n.div_ceil(GROUP);
+        let mut search = Search {
+            dense: self,
+            source,
+            index,
+            queries,
+            probes,
+            level: *level,
+            cutoff,
+            coefficients: probes.coefficients(index, *level),
+            best: guesses.iter().map(|(_, logit)| *logit).collect(),
+            thresholds: thresholds(n, |q| probes.threshold(index, q, guesses[q].1, cutoff)),
+            passed: vec![f32::NEG_INFINITY; groups],
+            kept: vec![vec![]; n],
+            far: vec![f64::NEG_INFINITY; n],
+            hits: vec![],
+            panel: 0,
+            terms: Terms { bias: [0.0; PANEL], norms: [[0.0; PANEL]; NORMS] },
+        };
+        sweep(index, probes, index.levels[*level], start / PANEL..end.div_ceil(PANEL), &mut search);
+        let Search { best, passed, kept, far, .. } = search;
+        best.iter()
+            .zip(kept)
+            .zip(far)
+            .enumerate()
+            .map(|(q, ((best, mut points), mut far))| {
+                // The threshold rose since the first points were kept.
+                points.retain(|(_, logit)| {
+                    let near = *logit >= best - cutoff;
+                    far = if near { far } else { far.max(*logit) };
+                    near
+                });
+                // Where bounds stayed this far below the threshold of then, they are at least as far below the last.
+                let below = cutoff - probes.frame.kappa * f64::from(passed[q / GROUP]);
+                Kept { left: (end - start - points.len(), (best - below).max(far)), points }
+            })
+            .collect()
     }
 }
 
-/// One query and one tile; an operation for `pulp`.
-struct Row<'a, T> {
+/// The search of one shard.
+struct Search<'a, T> {
     dense: &'a Dense<T>,
     source: Source<'a>,
     index: &'a Index,
     queries: &'a Queries<'a, T>,
-    seeds: &'a Seeds,
-    coefficients: &'a [f32],
-    q: usize,
-    start: usize,
-    products: &'a mut [f32],
-    bias: &'a [f32],
-    threshold: f32,
-    best: &'a mut f64,
-    reached: &'a mut Vec<u16>,
-    out: &'a mut Partial,
+    probes: &'a Probes,
+    level: usize,
+    cutoff: f64,
+    coefficients: Coefficients,
+    /// The largest logit of each query so far, and v below which points cannot matter.
+    best: Vec<f64>,
+    thresholds: Vec<Six>,
+    /// The largest difference from the threshold of points that were passed over, for each group of queries.
+    passed: Vec<f32>,
+    /// Points of each query that may matter, and the largest logit of those that turned out not to.
+    kept: Vec<Vec<(u32, f64)>>,
+    far: Vec<f64>,
+    /// Queries whose bounds the panel at hand reached, with its products.
+    hits: Vec<(u32, [f32; PANEL])>,
+    panel: usize,
+    terms: Terms,
 }
 
-impl<T: Real> pulp::NullaryFnOnce for Row<'_, T> {
-    type Output = ();
+impl<T: Real> Visit for Search<'_, T> {
+    #[inline(always)]
+    fn enter(&mut self, panel: usize) -> Terms {
+        self.panel = panel;
+        self.terms = Terms {
+            bias: self.probes.frame.bias(self.index, &self.dense.log_weights, panel),
+            norms: self.probes.point_norms(self.index, self.level, panel),
+        };
+        self.terms
+    }
 
     #[inline(always)]
-    fn call(self) {
-        let Self {
-            dense,
-            source,
-            index,
-            queries,
-            seeds,
-            coefficients,
-            q,
-            start,
-            products,
-            bias,
-            threshold,
-            ..
-        } = self;
-        let Seeds { level, probes, .. } = seeds;
-        let (dim, len) = (dense.dim, products.len());
-        // At most as many groups as levels, and the whole norm.
-        let mut norms = [(0.0, &[][..]); 10];
-        let groups = coefficients.len();
-        for (i, (slot, c)) in norms.iter_mut().zip(coefficients).enumerate() {
-            *slot = (*c, index.norms(level + i, start, len));
-        }
-        let scan = Scan {
-            products: &mut *products,
-            bias,
-            norms: &norms[..groups],
-            threshold,
-            reached: self.reached,
-        };
-        let mut largest = pulp::NullaryFnOnce::call(scan);
-        let mut left = len - self.reached.len();
-        let axes = index.levels[*level];
-        let x = &queries.x[q * dim..(q + 1) * dim];
-        for j in self.reached.iter() {
-            let (j, m) = (usize::from(*j), start + usize::from(*j));
-            if axes < index.axes_count() {
-                // The groups between this level and the last give way to their products.
-                let between: f32 = norms[..groups - 2].iter().map(|(c, norms)| c * norms[j]).sum();
-                let rounding = probes.rounding(index, axes, q) * index.norms(index.levels.len(), m, 1)[0];
-                let v = products[j] - between + probes.further(index, axes, q, m) + rounding;
-                if v < threshold {
-                    largest = largest.max(v);
-                    left += 1;
+    fn coefficients(&self, group: usize) -> &[Six] {
+        &self.coefficients.first[group * self.coefficients.terms..(group + 1) * self.coefficients.terms]
+    }
+
+    #[inline(always)]
+    fn thresholds(&self, group: usize) -> &Six {
+        &self.thresholds[group]
+    }
+
+    #[inline(always)]
+    fn passed(&mut self, group: usize, difference: f32) {
+        self.passed[group] = self.passed[group].max(difference);
+    }
+
+    #[inline(always)]
+    fn reached(&mut self, q: usize, products: &[f32; PANEL], _: &[f32; PANEL]) {
+        self.hits.push((q as u32, *products));
+    }
+
+    /// Goes on to the last level with the queries that the panel's first bounds did not exclude, and sums the points
+    /// that its bounds leave.
+    #[inline(always)]
+    fn leave<S: Simd>(&mut self, simd: S) {
+        let Self { dense, source, index, probes, panel, .. } = *self;
+        let axes = probes.beyond(index, self.level);
+        for (q, products) in &mut self.hits {
+            let q = *q as usize;
+            probes.further(simd, index, axes, q, panel, products);
+            let bounds = self.coefficients.last_bounds(&self.terms, q, products);
+            let x = &self.queries.x[q * dense.dim..(q + 1) * dense.dim];
+            for (j, v) in bounds.into_iter().enumerate() {
+                let threshold = &mut self.thresholds[q / GROUP][q % GROUP];
+                if v < *threshold {
+                    self.passed[q / GROUP] = self.passed[q / GROUP].max(v - *threshold);
                     continue;
                 }
+                let m = panel * PANEL + j;
+                if m >= dense.len {
+                    continue;
+                }
+                let logit = probes.frame.exact(source, &dense.log_weights, m, x);
+                if logit > self.best[q] {
+                    self.best[q] = logit;
+                    *threshold = probes.threshold(index, q, logit, self.cutoff);
+                }
+                if logit < self.best[q] - self.cutoff {
+                    self.far[q] = self.far[q].max(logit);
+                } else {
+                    self.kept[q].push((m as u32, logit));
+                }
             }
-            let logit = probes.frame.exact(source, &dense.log_weights, m, x);
-            *self.best = self.best.max(logit);
-            self.out.add(q, m, logit, source, &dense.shift);
         }
-        let (count, bound) = &mut self.out.left[q];
-        *count += left;
-        *bound = bound.max(probes.logit(q, largest));
+        self.hits.clear();
     }
 }

@@ -6,7 +6,7 @@ use super::direct::{Columns, Noise};
 use super::evaluation::{CovKind, Evaluation, check_queries};
 use super::source::Source;
 use crate::data::PointCloud;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schedule::Schedule;
 use rayon::prelude::*;
 
@@ -21,6 +21,30 @@ const PARALLEL_WORK: usize = 1 << 16;
 
 /// Share of the posterior's mass that may be left out: below the rounding of a sum of many points.
 const TOLERANCE: f64 = 1e-12;
+
+/// Time and memory of what is kept of the points to find those that matter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IndexCost {
+    /// Seconds that building took.
+    pub seconds: f64,
+    /// Bytes held.
+    pub bytes: usize,
+}
+
+impl IndexCost {
+    /// Bytes that the index of M points in D dimensions will take, 0 where there will be none.
+    pub fn bytes_for(len: usize, dim: usize) -> usize {
+        super::screen::Index::bytes_for(len, dim)
+    }
+}
+
+/// Refuses a share of mass that no result could be trusted with.
+pub(super) fn check_tolerance(tolerance: f64) -> Result<()> {
+    if (0.0..=0.01).contains(&tolerance) {
+        return Ok(());
+    }
+    Err(Error::OutOfRange { name: "tolerance", value: tolerance, expected: "a share from 0 to 0.01" })
+}
 
 /// How a closed-form score is computed. The results are the same to rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +103,30 @@ impl ExactScore {
             Engine::Blocked(Dense::new(Source::F64(cloud.points()), cloud.dim(), cloud.weights(), TOLERANCE))
         };
         Self { cloud, schedule, engine }
+    }
+
+    /// Lets at most this share of the posterior's mass be left out, 1e-12 unless stated: what may be skipped where few
+    /// points have weight. 0 leaves out what is below the smallest f64 alone.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] unless 0 ≤ `tolerance` ≤ 0.01.
+    ///
+    /// [`Error::OutOfRange`]: crate::Error::OutOfRange
+    pub fn with_tolerance(mut self, tolerance: f64) -> Result<Self> {
+        check_tolerance(tolerance)?;
+        match &mut self.engine {
+            Engine::Direct(_) => {}
+            Engine::Blocked(dense) => dense.tolerance = tolerance,
+        }
+        Ok(self)
+    }
+
+    /// What the index of the points cost, once it was built: at the first evaluation of many points in many dimensions.
+    pub fn index_cost(&self) -> Option<IndexCost> {
+        match &self.engine {
+            Engine::Direct(_) => None,
+            Engine::Blocked(dense) => dense.index_cost(),
+        }
     }
 
     /// The data.

@@ -4,7 +4,7 @@ use super::ScoreField;
 use super::blocked::{Dense, Moments};
 use super::direct::Noise;
 use super::evaluation::{CovKind, Evaluation};
-use super::exact::{evaluate, score_from_mean};
+use super::exact::{IndexCost, check_tolerance, evaluate, score_from_mean};
 use super::source::Source;
 use crate::data::{PointCloud, check_weights};
 use crate::error::{Error, Result};
@@ -86,6 +86,21 @@ impl ExactScore32 {
             None => Dense::new(source, dim, &vec![1.0 / len as f64; len], TOLERANCE),
         };
         Ok(Self { dim, schedule, dense, points: Points::F32(points) })
+    }
+
+    /// As [`ExactScore::with_tolerance`](super::ExactScore::with_tolerance), 1e-7 unless stated.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] unless 0 ≤ `tolerance` ≤ 0.01.
+    pub fn with_tolerance(mut self, tolerance: f64) -> Result<Self> {
+        check_tolerance(tolerance)?;
+        self.dense.tolerance = tolerance;
+        Ok(self)
+    }
+
+    /// What the index of the points cost, once it was built.
+    pub fn index_cost(&self) -> Option<IndexCost> {
+        self.dense.index_cost()
     }
 
     /// Score, log-density, posterior mean and covariances of a batch of queries at time `t`.

@@ -1,10 +1,9 @@
 //! All products of a query block with a shard of points, and then the second product: over all points of a tile, or
 //! over those with weight where they are few. In the sharp regime products only select points.
 
-use super::blocked::{Dense, Partial};
-use super::queries::{Queries, Tile};
+use super::blocked::{Dense, Sums};
+use super::queries::{Queries, TILE, Tile};
 use super::real::Real;
-use super::screen::TILE;
 use super::source::Source;
 use crate::linalg::settle_vector_state;
 use faer::linalg::matmul::matmul;
@@ -14,15 +13,13 @@ use faer::{Accum, MatMut, MatRef, Par};
 pub(super) const NEGLIGIBLE: f64 = 50.0;
 /// Share of a tile's weights from which the second product is cheaper over all points.
 const SPARSE_SHARE: f64 = 0.3;
-/// Points of a tile whose coordinates stay in the cache while all queries use them.
-const SUBTILE: usize = 64;
 /// Cuts that are tried, in units of the smallest.
 const CUTS: [f64; 3] = [64.0, 8.0, 1.0];
 
 impl<T: Real> Dense<T> {
-    pub(super) fn folded(&self, source: Source, queries: &Queries<T>, start: usize, end: usize) -> Partial {
+    pub(super) fn folded(&self, source: Source, queries: &Queries<T>, start: usize, end: usize) -> Sums {
         let (n, dim) = (queries.len, self.dim);
-        let mut out = Partial::new(n, dim);
+        let mut out = Sums::new(n, dim);
         let mut buffer = vec![];
         let mut logits = vec![T::default(); n * TILE];
         let mut bias = [T::default(); TILE];
@@ -88,7 +85,7 @@ struct Weigh<'a, T> {
     /// Share of the mass that one point may have and be dropped.
     cut: f64,
     acc: &'a mut [T],
-    out: &'a mut Partial,
+    out: &'a mut Sums,
     heavy: &'a mut Heavy,
 }
 
@@ -144,7 +141,8 @@ impl<T: Real> pulp::NullaryFnOnce for Weigh<'_, T> {
     }
 }
 
-/// acc += w μ over the listed weights.
+/// acc += w μ over the listed weights, a few columns at a time, so that sums stay in registers and a tile's columns in
+/// the cache.
 struct SparseProduct<'a, T> {
     tile: Tile<'a, T>,
     weights: &'a [T],
@@ -152,37 +150,29 @@ struct SparseProduct<'a, T> {
     acc: &'a mut [T],
 }
 
-impl<T: Real> pulp::NullaryFnOnce for SparseProduct<'_, T> {
+impl<T: Real> pulp::WithSimd for SparseProduct<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
         let Self { tile, weights, heavy, acc } = self;
-        let width = tile.width;
-        let mut next: Vec<usize> = std::iter::once(0).chain(heavy.ends.iter().copied()).collect();
-        next.pop();
-        for limit in (SUBTILE..tile.len + SUBTILE).step_by(SUBTILE) {
-            for (q, acc) in acc.chunks_exact_mut(width).enumerate() {
-                let weights = &weights[q * tile.len..(q + 1) * tile.len];
-                let listed = &heavy.entries[next[q]..heavy.ends[q]];
-                let listed = &listed[..listed.partition_point(|j| usize::from(*j) < limit)];
-                next[q] += listed.len();
-                let point = |j: u16| &tile.points[usize::from(j) * width..][..width];
-                let weight = |j: u16| weights[usize::from(j)];
-                let (fours, rest) = listed.as_chunks::<4>();
-                for j in fours {
-                    let [a, b, c, d] = j.map(point);
-                    let [u, v, w, z] = j.map(weight);
-                    let acc = &mut acc[..width];
-                    for i in 0..width {
-                        acc[i] += (u * a[i] + v * b[i]) + (w * c[i] + z * d[i]);
-                    }
-                }
-                for j in rest {
-                    let (w, point) = (weight(*j), point(*j));
-                    acc.iter_mut().zip(point).for_each(|(a, p)| *a += w * *p);
-                }
+        let mut entries = Vec::with_capacity(heavy.entries.len());
+        let mut begin = 0;
+        for (end, weights) in heavy.ends.iter().zip(weights.chunks_exact(tile.len)) {
+            let listed = &heavy.entries[begin..*end];
+            entries.extend(listed.iter().map(|j| (usize::from(*j) * tile.width, weights[usize::from(*j)])));
+            begin = *end;
+        }
+        let mut column = 0;
+        while column < tile.width {
+            let mut begin = 0;
+            let mut next = tile.width;
+            for (end, acc) in heavy.ends.iter().zip(acc.chunks_exact_mut(tile.width)) {
+                next = column
+                    + T::add_rows(simd, &tile.points[column..], &entries[begin..*end], &mut acc[column..]);
+                begin = *end;
             }
+            column = next;
         }
     }
 }
@@ -195,7 +185,7 @@ struct Sharp<'a, T> {
     start: usize,
     logits: &'a mut [T],
     bias: &'a [T],
-    out: &'a mut Partial,
+    out: &'a mut Sums,
 }
 
 impl<T: Real> pulp::NullaryFnOnce for Sharp<'_, T> {
@@ -226,10 +216,10 @@ impl<T: Real> pulp::NullaryFnOnce for Sharp<'_, T> {
     }
 }
 
-impl Partial {
+impl Sums {
     /// Adds one point with its logit to the sums of query `q`.
     #[inline(always)]
-    pub(super) fn add(&mut self, q: usize, m: usize, logit: f64, source: Source, shift: &[f64]) {
+    fn add(&mut self, q: usize, m: usize, logit: f64, source: Source, shift: &[f64]) {
         let dim = shift.len();
         let acc = &mut self.acc[q * dim..(q + 1) * dim];
         let (max, sum) = (&mut self.max[q], &mut self.sum[q]);
@@ -242,8 +232,5 @@ impl Partial {
         let weight = if *max == f64::NEG_INFINITY { 0.0 } else { (logit - *max).exp() };
         *sum += weight;
         source.add_to(m, weight, shift, acc);
-        if let Some(kept) = &mut self.kept {
-            kept[q].push((m as u32, logit));
-        }
     }
 }

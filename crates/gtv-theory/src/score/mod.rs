@@ -21,10 +21,13 @@ mod source;
 pub use anisotropic::AnisotropicScore;
 pub use closed_form::ClosedForm;
 pub use evaluation::{CovKind, Evaluation};
-pub use exact::{ExactScore, Method};
+pub use exact::{ExactScore, IndexCost, Method};
 pub use exact32::ExactScore32;
 pub use mixture::MixtureScore;
 pub use objective::{MeanEstimate, Objectives, objectives};
+
+pub(crate) use screen::{NEAREST_BLOCK, nearest_two};
+pub(crate) use source::Source;
 
 use crate::schedule::Schedule;
 

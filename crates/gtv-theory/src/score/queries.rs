@@ -3,12 +3,13 @@
 use super::blocked::Dense;
 use super::direct::Noise;
 use super::real::Real;
-use super::screen::TILE;
 use super::source::Source;
 use crate::linalg::settle_vector_state;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
+/// Points a tile.
+pub(super) const TILE: usize = 512;
 /// Queries from which a copy of a tile without its constant coordinates pays.
 const PACKED_QUERIES: usize = 64;
 

@@ -1,9 +1,12 @@
 //! The two precisions of the blocked path, and their row kernels: l ↦ l + b with its maximum, l ↦ e^{l − max} with
 //! its sum.
 
+#![expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is not a number counts as reached")]
+
 use super::lanes::{LANES, exp_nonpositive, exp_nonpositive_f32};
 use super::source::Source;
 use faer::traits::ComplexField;
+use pulp::Simd;
 
 /// f32 or f64.
 pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
@@ -23,6 +26,9 @@ pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
     fn add_and_max(row: &mut [Self], bias: &[Self]) -> Self;
     /// Σ of the entries below `limit`.
     fn sum_below(row: &[Self], limit: Self) -> f64;
+    /// out += Σ w · points[start..] over entries (start, w), for as many leading columns as fit in registers; returns
+    /// their number.
+    fn add_rows<S: Simd>(simd: S, points: &[Self], entries: &[(usize, Self)], out: &mut [Self]) -> usize;
     /// Appends the places of the entries not below `limit`.
     fn list_not_below(row: &[Self], limit: Self, places: &mut Vec<u16>);
     /// row ← e^{row − max}; returns the sum, accumulated in f64 over lane sums of one row.
@@ -30,7 +36,30 @@ pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
 }
 
 macro_rules! impl_real {
-    ($real:ty, $own:path, $exp:path, $width:expr, $tolerance:expr, $term:expr) => {
+    (
+        $real:ty, $own:path, $exp:path, $width:expr, $tolerance:expr, $term:expr,
+        $add_rows:ident, $registers:ident, $as_simd:ident, $as_simd_mut:ident, $splat:ident, $mul_add:ident
+    ) => {
+        #[inline(always)]
+        fn $add_rows<S: Simd, const N: usize>(
+            simd: S,
+            points: &[$real],
+            entries: &[(usize, $real)],
+            out: &mut [S::$registers],
+        ) -> usize {
+            let columns = N * size_of::<S::$registers>() / size_of::<$real>();
+            let mut sums: [S::$registers; N] = std::array::from_fn(|n| out[n]);
+            for (start, w) in entries {
+                let (row, _) = S::$as_simd(&points[*start..][..columns]);
+                let w = simd.$splat(*w);
+                for n in 0..N {
+                    sums[n] = simd.$mul_add(w, row[n], sums[n]);
+                }
+            }
+            out.copy_from_slice(&sums);
+            columns
+        }
+
         impl Real for $real {
             const ROUNDOFF: f64 = 0.5 * <$real>::EPSILON as f64;
             const LOGIT_TOLERANCE: f64 = $tolerance;
@@ -84,6 +113,29 @@ macro_rules! impl_real {
             }
 
             #[inline(always)]
+            fn add_rows<S: Simd>(
+                simd: S,
+                points: &[Self],
+                entries: &[(usize, Self)],
+                out: &mut [Self],
+            ) -> usize {
+                let (registers, _) = S::$as_simd_mut(out);
+                match registers.len() {
+                    8.. => $add_rows::<S, 8>(simd, points, entries, &mut registers[..8]),
+                    2..8 => $add_rows::<S, 2>(simd, points, entries, &mut registers[..2]),
+                    1 => $add_rows::<S, 1>(simd, points, entries, registers),
+                    0 => {
+                        let columns = out.len();
+                        for (start, w) in entries {
+                            let row = &points[*start..][..columns];
+                            out.iter_mut().zip(row).for_each(|(o, p)| *o += w * p);
+                        }
+                        columns
+                    }
+                }
+            }
+
+            #[inline(always)]
             fn list_not_below(row: &[Self], limit: Self, places: &mut Vec<u16>) {
                 for (i, chunk) in row.chunks($width).enumerate() {
                     let mut reached = 0u32;
@@ -121,6 +173,32 @@ macro_rules! impl_real {
     };
 }
 
-impl_real!(f64, Source::F64, exp_nonpositive, LANES, 1e-11, 0.16);
+impl_real!(
+    f64,
+    Source::F64,
+    exp_nonpositive,
+    LANES,
+    1e-11,
+    0.13,
+    add_rows_f64,
+    f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    splat_f64s,
+    mul_add_e_f64s
+);
 // Two AVX-512 registers: an f32 exponential is short, so more of them are kept in flight.
-impl_real!(f32, Source::F32, exp_nonpositive_f32, 4 * LANES, 3e-4, 0.08);
+impl_real!(
+    f32,
+    Source::F32,
+    exp_nonpositive_f32,
+    4 * LANES,
+    3e-4,
+    0.065,
+    add_rows_f32,
+    f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    splat_f32s,
+    mul_add_e_f32s
+);

@@ -67,7 +67,7 @@ impl Source<'_> {
 
     /// A centre that a few far points do not move: the mean of all points within eight times the median distance
     /// from the median of a sample, coordinate by coordinate.
-    pub(super) fn centre(self, dim: usize, len: usize) -> Vec<f64> {
+    pub(crate) fn centre(self, dim: usize, len: usize) -> Vec<f64> {
         const SAMPLE: usize = 255;
         const REACH: f64 = 8.0;
         let count = len.min(SAMPLE);

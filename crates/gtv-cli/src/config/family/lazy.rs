@@ -57,7 +57,6 @@ pub struct LazyTraining {
     pub time: f64,
     /// Modes of a member's kernel below this share of the largest are not learned; P · 2.2e-16, what rounding resolves, where it is not given.
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cutoff: Option<f64>,
 }
 

@@ -8,7 +8,7 @@ mod mlp;
 pub use inputs::{InputsConfig, Precondition};
 pub use lazy::{LazyConfig, LazyNet, LazyTraining};
 pub use linear::{FeatureTime, FeaturesConfig, GridFeatures, LinearConfig, RandomFeatures};
-pub use mlp::{MlpConfig, MlpNet, MlpTraining, OptimizerConfig};
+pub use mlp::{MlpConfig, MlpNet, MlpTraining};
 
 use super::Loaded;
 use super::build::Ground;

@@ -223,7 +223,7 @@ impl Learner for Flow {
         self.on_modes.resolves_points()
     }
 
-    fn from_fixed_start(&self) -> Option<Box<dyn Learner>> {
+    fn with_fixed_start(&self) -> Option<Box<dyn Learner>> {
         self.initial.as_ref().map(|_| Box::new(Self { initial: None, ..self.clone() }) as Box<dyn Learner>)
     }
 }

@@ -42,10 +42,12 @@ impl PointCloud {
     fn keepers(&self, distance: f64) -> Vec<usize> {
         let directions = directions(self.dim());
         let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
-        let project = |m: usize| -> Vec<f64> {
-            directions.chunks_exact(self.dim()).map(|direction| dot(self.point(m), direction)).collect()
+        let project = |m: usize| -> [f64; PROJECTIONS] {
+            let mut on = directions.chunks_exact(self.dim()).map(|direction| dot(self.point(m), direction));
+            // One dimension has one direction.
+            std::array::from_fn(|_| on.next().unwrap_or(0.0))
         };
-        let mut sorted: Vec<(Vec<f64>, usize)> = (0..self.len()).map(|m| (project(m), m)).collect();
+        let mut sorted: Vec<([f64; PROJECTIONS], usize)> = (0..self.len()).map(|m| (project(m), m)).collect();
         sorted.sort_by(|a, b| a.0[0].total_cmp(&b.0[0]).then(a.1.cmp(&b.1)));
         let mut place = vec![0; self.len()];
         sorted.iter().enumerate().for_each(|(p, (_, m))| place[*m] = p);
@@ -59,12 +61,12 @@ impl PointCloud {
         let mut keeper: Vec<usize> = (0..self.len()).collect();
         for m in 0..self.len() {
             let at = &sorted[place[m]].0;
-            let close = |other: &&(Vec<f64>, usize)| (other.0[0] - at[0]).abs() <= reach;
+            let close = |other: &&([f64; PROJECTIONS], usize)| (other.0[0] - at[0]).abs() <= reach;
             let before = sorted[..place[m]].iter().rev().take_while(close);
             let around = before.chain(sorted[place[m] + 1..].iter().take_while(close));
             let first = around
                 .filter(|(other, k)| {
-                    *k < m && keeper[*k] == *k && other.iter().zip(at).all(|(a, b)| (a - b).abs() <= reach)
+                    other.iter().zip(at).all(|(a, b)| (a - b).abs() <= reach) && *k < m && keeper[*k] == *k
                 })
                 .map(|(_, k)| *k)
                 .filter(|k| near(*k, m))
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn identities_a_point_that_is_there_again_rounded_is_one() {
-        let exact = [0.1, 0.7, -0.3, 0.2, 1e3, 0.123_456_789];
+        let exact = [0.1, 0.7, -0.3, 0.2, 1000.1, 0.123_456_789];
         let rounded = exact.map(|v| f64::from(v as f32));
         for dim in [1, 2, 3] {
             let twice = PointCloud::new([exact, rounded].concat(), dim).unwrap();

@@ -8,13 +8,15 @@
 //! where η covers the rounding of coordinates, products and sums in f32, in any order of summation. Levels k double.
 
 mod axes;
+mod nearest;
 mod plan;
 mod probes;
-mod scan;
+mod sweep;
 
+pub(crate) use nearest::{NEAREST_BLOCK, nearest_two};
 pub(super) use plan::{Costs, Plan};
-pub(super) use probes::{Frame, Probes};
-pub(super) use scan::{Scan, TILE};
+pub(super) use probes::{Coefficients, Frame, Probes, thresholds};
+pub(super) use sweep::{GROUP, NORMS, PANEL, Six, Terms, Visit, sweep};
 
 use super::source::Source;
 use crate::linalg::gemm_nt;
@@ -30,6 +32,8 @@ const COORDINATES_PER_AXIS: usize = 3;
 const FEWEST_POINTS: usize = 1024;
 /// Points from which the axes are found.
 const AXES_SAMPLE: usize = 1024;
+/// Panels a task of building.
+const CHUNK: usize = 16;
 /// Relative allowance for the rounding of norms in f64 and of their conversion to f32.
 const NORM_SLACK: f64 = 1e-6;
 /// |y|, |ν| and κ beyond this are left to other methods: f32 could overflow.
@@ -48,23 +52,22 @@ pub(crate) struct Index {
     axes: Vec<f64>,
     /// k of each level, ascending; the last is K.
     pub(super) levels: Vec<usize>,
-    /// ν on the axes, M × K.
-    coordinates: Vec<f32>,
-    /// For each level the norms |ν_g| from it to the next, after the last level of all that is beyond; then |ν|.
-    /// (levels + 1) × M.
-    norms: Vec<f32>,
+    /// Panels of 16 points, by row: ν on each axis, K × 16; for each level the norms |ν_g| from it to the next, after
+    /// the last level of all that is beyond, then |ν|: (levels + 1) × 16. The last panel is filled up with zeros.
+    panels: Vec<f32>,
+    /// Time that building took.
+    pub(super) seconds: f64,
 }
 
 impl Index {
     /// The index of M points, or none where there are too few points or dimensions to gain from one.
     pub(crate) fn build(source: Source, dim: usize, len: usize) -> Option<Self> {
-        let most = (dim / COORDINATES_PER_AXIS).min(MOST_AXES);
-        if most < SMALLEST_LEVEL || len < FEWEST_POINTS {
+        let levels = levels(dim);
+        let count = *levels.last()?;
+        if len < FEWEST_POINTS {
             return None;
         }
-        let levels: Vec<usize> =
-            std::iter::successors(Some(SMALLEST_LEVEL), |k| Some(2 * k)).take_while(|k| *k <= most).collect();
-        let count = levels[levels.len() - 1];
+        let started = std::time::Instant::now();
         let centre = source.centre(dim, len);
         let sampled = len.min(AXES_SAMPLE);
         let mut sample = vec![0.0; sampled * dim];
@@ -87,49 +90,48 @@ impl Index {
         }
         let axes = principal_axes(&sample, dim, count);
         drop(sample);
-        let mut out = Self {
-            dim,
-            len,
-            centre,
-            scale,
-            axes,
-            levels,
-            coordinates: vec![0.0; len * count],
-            norms: vec![],
-        };
-        let norms = out.project(source);
-        out.norms = norms;
-        out.norms.iter().all(|v| f64::from(*v) < LARGEST).then_some(out)
+        let mut out = Self { dim, len, centre, scale, axes, levels, panels: vec![], seconds: 0.0 };
+        out.project(source);
+        out.seconds = started.elapsed().as_secs_f64();
+        out.panels.iter().all(|v| f64::from(v.abs()) < LARGEST).then_some(out)
     }
 
-    /// Fills the coordinates and returns the norms.
-    fn project(&mut self, source: Source) -> Vec<f32> {
-        let (dim, count, len) = (self.dim, self.axes_count(), self.len);
-        let columns = self.levels.len() + 1;
-        let Self { centre, scale, axes, levels, coordinates, .. } = self;
-        let rows: Vec<Vec<f32>> = coordinates
-            .par_chunks_mut(TILE * count)
-            .enumerate()
-            .map(|(tile, out)| {
-                let n = out.len() / count;
-                let mut points = vec![0.0; n * dim];
-                source.centred(tile * TILE, centre, &mut points);
-                points.iter_mut().for_each(|v| *v /= *scale);
-                let mut found = vec![0.0; n * count];
-                gemm_nt(n, count, dim, &points, axes, &mut found);
-                let mut norms = Vec::with_capacity(n * columns);
-                for (point, row) in points.chunks_exact(dim).zip(found.chunks_exact(count)) {
-                    norms.extend(group_norms(levels, point, row).iter().map(|v| *v as f32));
+    /// Fills the panels.
+    fn project(&mut self, source: Source) {
+        let (dim, count, len, rows) = (self.dim, self.axes_count(), self.len, self.panel_rows());
+        let mut panels = vec![0.0; len.div_ceil(PANEL) * rows * PANEL];
+        panels.par_chunks_mut(CHUNK * rows * PANEL).enumerate().for_each(|(chunk, out)| {
+            let start = chunk * CHUNK * PANEL;
+            let n = (CHUNK * PANEL).min(len - start);
+            let mut points = vec![0.0; n * dim];
+            source.centred(start, &self.centre, &mut points);
+            points.iter_mut().for_each(|v| *v /= self.scale);
+            let mut found = vec![0.0; n * count];
+            gemm_nt(n, count, dim, &points, &self.axes, &mut found);
+            for (i, (point, row)) in points.chunks_exact(dim).zip(found.chunks_exact(count)).enumerate() {
+                let panel = &mut out[i / PANEL * rows * PANEL..][..rows * PANEL];
+                let norms = group_norms(&self.levels, point, row);
+                for (r, v) in row.iter().chain(&norms).enumerate() {
+                    panel[r * PANEL + i % PANEL] = *v as f32;
                 }
-                out.iter_mut().zip(&found).for_each(|(o, v)| *o = *v as f32);
-                norms
-            })
-            .collect();
-        let mut norms = vec![0.0; columns * len];
-        for (m, row) in rows.iter().flat_map(|r| r.chunks_exact(columns)).enumerate() {
-            row.iter().enumerate().for_each(|(g, v)| norms[g * len + m] = *v);
+            }
+        });
+        self.panels = panels;
+    }
+
+    fn panel_rows(&self) -> usize {
+        self.axes_count() + self.levels.len() + 1
+    }
+
+    /// Bytes that the index of M points in D dimensions takes, 0 where there is none.
+    pub(super) fn bytes_for(len: usize, dim: usize) -> usize {
+        let levels = levels(dim);
+        match levels.last() {
+            Some(most) if len >= FEWEST_POINTS => {
+                4 * len.next_multiple_of(PANEL) * (most + levels.len() + 1) + 8 * (most + 1) * dim
+            }
+            _ => 0,
         }
-        norms
     }
 
     /// K.
@@ -138,26 +140,43 @@ impl Index {
     }
 
     /// Bytes held.
-    pub(crate) fn bytes(&self) -> usize {
-        4 * (self.coordinates.len() + self.norms.len()) + 8 * (self.axes.len() + self.centre.len())
+    pub(super) fn bytes(&self) -> usize {
+        4 * self.panels.len() + 8 * (self.axes.len() + self.centre.len())
     }
 
-    /// The coordinates of `count` points from `start` on, row-major with K columns.
-    pub(super) fn coordinates(&self, start: usize, count: usize) -> &[f32] {
-        let k = self.axes_count();
-        &self.coordinates[start * k..(start + count) * k]
+    /// ν of the points of a panel on the axes `from..to`, by axis.
+    #[inline(always)]
+    pub(super) fn panel(&self, panel: usize, from: usize, to: usize) -> &[[f32; PANEL]] {
+        let start = panel * self.panel_rows();
+        &self.panels.as_chunks::<PANEL>().0[start + from..start + to]
     }
 
-    /// |ν_g| of group `g`, or |ν| after the last, for `count` points from `start` on.
-    pub(super) fn norms(&self, g: usize, start: usize, count: usize) -> &[f32] {
-        &self.norms[g * self.len + start..][..count]
+    /// The norms of a panel's points: |ν_g| of each group, then |ν|.
+    #[inline(always)]
+    pub(super) fn norms(&self, panel: usize) -> &[[f32; PANEL]] {
+        self.panel(panel, self.axes_count(), self.panel_rows())
     }
+}
+
+/// Numbers of axes of each level, none where there are too few dimensions.
+fn levels(dim: usize) -> Vec<usize> {
+    let most = (dim / COORDINATES_PER_AXIS).min(MOST_AXES);
+    std::iter::successors(Some(SMALLEST_LEVEL), |k| Some(2 * k)).take_while(|k| *k <= most).collect()
 }
 
 /// The norms of the groups that follow each level, the last of all that is beyond the axes, and the whole norm, none
 /// below its true value.
 fn group_norms(levels: &[usize], whole: &[f64], on_axes: &[f64]) -> Vec<f64> {
-    let square = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>();
+    let square = |v: &[f64]| {
+        let (chunks, rest) = v.as_chunks::<8>();
+        let mut lanes = [0.0; 8];
+        for chunk in chunks {
+            for j in 0..8 {
+                lanes[j] += chunk[j] * chunk[j];
+            }
+        }
+        lanes.iter().sum::<f64>() + rest.iter().map(|v| v * v).sum::<f64>()
+    };
     let all = square(whole);
     let inside = square(on_axes);
     // The difference is off by the rounding of two sums of D squares and of the projection.

@@ -1,51 +1,68 @@
 //! Which way of finding the points that matter is cheapest for a block of queries, from a few of its queries and a
 //! few points: shares of points that each level would leave, and a model of costs.
 
+#![expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is not a number counts as reached")]
+
+use super::sweep::{GROUP, PANEL};
 use super::{Frame, Index, Probes};
 use crate::score::source::Source;
 
-/// Queries and points of the trial.
+/// Queries and panels of the trial.
 const QUERIES: usize = 8;
-const POINTS: usize = 256;
+const PANELS: usize = 16;
 /// Level of the first guess of the nearest points: 32 axes where there are as many.
 const GUESS_LEVEL: usize = 2;
+/// Where the first bound does not exclude a point, this many levels further another is tried.
+const FURTHER: usize = 2;
 
 /// How a block of queries is summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::score) enum Plan {
     /// All products, then the points with weight.
     Products,
-    /// Bounds from the axes of this level, then the points that they leave.
-    Bounds { level: usize },
+    /// Bounds from the axes of one level, for what they leave bounds from those of the last, then the points left.
+    Bounds { level: usize, last: usize },
 }
 
-/// Costs in cycles a pair of query and point, measured on AVX2; only their ratios matter.
+/// What products cost, in cycles a pair of query and point; only ratios to the constants below matter.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::score) struct Costs {
-    /// A term of a matrix product in the precision of the data.
-    pub(in crate::score) term: f64,
-    /// Coordinates of a product.
-    pub(in crate::score) coordinates: usize,
+    /// A matrix product over all coordinates, in the precision of the data.
+    pub(in crate::score) product: f64,
     /// Whether logits must be taken from differences.
     pub(in crate::score) sharp: bool,
 }
 
-/// A term of a matrix product in f32.
-pub(in crate::score) const TERM_F32: f64 = 0.08;
-/// Comparing a bound.
-const SCAN: f64 = 1.0;
+/// An axis in the sweep, and what follows it, measured on AVX2.
+const AXIS: f64 = 0.075;
+const COMPARE: f64 = 0.7;
+/// A further axis of a panel, and what goes before.
+const FURTHER_AXIS: f64 = 1.2;
+const HIT: f64 = 40.0;
+/// A coordinate of a point's difference and sum, and what goes before.
+const COORDINATE: f64 = 0.5;
+const VISIT: f64 = 100.0;
 /// Turning a logit into a weight.
 const WEIGH: f64 = 2.0;
-/// A coordinate of a difference, and of a sum of few points.
-const DIFFERENCE: f64 = 2.0;
-const SPARSE: f64 = 0.5;
-/// A point that is looked at on its own.
-const VISIT: f64 = 30.0;
+/// A product over few points, relative to one over all, for each of them.
+const SPARSE: f64 = 2.5;
+
+/// Shares of panels and points that a level leaves.
+#[derive(Debug, Clone, Copy, Default)]
+struct Left {
+    panels: f64,
+    points: f64,
+}
 
 impl Index {
     /// Level of the first guess.
     pub(in crate::score) fn guess_level(&self) -> usize {
         GUESS_LEVEL.min(self.levels.len() - 1)
+    }
+
+    /// The level that is tried where one does not exclude a point.
+    fn further_level(&self, level: usize) -> usize {
+        (level + FURTHER).max(self.guess_level()).min(self.levels.len() - 1)
     }
 
     /// The cheapest plan for a block of queries.
@@ -61,66 +78,119 @@ impl Index {
         cutoff: f64,
         costs: Costs,
     ) -> Plan {
-        let dim = self.dim;
-        let n = x.len() / dim;
-        let count = n.min(QUERIES);
-        let trial: Vec<f64> = (0..count).flat_map(|q| &x[q * n / count * dim..][..dim]).copied().collect();
-        let Some(probes) = Probes::new(self, frame, &trial) else { return Plan::Products };
-        let guesses = probes.guess(self, source, log_weights, self.guess_level(), &trial);
-        let points = self.len.min(POINTS);
-        let mut reached = vec![0usize; self.levels.len()];
-        let mut heavy = 0usize;
-        for (q, x) in trial.chunks_exact(dim).enumerate() {
-            let threshold = probes.threshold(self, q, guesses[q], cutoff);
-            let coefficients: Vec<Vec<f32>> =
-                (0..self.levels.len()).map(|l| probes.coefficients(self, l, q)).collect();
-            for m in (0..points).map(|i| i * self.len / points) {
-                let mut bias = [0.0];
-                probes.bias(self, log_weights, m, &mut bias);
-                let bound = |level: usize| {
-                    let norms = (level..=self.levels.len()).map(|g| self.norms(g, m, 1)[0]);
-                    let left: f32 = norms.zip(&coefficients[level]).map(|(n, c)| n * c).sum();
-                    bias[0] + left + probes.first(self, self.levels[level], q, m)
-                };
-                let last = self.levels.len() - 1;
-                let mut level = last;
-                if bound(last) < threshold {
-                    // What a level leaves, the ones before it leave too, so the first that does not is searched for.
-                    while level > 0 && bound(level - 1) < threshold {
-                        level -= 1;
-                    }
-                } else {
-                    level = last + 1;
-                    heavy += usize::from(frame.exact(source, log_weights, m, x) >= guesses[q] - cutoff);
-                }
-                reached[..level].iter_mut().for_each(|r| *r += 1);
-            }
-        }
-        let pairs = (count * points) as f64;
-        let share = |r: usize| r as f64 / pairs;
-        let own = DIFFERENCE * dim as f64 + VISIT;
-        let last = share(reached[self.levels.len() - 1]);
-        let product = costs.term * costs.coordinates as f64;
-        let second = if costs.sharp {
-            share(heavy) * own
-        } else {
-            product.min(share(heavy) * SPARSE * costs.coordinates as f64)
+        let Some((left, heavy)) = self.trial(frame, source, log_weights, x, cutoff) else {
+            return Plan::Products;
         };
-        let products = product + WEIGH + second;
+        let n = (x.len() / self.dim) as f64;
+        let own = COORDINATE * self.dim as f64 + VISIT;
+        let second = if costs.sharp { heavy * own } else { costs.product * (SPARSE * heavy).min(1.0) };
+        let products = costs.product + WEIGH + second;
+        let guess = AXIS * self.levels[self.guess_level()] as f64 + COMPARE;
         let bounds = |level: usize| {
-            let k = self.levels[level];
-            let rest = (self.axes_count() - k) as f64;
-            TERM_F32 * k as f64 + SCAN + share(reached[level]) * (VISIT + 0.25 * rest) + last * own
+            let (axes, last) = (self.levels[level], self.levels[self.further_level(level)]);
+            // A group of queries is worked on whole.
+            let groups = (n / GROUP as f64).ceil() * GROUP as f64 / n;
+            let rotation = 2.0 * AXIS * (last * self.dim) as f64 / self.len as f64;
+            let panels = (FURTHER_AXIS * (last - axes) as f64 + HIT) / PANEL as f64;
+            (AXIS * axes as f64 + COMPARE) * groups
+                + rotation
+                + left[level].panels * panels
+                + left[level].points * own
         };
         let best = (0..self.levels.len()).min_by(|a, b| bounds(*a).total_cmp(&bounds(*b)));
         match best {
-            // The first guess of all queries comes on top.
-            Some(level)
-                if bounds(level) + TERM_F32 * self.levels[self.guess_level()] as f64 + SCAN < products =>
-            {
-                Plan::Bounds { level }
+            Some(level) if bounds(level) + guess < products => {
+                Plan::Bounds { level, last: self.further_level(level) }
             }
             _ => Plan::Products,
         }
+    }
+
+    /// What each level leaves of some panels for some of the queries, and the share of points with weight.
+    fn trial(
+        &self,
+        frame: Frame,
+        source: Source,
+        log_weights: &[f64],
+        x: &[f64],
+        cutoff: f64,
+    ) -> Option<(Vec<Left>, f64)> {
+        let (dim, count) = (self.dim, self.levels.len());
+        let n = x.len() / dim;
+        let trials = n.min(QUERIES);
+        let rows: Vec<f64> = (0..trials).flat_map(|q| &x[q * n / trials * dim..][..dim]).copied().collect();
+        let probes = Probes::new(self, frame, count - 1, &rows)?;
+        let guesses = probes.guess(self, source, log_weights, self.guess_level(), &rows);
+        let whole_panels = self.len / PANEL;
+        let panels = whole_panels.min(PANELS);
+        let mut left = vec![Left::default(); count];
+        let mut heavy = 0.0;
+        for (q, x) in rows.chunks_exact(dim).enumerate() {
+            let threshold = probes.threshold(self, q, guesses[q].1, cutoff);
+            let norms = &probes.norms[q * (count + 1)..(q + 1) * (count + 1)];
+            for panel in (0..panels).map(|i| i * whole_panels / panels) {
+                let bias = frame.bias(self, log_weights, panel);
+                let points = self.norms(panel);
+                let mut products = [0.0; PANEL];
+                let mut at = vec![];
+                for level in 0..count {
+                    let from = if level == 0 { 0 } else { self.levels[level - 1] };
+                    let axes = (from, self.levels[level]);
+                    pulp::Arch::new().dispatch(Further {
+                        index: self,
+                        probes: &probes,
+                        axes,
+                        q,
+                        panel,
+                        products: &mut products,
+                    });
+                    at.push(products);
+                }
+                // The bound of point j by products up to a level, by groups up to the last, and by what is beyond.
+                let reached = |level: usize, last: usize, j: usize| {
+                    let groups: f64 = (level..last).map(|g| norms[g] * f64::from(points[g][j])).sum();
+                    let beyond: f64 = (last..count).map(|g| norms[g].powi(2)).sum();
+                    let others: f64 = (last..count).map(|g| f64::from(points[g][j]).powi(2)).sum();
+                    let v = f64::from(at[level][j] + bias[j]) + groups + (beyond * others).sqrt();
+                    !(v < f64::from(threshold))
+                };
+                for (level, left) in left.iter_mut().enumerate() {
+                    let last = self.further_level(level);
+                    if (0..PANEL).any(|j| reached(level, last, j)) {
+                        left.panels += 1.0;
+                        left.points += (0..PANEL).filter(|j| reached(last, last, *j)).count() as f64;
+                    }
+                }
+                for j in (0..PANEL).filter(|j| reached(count - 1, count - 1, *j)) {
+                    let logit = frame.exact(source, log_weights, panel * PANEL + j, x);
+                    heavy += if logit >= guesses[q].1 - cutoff { 1.0 } else { 0.0 };
+                }
+            }
+        }
+        let pairs = (trials * panels) as f64;
+        for l in &mut left {
+            l.panels /= pairs;
+            l.points /= pairs * PANEL as f64;
+        }
+        Some((left, heavy / (pairs * PANEL as f64)))
+    }
+}
+
+/// [`Probes::further`] as an operation for `pulp`.
+struct Further<'a> {
+    index: &'a Index,
+    probes: &'a Probes,
+    axes: (usize, usize),
+    q: usize,
+    panel: usize,
+    products: &'a mut [f32; PANEL],
+}
+
+impl pulp::WithSimd for Further<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
+        self.probes.further(simd, self.index, self.axes, self.q, self.panel, self.products);
     }
 }

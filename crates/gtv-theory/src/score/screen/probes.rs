@@ -1,19 +1,17 @@
-//! A block of queries in the coordinates of an [`Index`]: bounds on v of all points of a tile, and first guesses at the
-//! nearest points.
+//! A block of queries in the coordinates of an [`Index`]: what bounds on v take from the query.
 
-use super::scan::Best;
-use super::{Index, LARGEST, NORM_SLACK, TILE, group_norms};
-use crate::linalg::{gemm_nt, settle_vector_state};
+use super::sweep::{GROUP, NORMS, PANEL, Six, Terms, Visit, further, sweep};
+use super::{Index, LARGEST, NORM_SLACK, group_norms};
+use crate::linalg::gemm_nt;
 use crate::score::direct::Noise;
 use crate::score::source::Source;
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use pulp::Simd;
 use rayon::prelude::*;
 
 /// Unit roundoff of f32.
 const ROUNDOFF: f64 = 0.5 * f32::EPSILON as f64;
-/// Tiles a task of the first guess.
-const TILES: usize = 16;
+/// Panels a task of the first guess.
+const PANELS: usize = 256;
 
 /// What turns logits into v and back at one time.
 #[derive(Debug, Clone, Copy)]
@@ -23,17 +21,45 @@ pub(in crate::score) struct Frame {
     pub(in crate::score) kappa: f64,
 }
 
-/// A block of n queries.
+/// A block of n queries on the axes up to one level of the index.
 #[derive(Debug, Clone)]
 pub(in crate::score) struct Probes {
     pub(in crate::score) frame: Frame,
     pub(in crate::score) len: usize,
-    /// y on the axes, n × K.
-    coordinates: Vec<f32>,
-    /// |y_g| of each group, then |y|: n × (levels + 1).
-    pub(in crate::score) norms: Vec<f64>,
+    /// The last level whose axes are used.
+    last: usize,
+    /// y on the axes in groups of six queries, by axis: groups × axes × 6.
+    grouped: Vec<Six>,
+    /// |y_g| of each group up to the last level, of all that is beyond it, then |y|: n × (last + 2).
+    pub(super) norms: Vec<f64>,
     /// |y|²/2α.
-    pub(in crate::score) half: Vec<f64>,
+    half: Vec<f64>,
+}
+
+/// Coefficients of the points' norms in the bounds of a block of queries at a level.
+#[derive(Debug, Clone)]
+pub(in crate::score) struct Coefficients {
+    /// Norms in the bound at the level.
+    pub(in crate::score) terms: usize,
+    /// |y_g| of the groups between the level and the last, then of what is beyond, then η|y|: groups × terms × 6.
+    pub(in crate::score) first: Vec<Six>,
+    /// |y_beyond| and η|y| of each query once its products go on to the last level.
+    pub(in crate::score) last: Vec<[f32; 2]>,
+}
+
+impl Coefficients {
+    /// The bounds of a panel's points for query `q` from products on all axes up to the last level.
+    #[inline(always)]
+    pub(in crate::score) fn last_bounds(
+        &self,
+        terms: &Terms,
+        q: usize,
+        products: &[f32; PANEL],
+    ) -> [f32; PANEL] {
+        let (beyond, whole) = (&terms.norms[self.terms - 2], &terms.norms[self.terms - 1]);
+        let [c, rounding] = self.last[q];
+        std::array::from_fn(|j| (products[j] + terms.bias[j]) + (c * beyond[j] + rounding * whole[j]))
+    }
 }
 
 impl Frame {
@@ -43,114 +69,144 @@ impl Frame {
         (kappa > LARGEST.recip() && kappa < LARGEST * LARGEST && noise.signal > LARGEST.recip())
             .then_some(Self { noise, kappa })
     }
-}
 
-impl Probes {
-    /// None when a query is too far for f32 or not finite.
-    ///
-    /// # Shapes
-    /// `x`: n × D.
-    pub(in crate::score) fn new(index: &Index, frame: Frame, x: &[f64]) -> Option<Self> {
-        let (dim, k, signal) = (index.dim, index.axes_count(), frame.noise.signal);
-        let len = x.len() / dim;
-        let mut y = Vec::with_capacity(x.len());
-        for x in x.chunks_exact(dim) {
-            y.extend(x.iter().zip(&index.centre).map(|(x, c)| (x - signal * c) / index.scale));
-        }
-        let mut found = vec![0.0; len * k];
-        gemm_nt(len, k, dim, &y, &index.axes, &mut found);
-        let mut norms = Vec::with_capacity(len * (index.levels.len() + 1));
-        for (y, row) in y.chunks_exact(dim).zip(found.chunks_exact(k)) {
-            norms.extend(group_norms(&index.levels, y, row));
-        }
-        let whole = norms.chunks_exact(index.levels.len() + 1).map(|n| n[index.levels.len()]);
-        if !whole.clone().all(|n| n < LARGEST) {
-            return None;
-        }
-        let half =
-            y.chunks_exact(dim).map(|y| y.iter().map(|v| v * v).sum::<f64>() / (2.0 * signal)).collect();
-        let coordinates = found.iter().map(|v| *v as f32).collect();
-        Some(Self { frame, len, coordinates, norms, half })
-    }
-
-    /// y of queries `first..first + count` on the first axes times ν of a tile of points.
-    ///
-    /// # Shapes
-    /// `out`: `count` × `points`.
-    pub(in crate::score) fn products(
-        &self,
-        index: &Index,
-        axes: usize,
-        (first, count): (usize, usize),
-        (start, points): (usize, usize),
-        out: &mut [f32],
-    ) {
-        let k = index.axes_count();
-        let rows = &self.coordinates[first * k..(first + count) * k];
-        let y = MatRef::from_row_major_slice(rows, count, k).subcols(0, axes);
-        let nu = MatRef::from_row_major_slice(index.coordinates(start, points), points, k).subcols(0, axes);
-        let out = MatMut::from_row_major_slice_mut(out, count, points);
-        matmul(out, Accum::Replace, y, nu.transpose(), 1.0, Par::Seq);
-        settle_vector_state();
-    }
-
-    /// y·ν of one point on the first axes.
+    /// log π − |x − αμ|²/2σ², by differences.
     #[inline(always)]
-    pub(in crate::score) fn first(&self, index: &Index, axes: usize, q: usize, m: usize) -> f32 {
-        let k = index.axes_count();
-        dot(&self.coordinates[q * k..][..axes], &index.coordinates(m, 1)[..axes])
+    pub(in crate::score) fn exact(self, source: Source, log_weights: &[f64], m: usize, x: &[f64]) -> f64 {
+        log_weights[m] - self.noise.half_precision * source.distance2(m, x, self.noise.signal)
     }
 
-    /// y·ν of one point on the axes from `axes` on.
-    #[inline(always)]
-    pub(in crate::score) fn further(&self, index: &Index, axes: usize, q: usize, m: usize) -> f32 {
-        let k = index.axes_count();
-        dot(&self.coordinates[q * k..(q + 1) * k][axes..], &index.coordinates(m, 1)[axes..])
-    }
-
-    /// Coefficients of a point's norms in the bound at a level: |y_g| for what the level leaves, η|y| for rounding.
-    pub(in crate::score) fn coefficients(&self, index: &Index, level: usize, q: usize) -> Vec<f32> {
-        let count = index.levels.len();
-        let norms = &self.norms[q * (count + 1)..(q + 1) * (count + 1)];
-        let eta = (index.levels[level] as f64 + 24.0) * ROUNDOFF;
-        norms[level..count].iter().map(|n| *n as f32).chain([(eta * norms[count]) as f32]).collect()
-    }
-
-    /// Coefficient of |ν| for the rounding of a bound that goes on from `axes` to all of them.
-    pub(in crate::score) fn rounding(&self, index: &Index, axes: usize, q: usize) -> f32 {
-        let count = index.levels.len();
-        let terms = (index.axes_count() - axes) as f64 + 48.0;
-        (terms * ROUNDOFF * self.norms[q * (count + 1) + count]) as f32
-    }
-
-    /// log π/κ − α|ν|²/2, rounded up, of a tile of points.
-    pub(in crate::score) fn bias(&self, index: &Index, log_weights: &[f64], start: usize, out: &mut [f32]) {
-        let norms = index.norms(index.levels.len(), start, out.len());
-        let Frame { noise, kappa } = self.frame;
-        for ((b, n), l) in out.iter_mut().zip(norms).zip(&log_weights[start..]) {
+    /// log π/κ − α|ν|²/2, rounded up, of the points of a panel.
+    pub(in crate::score) fn bias(self, index: &Index, log_weights: &[f64], panel: usize) -> [f32; PANEL] {
+        let whole = index.norms(panel)[index.levels.len()];
+        let mut out = [f32::NEG_INFINITY; PANEL];
+        for ((b, n), l) in out.iter_mut().zip(whole).zip(&log_weights[panel * PANEL..]) {
             // The norm is kept rounded up, so it is brought below its true value before its square is taken away.
-            let n = f64::from(*n) * (1.0 - 2.0 * NORM_SLACK);
-            let (square, prior) = (0.5 * noise.signal * n * n, l / kappa);
+            let n = f64::from(n) * (1.0 - 2.0 * NORM_SLACK);
+            let (square, prior) = (0.5 * self.noise.signal * n * n, l / self.kappa);
             let slack = 16.0 * ROUNDOFF * (square + if prior.is_finite() { prior.abs() } else { 0.0 });
             *b = (prior - square + slack) as f32;
         }
+        out
+    }
+}
+
+impl Probes {
+    /// Queries on the axes up to level `last`. None when a query is too far for f32 or not finite.
+    ///
+    /// # Shapes
+    /// `x`: n × D.
+    pub(in crate::score) fn new(index: &Index, frame: Frame, last: usize, x: &[f64]) -> Option<Self> {
+        let (dim, k, signal) = (index.dim, index.levels[last], frame.noise.signal);
+        let len = x.len() / dim;
+        let mut y = Vec::with_capacity(x.len());
+        let inverse = index.scale.recip();
+        for x in x.chunks_exact(dim) {
+            y.extend(x.iter().zip(&index.centre).map(|(x, c)| (x - signal * c) * inverse));
+        }
+        let mut found = vec![0.0; len * k];
+        gemm_nt(len, k, dim, &y, &index.axes[..k * dim], &mut found);
+        let columns = last + 2;
+        let mut norms = Vec::with_capacity(len * columns);
+        for (y, row) in y.chunks_exact(dim).zip(found.chunks_exact(k)) {
+            norms.extend(group_norms(&index.levels[..=last], y, row));
+        }
+        let whole: Vec<f64> = norms.chunks_exact(columns).map(|n| n[columns - 1]).collect();
+        if !whole.iter().all(|n| *n < LARGEST) {
+            return None;
+        }
+        let half = whole.iter().map(|n| (n / (1.0 + NORM_SLACK)).powi(2) / (2.0 * signal)).collect();
+        let mut grouped = vec![[0.0; GROUP]; len.div_ceil(GROUP) * k];
+        for (q, row) in found.chunks_exact(k).enumerate() {
+            for (out, v) in grouped[q / GROUP * k..].iter_mut().zip(row) {
+                out[q % GROUP] = *v as f32;
+            }
+        }
+        Some(Self { frame, len, last, grouped, norms, half })
+    }
+
+    /// y of each group of queries, by axis.
+    #[inline(always)]
+    pub(super) fn groups(&self) -> impl Iterator<Item = &[Six]> {
+        self.grouped.chunks_exact(self.grouped.len() / self.len.div_ceil(GROUP))
+    }
+
+    /// Adds y·ν of query `q` and a panel's points on the axes `from..to`.
+    #[inline(always)]
+    pub(in crate::score) fn further<S: Simd>(
+        &self,
+        simd: S,
+        index: &Index,
+        (from, to): (usize, usize),
+        q: usize,
+        panel: usize,
+        products: &mut [f32; PANEL],
+    ) {
+        let y = &self.grouped[q / GROUP * index.levels[self.last]..][from..to];
+        further(simd, index.panel(panel, from, to), y, q % GROUP, products);
+    }
+
+    /// Norms in a bound at a level.
+    pub(in crate::score) fn terms(&self, level: usize) -> usize {
+        self.last - level + 2
+    }
+
+    /// The axes of a level and of the last one.
+    pub(in crate::score) fn beyond(&self, index: &Index, level: usize) -> (usize, usize) {
+        (index.levels[level], index.levels[self.last])
+    }
+
+    /// What bounds at a level take from the queries.
+    pub(in crate::score) fn coefficients(&self, index: &Index, level: usize) -> Coefficients {
+        let terms = self.terms(level);
+        let mut first = vec![[0.0; GROUP]; self.len.div_ceil(GROUP) * terms];
+        let mut last = Vec::with_capacity(self.len);
+        for (q, norms) in self.norms.chunks_exact(self.last + 2).enumerate() {
+            let (beyond, whole) = (norms[self.last], norms[self.last + 1]);
+            let eta = |terms: usize, steps: f64| ((terms as f64 + steps) * ROUNDOFF * whole) as f32;
+            let out = &mut first[q / GROUP * terms..][..terms];
+            out.iter_mut().zip(&norms[level..=self.last]).for_each(|(c, n)| c[q % GROUP] = *n as f32);
+            out[terms - 1][q % GROUP] = eta(index.levels[level], 24.0);
+            last.push([beyond as f32, eta(index.levels[self.last], 32.0)]);
+        }
+        Coefficients { terms, first, last }
+    }
+
+    /// The norms of a panel's points that belong to [`Coefficients::first`].
+    #[inline(always)]
+    pub(in crate::score) fn point_norms(
+        &self,
+        index: &Index,
+        level: usize,
+        panel: usize,
+    ) -> [[f32; PANEL]; NORMS] {
+        let stored = index.norms(panel);
+        let (groups, whole) = (&stored[..index.levels.len()], stored[index.levels.len()]);
+        let mut out = [[0.0; PANEL]; NORMS];
+        out[..self.last - level].copy_from_slice(&groups[level..self.last]);
+        let mut beyond = [0.0f32; PANEL];
+        for norms in &groups[self.last..] {
+            for j in 0..PANEL {
+                beyond[j] += norms[j] * norms[j];
+            }
+        }
+        beyond.iter_mut().for_each(|b| *b = b.sqrt() * (1.0 + NORM_SLACK as f32));
+        out[self.last - level] = beyond;
+        out[self.last - level + 1] = whole;
+        out
     }
 
     /// v below which a point of this query cannot have more than e^−cutoff of the weight that `logit` is part of.
+    #[inline(always)]
     pub(in crate::score) fn threshold(&self, index: &Index, q: usize, logit: f64, cutoff: f64) -> f32 {
-        let Frame { kappa, .. } = self.frame;
+        let kappa = self.frame.kappa;
         let (v, half) = (logit / kappa, self.half[q]);
         let slack = 4.0 * (index.dim as f64 + 8.0) * f64::EPSILON * (v.abs() + half);
-        ((v + half - cutoff / kappa - slack) as f32).next_down()
+        ((v + half - cutoff / kappa - slack) as f32).next_down().max(f32::MIN)
     }
 
-    /// The logit that belongs to v.
-    pub(in crate::score) fn logit(&self, q: usize, v: f32) -> f64 {
-        self.frame.kappa * (f64::from(v) - self.half[q])
-    }
-
-    /// For each query the point with the largest estimate of v on the first level, exactly evaluated: a lower bound of
-    /// the largest logit. −∞ where all points have weight 0.
+    /// For each query the point with the largest estimate of v on the axes of `level`, with its exact logit: a lower
+    /// bound of the largest. No point and −∞ where all have weight 0.
     pub(in crate::score) fn guess(
         &self,
         index: &Index,
@@ -158,61 +214,94 @@ impl Probes {
         log_weights: &[f64],
         level: usize,
         x: &[f64],
-    ) -> Vec<f64> {
-        let tiles = index.len.div_ceil(TILE);
-        let found: Vec<Vec<(f32, usize)>> = (0..tiles.div_ceil(TILES))
+    ) -> Vec<(usize, f64)> {
+        let panels = index.len.div_ceil(PANEL);
+        let found: Vec<Guess> = (0..panels.div_ceil(PANELS))
             .into_par_iter()
             .map(|task| {
-                let mut best = vec![(f32::NEG_INFINITY, usize::MAX); self.len];
-                let mut products = vec![0.0; self.len * TILE];
-                let mut bias = [0.0; TILE];
-                for tile in task * TILES..((task + 1) * TILES).min(tiles) {
-                    let start = tile * TILE;
-                    let points = TILE.min(index.len - start);
-                    let (products, bias) = (&mut products[..self.len * points], &mut bias[..points]);
-                    self.products(index, index.levels[level], (0, self.len), (start, points), products);
-                    self.bias(index, log_weights, start, bias);
-                    pulp::Arch::new().dispatch(Best { products, bias, start, best: &mut best });
-                }
-                best
+                let mut guess = Guess::new(index, self.frame, log_weights, self.len);
+                let range = task * PANELS..((task + 1) * PANELS).min(panels);
+                sweep(index, self, index.levels[level.min(self.last)], range, &mut guess);
+                guess
             })
             .collect();
         (0..self.len)
             .map(|q| {
                 let best = found
                     .iter()
-                    .map(|f| f[q])
-                    .fold((f32::NEG_INFINITY, usize::MAX), |a, b| if b.0 > a.0 { b } else { a });
-                match best.1 {
+                    .map(|f| f.best(q))
+                    .fold((f32::MIN, usize::MAX), |a, b| if b.0 > a.0 { b } else { a });
+                let logit = match best.1 {
                     usize::MAX => f64::NEG_INFINITY,
-                    m => {
-                        let x = &x[q * index.dim..(q + 1) * index.dim];
-                        self.frame.exact(source, log_weights, m, x)
-                    }
-                }
+                    m => self.frame.exact(source, log_weights, m, &x[q * index.dim..(q + 1) * index.dim]),
+                };
+                (best.1, logit)
             })
             .collect()
     }
 }
 
-impl Frame {
-    /// log π − |x − αμ|²/2σ², by differences.
-    #[inline(always)]
-    pub(in crate::score) fn exact(self, source: Source, log_weights: &[f64], m: usize, x: &[f64]) -> f64 {
-        log_weights[m] - self.noise.half_precision * source.distance2(m, x, self.noise.signal)
+/// The point with the largest product plus bias of each query so far.
+struct Guess<'a> {
+    index: &'a Index,
+    frame: Frame,
+    log_weights: &'a [f64],
+    panel: usize,
+    /// +∞ for the places of the last group that have no query.
+    largest: Vec<Six>,
+    points: Vec<usize>,
+}
+
+impl<'a> Guess<'a> {
+    fn new(index: &'a Index, frame: Frame, log_weights: &'a [f64], n: usize) -> Self {
+        let largest = thresholds(n, |_| f32::MIN);
+        Self { index, frame, log_weights, panel: 0, largest, points: vec![usize::MAX; n] }
+    }
+
+    /// The largest value of a query and its point; no point where all have weight 0.
+    fn best(&self, q: usize) -> (f32, usize) {
+        (self.largest[q / GROUP][q % GROUP], self.points[q])
     }
 }
 
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const WIDTH: usize = 16;
-    let (a, b) = (a.as_chunks::<WIDTH>(), b.as_chunks::<WIDTH>());
-    let mut lanes = [0.0f32; WIDTH];
-    for (a, b) in a.0.iter().zip(b.0) {
-        for j in 0..WIDTH {
-            lanes[j] += a[j] * b[j];
+/// One threshold a query in groups of six; none reaches those that fill up the last group.
+pub(in crate::score) fn thresholds(n: usize, of: impl Fn(usize) -> f32) -> Vec<Six> {
+    let mut out = vec![[f32::INFINITY; GROUP]; n.div_ceil(GROUP)];
+    (0..n).for_each(|q| out[q / GROUP][q % GROUP] = of(q));
+    out
+}
+
+impl Visit for Guess<'_> {
+    #[inline(always)]
+    fn enter(&mut self, panel: usize) -> Terms {
+        self.panel = panel;
+        let bias = self.frame.bias(self.index, self.log_weights, panel);
+        Terms { bias, norms: [[0.0; PANEL]; NORMS] }
+    }
+
+    #[inline(always)]
+    fn coefficients(&self, _: usize) -> &[Six] {
+        &[]
+    }
+
+    #[inline(always)]
+    fn thresholds(&self, group: usize) -> &Six {
+        &self.largest[group]
+    }
+
+    #[inline(always)]
+    fn passed(&mut self, _: usize, _: f32) {}
+
+    #[inline(always)]
+    fn reached(&mut self, q: usize, _: &[f32; PANEL], bounds: &[f32; PANEL]) {
+        for (j, v) in bounds.iter().enumerate() {
+            if *v > self.largest[q / GROUP][q % GROUP] {
+                self.largest[q / GROUP][q % GROUP] = *v;
+                self.points[q] = self.panel * PANEL + j;
+            }
         }
     }
-    let tail: f32 = a.1.iter().zip(b.1).map(|(a, b)| a * b).sum();
-    lanes.iter().sum::<f32>() + tail
+
+    #[inline(always)]
+    fn leave<S: Simd>(&mut self, _: S) {}
 }
