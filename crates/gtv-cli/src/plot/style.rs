@@ -176,7 +176,7 @@ impl ColorScale {
         Self { palette: Palette::Diverging, ..Self::new(label, Some((-reach, reach))) }
     }
 
-    /// From 0 to the largest value, as a power that shows ridge and gap: the [`SHOWN`] quantile of the positive values is at
+    /// From 0 to the largest value, as a power that shows ridge and gap: a fixed quantile of the positive values is at
     /// half of the scale.
     pub fn power(label: &str, values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.filter(|v| v.is_finite() && *v > 0.0).collect();

@@ -1,7 +1,7 @@
 //! The summary of a sweep: `report.html` with links to the cells' own reports, figures, and the table on stdout.
 //!
 //! Where `seed` is swept, cells that differ in it alone are one group, shown as mean ± standard error over seeds; fewer than
-//! [`FEWEST_SEEDS`] have no standard error worth its name, and are shown as mean and range.
+//! `FEWEST_SEEDS` have no standard error worth its name, and are shown as mean and range.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -24,8 +24,10 @@ use std::sync::Arc;
 const FEWEST: usize = 32;
 const MOST: usize = 128;
 const OUTPUTS: usize = 256;
-/// Relative change of the variance, from one generation to the next, at which it has settled.
-const SETTLED: f64 = 1e-3;
+/// Relative change of the variance, from one generation to the next, at which it has settled: well below the error of so few models.
+const SETTLED: f64 = 5e-3;
+/// Generations in a row whose variance changes by more than before, which say that it grows without bound.
+const GROWING: usize = 3;
 /// Generations after which the pool is given up.
 const CAP: usize = 40;
 /// Points of ρ at which the variance is watched.
@@ -129,6 +131,24 @@ fn blocks(count: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).step_by(BLOCK).map(move |first| (first, BLOCK.min(count - first)))
 }
 
+/// Moves models to the mean W̄ that they should have, their spread without the bias of doing so.
+///
+/// On average a training set takes off its partners' mean deviation, all but γM of it: a pool's own mean would swing from generation to
+/// generation and hardly fade.
+fn recentre(models: &mut [Vec<f64>], mean: &[f64]) {
+    let count = models.len() as f64;
+    let mut average = vec![0.0; mean.len()];
+    for model in models.iter() {
+        average.iter_mut().zip(model).for_each(|(a, w)| *a += w / count);
+    }
+    let scale = (count / (count - 1.0)).sqrt();
+    for model in models {
+        for ((w, average), mean) in model.iter_mut().zip(&average).zip(mean) {
+            *w = mean + scale * (*w - average);
+        }
+    }
+}
+
 /// A pool of models, each trained on a set of its own.
 pub(crate) struct Partners {
     sprinkling: Sprinkling,
@@ -159,9 +179,9 @@ impl Partners {
             .collect();
         let mut pool =
             Self { sprinkling, models: vec![mean.to_vec()], generations: 0, change: f64::INFINITY };
-        let (mut variance, mut last_step) = (0.0, f64::INFINITY);
+        let (mut variance, mut last_step, mut growing) = (0.0, f64::INFINITY, 0);
         while pool.change > SETTLED {
-            let models = (0..count)
+            let mut models: Vec<Vec<f64>> = (0..count)
                 .into_par_iter()
                 .map(|set| {
                     let triples = pool.sprinkling.triples(&mut stream(set, 0));
@@ -170,13 +190,15 @@ impl Partners {
                     pool.sprinkling.weights(&triples, &damped[set], &residual)
                 })
                 .collect();
+            recentre(&mut models, mean);
             pool.models = models;
             pool.generations += 1;
             let now = pool.variance(&phi, mean);
             let step = (now - variance).abs();
             pool.change = step / now.max(f64::MIN_POSITIVE);
-            let grows = pool.generations > 3 && step >= last_step && pool.change > SETTLED;
-            if grows || pool.generations == CAP || !now.is_finite() {
+            growing = if step >= last_step { growing + 1 } else { 0 };
+            let fails = growing == GROWING || pool.generations == CAP || !now.is_finite();
+            if fails && pool.change > SETTLED {
                 return Err(Error::NotConverged {
                     name: "the variance of the pool of partners (the load is too high: use a larger ridge or more samples)",
                     iterations: pool.generations,
