@@ -12,6 +12,7 @@ use gtv_theory::memo::MemoField;
 use gtv_theory::ntk::Activation;
 use gtv_theory::problem::TrainingProblem;
 use gtv_theory::quadrature::QuadratureSpec;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -195,6 +196,17 @@ pub trait Members: Any + Send + Sync {
             .collect();
         Ok(OwnMoments { law: Box::new(EmpiricalFields::new(fields)?), fields_asked: self.len() })
     }
+}
+
+/// `len` numbers of every member, one member after the other, as [`Members::predictions`] has them.
+pub(crate) fn of_each<M: Sync>(
+    members: &[M],
+    len: usize,
+    predict: impl Fn(&M, &mut [f64]) + Sync,
+) -> Vec<f64> {
+    let mut all = vec![0.0; members.len() * len];
+    all.par_chunks_mut(len.max(1)).zip(members).for_each(|(y, member)| predict(member, y));
+    all
 }
 
 /// Most numbers of members' tables that are remembered.

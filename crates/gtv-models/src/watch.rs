@@ -156,14 +156,26 @@ impl<'a> Session<'a> {
         one: impl Fn(&I) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
         let stage = self.watch.stage(label, items.len() as u64);
-        let mut made = Vec::with_capacity(items.len());
-        // A thread that waits for the parallel parts of one may begin another: without groups more would run than there are threads.
-        for group in items.chunks(side_by_side.max(1)) {
-            let done = |item: &I| one(item).inspect(|_| stage.advance(1));
-            made.extend(group.par_iter().map(done).collect::<Result<Vec<T>>>()?);
-        }
-        Ok(made)
+        in_groups(items.len(), side_by_side, |i| one(&items[i]).inspect(|_| stage.advance(1)))
     }
+}
+
+/// The results of `one(0)` to `one(count - 1)` in order, `side_by_side` at a time. A thread that waits for the parallel parts
+/// of one may begin another: without groups more would run than there are threads.
+///
+/// # Errors
+/// The first of `one`.
+pub(crate) fn in_groups<T: Send>(
+    count: usize,
+    side_by_side: usize,
+    one: impl Fn(usize) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let mut made = Vec::with_capacity(count);
+    for first in (0..count).step_by(side_by_side.max(1)) {
+        let group = first..count.min(first + side_by_side.max(1));
+        made.extend(group.into_par_iter().map(&one).collect::<Result<Vec<T>>>()?);
+    }
+    Ok(made)
 }
 
 /// Nobody looks on, and nothing is kept.

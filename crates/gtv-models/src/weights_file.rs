@@ -5,13 +5,20 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+/// A tensor to write: its name, type, shape and bytes.
+pub(crate) type Tensor<'a> = (&'a str, Dtype, Vec<usize>, &'a [u8]);
+
 /// A safetensors file of these tensors and metadata; equal content gives equal bytes, which the library's own order of metadata
 /// does not.
-pub(crate) fn encode(
-    tensors: Vec<(&str, TensorView<'_>)>,
+pub(crate) fn encode<'a>(
+    tensors: impl IntoIterator<Item = Tensor<'a>>,
     about: &BTreeMap<String, String>,
 ) -> Result<Vec<u8>> {
-    let plain = serialize(tensors, None).map_err(failed)?;
+    let view = |(name, dtype, shape, bytes): Tensor<'a>| {
+        Ok((name, TensorView::new(dtype, shape, bytes).map_err(failed)?))
+    };
+    let views = tensors.into_iter().map(view).collect::<Result<Vec<_>>>()?;
+    let plain = serialize(views, None).map_err(failed)?;
     // Eight bytes for the length of the header, a JSON object padded with spaces to a multiple of 8, and the tensors.
     let (len, rest) = plain.split_first_chunk::<8>().ok_or_else(|| failed("no header"))?;
     let (header, data) = rest.split_at(u64::from_le_bytes(*len) as usize);

@@ -1,6 +1,6 @@
 //! From a config to the objects of gtv-theory: everything that can be wrong is found here, before work starts.
 
-use super::family::FamilyConfig;
+use super::family::FeaturesConfig;
 use super::keys::keys;
 use super::model::ModelConfig;
 use super::{ConfigError, DataConfig, Duplicates, Loaded, Problem, data};
@@ -45,10 +45,7 @@ impl Loaded {
 
     /// Whether the data lie where features and tables know something of them.
     fn check_coverage(&self, cloud: &PointCloud, schedule: &Schedule, ctx: &Context) -> anyhow::Result<()> {
-        let features = match &self.config.model.family {
-            FamilyConfig::Linear(linear) => linear.features.range(),
-            FamilyConfig::Lazy(_) | FamilyConfig::Mlp(_) => None,
-        };
+        let features = self.config.model.family.features().and_then(FeaturesConfig::range);
         let table = self.config.sampling.lookup.grid().map(|grid| [grid.lo, grid.hi]);
         for (section, name, range) in
             [("model.features", "range", features), ("sampling", "grid_range", table)]

@@ -2,6 +2,8 @@
 
 use super::check::Settings;
 use gtv_models::mlp::TrainingSpec;
+use gtv_study::spec::TheoryName;
+use std::cmp::Reverse;
 use toml::Value;
 
 /// Steps of a warm-up, as a share of all.
@@ -12,8 +14,6 @@ const DESCENT: f64 = 0.02;
 const LOG_LINES: i64 = 40;
 /// P where neither it nor the data points are given.
 const SAMPLES: i64 = 1024;
-/// Laws that others can start from, the most complete first.
-const BASES: [&str; 4] = ["finite-p", "leading", "paper", "naive"];
 
 /// The value of a key that is not given, once the others are filled in.
 pub(super) fn value(key: &str, all: &Settings) -> Option<Value> {
@@ -32,8 +32,11 @@ pub(super) fn value(key: &str, all: &Settings) -> Option<Value> {
         "training.log_every" => Some(((whole("training.steps")? - 1).max(0) / LOG_LINES + 1).into()),
         "theory.base" => {
             let closures = all.get("theory.closures")?.as_array()?;
-            let named = |name: &&&str| closures.iter().any(|c| c.as_str() == Some(name));
-            Some(Value::from(*BASES.iter().find(named).unwrap_or(&BASES[0])))
+            let named = |base: &TheoryName| closures.iter().any(|c| c.as_str() == Some(base.name()));
+            let mut bases: Vec<TheoryName> = TheoryName::all().filter(|name| name.is_a_base()).collect();
+            bases.sort_by_key(|base| Reverse(base.card().completeness));
+            let chosen = bases.iter().find(|base| named(base)).or(bases.first())?;
+            Some(chosen.name().into())
         }
         _ => None,
     }

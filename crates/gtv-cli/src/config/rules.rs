@@ -39,12 +39,9 @@ impl Loaded {
         let (theory, sampling) = (&self.config.theory, &self.config.sampling);
         let euler = sampling.integration.integrator == Integrator::Euler;
         let table = sampling.lookup.grid().is_some();
-        let a_base = |name: &TheoryName| match name {
-            TheoryName::Closure(closure) => closure.card().covariance_of.is_none(),
-            TheoryName::Derived(level) => level.is_a_base(),
-        };
-        if let Some(other) = theory.base.filter(|base| !a_base(base)) {
-            let known: Vec<&str> = TheoryName::all().filter(a_base).map(TheoryName::name).collect();
+        if let Some(other) = theory.base.filter(|base| !base.is_a_base()) {
+            let known: Vec<&str> =
+                TheoryName::all().filter(|n| n.is_a_base()).map(TheoryName::name).collect();
             let reason = format!("is \"{}\", expected one of {}", other.name(), known.join(", "));
             return Err(self.value("theory.base", &reason));
         }
@@ -55,17 +52,17 @@ impl Loaded {
         for closure in &theory.closures {
             let name = closure.name();
             let Some(level) = closure.derived() else { continue };
-            if level.is_one_dimensional() && dim > 1 {
+            if level.card().one_dimensional && dim > 1 {
                 let reason = format!("names \"{name}\", which is for one dimension; the data have {dim}");
                 return Err(self.value("theory.closures", &reason));
             }
-            if level.is_path_wise() && !euler {
+            if level.card().path_wise && !euler {
                 let reason = format!(
                     "is not \"euler\", which \"{name}\" in theory.closures needs: its noise is drawn step by step"
                 );
                 return Err(self.value("sampling.integrator", &reason));
             }
-            if level.is_path_wise() && table {
+            if level.card().path_wise && table {
                 let reason = format!(
                     "is \"grid\", but \"{name}\" in theory.closures has no table: its noise is drawn along each path"
                 );
@@ -95,10 +92,7 @@ impl Loaded {
     pub(super) fn check_memory(&self, cloud: &PointCloud, budget: &Budget) -> anyhow::Result<()> {
         let c = &self.config;
         let dim = cloud.dim() as f64;
-        let features = match &c.model.family {
-            FamilyConfig::Linear(linear) => Some(linear.features.size(cloud.dim())),
-            FamilyConfig::Lazy(_) | FamilyConfig::Mlp(_) => None,
-        };
+        let features = c.model.family.features().map(|features| features.size(cloud.dim()));
         let (samples, members) = (c.model.samples as f64, c.ensemble.members as f64);
         let shown = dim.min(2.0);
         for need in features.into_iter().flat_map(|f| LinearFamily::estimates(f, dim, samples, members)) {
@@ -106,7 +100,7 @@ impl Loaded {
         }
         // Too many nodes are refused where they are used: a training does without them.
         let nodes = c.theory.quadrature.count(cloud).unwrap_or(0) as f64;
-        let bins = c.compare.bins.unwrap_or(if shown > 1.0 { 60 } else { 200 }) as f64;
+        let bins = c.compare.bins_in(cloud.dim()) as f64;
         let groups = members.max(c.theory.models as f64);
         let levels = c.theory.closures.len() as f64 + 6.0;
         let steps = c.sampling.integration.steps as f64;

@@ -2,16 +2,15 @@
 
 use super::family::NAMES;
 use super::{LazyField, LazyMember, LazyTrainer};
-use crate::error::{Error, Result};
-use crate::family::{Member, Members};
+use crate::error::Result;
+use crate::family::{Member, Members, of_each};
 use crate::linear::{EnsembleOptions, Work};
 use crate::weights_file::{bytes, encode};
 use gtv_theory::ScoreField;
 use gtv_theory::error::Error as TheoryError;
 use gtv_theory::ntk::Unfitted;
 use gtv_theory::rng::Streams;
-use rayon::prelude::*;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use std::collections::BTreeMap;
 
 /// The trained members of a lazy ensemble.
@@ -121,12 +120,7 @@ impl Members for LazyEnsemble {
     }
 
     fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
-        let of = |field: &LazyField| {
-            let mut y = vec![0.0; x.len()];
-            field.predict(x, t, &mut y);
-            y
-        };
-        self.fields.par_iter().map(of).collect::<Vec<_>>().concat()
+        of_each(&self.fields, x.len(), |field, y| field.predict(x, t, y))
     }
 
     fn field(&self, member: usize) -> Box<dyn ScoreField> {
@@ -138,10 +132,7 @@ impl Members for LazyEnsemble {
         let arrays: [&[f64]; 4] = [x, t, coefficients, initial];
         let arrays = arrays.map(|values| bytes(values, f64::to_le_bytes));
         let shapes = self.trainer.file_shapes();
-        let views = NAMES.into_iter().zip(&shapes).zip(&arrays).map(|((name, shape), bytes)| {
-            let view = TensorView::new(Dtype::F64, shape.clone(), bytes);
-            view.map(|view| (name, view)).map_err(|e| Error::Member { reason: e.to_string() })
-        });
-        encode(views.collect::<Result<_>>()?, about)
+        let tensors = NAMES.into_iter().zip(shapes).zip(&arrays);
+        encode(tensors.map(|((name, shape), bytes)| (name, Dtype::F64, shape, &bytes[..])), about)
     }
 }

@@ -2,15 +2,15 @@
 
 use super::LinearTrainer;
 use crate::error::{Error, Result};
-use crate::family::{Members, OwnMoments};
+use crate::family::{Members, OwnMoments, of_each};
+use crate::watch::in_groups;
 use crate::weights_file::{bytes, encode};
 use gtv_theory::ScoreField;
 use gtv_theory::error::{Error as TheoryError, check_len};
 use gtv_theory::law::{EmpiricalLinear, LinearField};
 use gtv_theory::linalg::gemm_nn;
 use gtv_theory::rng::Streams;
-use rayon::prelude::*;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,8 +41,7 @@ pub(crate) struct Work {
     pub needed_bytes: u64,
     /// What needs less.
     pub advice: &'static str,
-    /// Members in training at a time. A thread that waits for the parallel parts of one may begin another, so that without groups
-    /// more would be than there are threads.
+    /// Members in training at a time.
     pub side_by_side: usize,
 }
 
@@ -74,12 +73,7 @@ impl Work {
                 ControlFlow::Break(()) => Err(Error::Cancelled { done, total: members }),
             }
         };
-        let mut trained = Vec::with_capacity(members);
-        for first in (0..members).step_by(side_by_side.max(1)) {
-            let group = first..members.min(first + side_by_side.max(1));
-            trained.extend(group.into_par_iter().map(one).collect::<Result<Vec<T>>>()?);
-        }
-        Ok(trained)
+        in_groups(members, side_by_side, one)
     }
 }
 
@@ -94,12 +88,7 @@ impl Members for LinearEnsemble {
         let mut phi = vec![0.0; t.len() * count];
         features.fill(x, t, &mut phi);
         let members: Vec<&[f64]> = self.members().collect();
-        let of = |weights: &&[f64]| {
-            let mut y = vec![0.0; t.len() * dim];
-            gemm_nn(t.len(), dim, count, &phi, weights, &mut y);
-            y
-        };
-        members.par_iter().map(of).collect::<Vec<_>>().concat()
+        of_each(&members, t.len() * dim, |weights, y| gemm_nn(t.len(), dim, count, &phi, weights, y))
     }
 
     fn field(&self, member: usize) -> Box<dyn ScoreField> {
@@ -113,9 +102,7 @@ impl Members for LinearEnsemble {
         let transposed: Vec<f64> =
             (0..dim).flat_map(|d| (0..features).map(move |f| weights[f * dim + d])).collect();
         let bytes = bytes(&transposed, f64::to_le_bytes);
-        let view = TensorView::new(Dtype::F64, vec![dim, features], &bytes);
-        let view = view.map_err(|e| Error::Member { reason: e.to_string() })?;
-        encode(vec![(super::family::TENSOR, view)], about)
+        encode([(super::family::TENSOR, Dtype::F64, vec![dim, features], &bytes[..])], about)
     }
 
     fn own_moments(&self) -> Result<OwnMoments> {

@@ -12,7 +12,7 @@ use super::{Layer, MlpField, NetworkForm, NoiseDraws, StepRule, Task, Weights, l
 use crate::device::Backend;
 use crate::error::{Error, Result};
 use crate::family::{
-    Effort, Facts, Family, LearnerRecord, MULTIPLICATION, Member, Members, Need, Resolution,
+    Effort, Facts, Family, LearnerRecord, MULTIPLICATION, Member, Members, Need, Resolution, of_each,
 };
 use crate::watch::Session;
 use crate::weights_file::{encode, numbers, tensors};
@@ -21,8 +21,7 @@ use gtv_theory::learner::Learner;
 use gtv_theory::ntk::LayerScaling;
 use gtv_theory::problem::TrainingProblem;
 use gtv_theory::{Preconditioning, ScoreField};
-use rayon::prelude::*;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -298,12 +297,7 @@ impl Members for MlpMembers {
     }
 
     fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
-        let of = |field: &MlpField| {
-            let mut y = vec![0.0; x.len()];
-            field.predict(x, t, &mut y);
-            y
-        };
-        self.fields.par_iter().map(of).collect::<Vec<_>>().concat()
+        of_each(&self.fields, x.len(), |field, y| field.predict(x, t, y))
     }
 
     fn field(&self, member: usize) -> Box<dyn ScoreField> {
@@ -316,13 +310,11 @@ impl Members for MlpMembers {
         if let Some(initial) = field.initial() {
             named.extend(self::named("initial.", field.layers(), initial));
         }
-        let views = named.iter().map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-            view.map(|view| (name.as_str(), view)).map_err(|e| Error::Member { reason: e.to_string() })
-        });
+        let tensors =
+            named.iter().map(|(name, shape, bytes)| (&name[..], Dtype::F32, shape.clone(), &bytes[..]));
         let mut all = self.about.clone();
         all.extend(about.clone());
-        encode(views.collect::<Result<_>>()?, &all)
+        encode(tensors, &all)
     }
 }
 

@@ -1,10 +1,9 @@
 //! `fokker-planck`: the naive estimator's density by its Fokker–Planck equation, in one dimension.
 
-use super::DerivedLevel;
-use super::small_noise::arrived;
+use super::{DerivedCard, DerivedLevel, arrived};
 use crate::error::Result;
 use crate::theory::Theory;
-use gtv_theory::closure::{Card, Role};
+use gtv_theory::closure::Role;
 use gtv_theory::data::Picker;
 use gtv_theory::dynamics::{self, Samples};
 use gtv_theory::rng::{Purpose, Streams};
@@ -19,31 +18,19 @@ const BEYOND: f64 = 4.5;
 #[derive(Debug, Clone, Copy)]
 pub struct FokkerPlanck;
 
-static CARD: Card = Card {
-    name: "fokker-planck",
-    label: "naive estimator, Fokker–Planck",
-    meaning: "the naive estimator's density, solved on a grid instead of sampled",
-    role: Role::NaiveDensity,
-    completeness: None,
-    of_ridge: false,
-    covariance_of: None,
+static CARD: DerivedCard = DerivedCard {
+    one_dimensional: true,
+    ..DerivedCard::new(
+        "fokker-planck",
+        "naive estimator, Fokker–Planck",
+        "the naive estimator's density, solved on a grid instead of sampled",
+        Role::NaiveDensity,
+    )
 };
 
 impl DerivedLevel for FokkerPlanck {
-    fn card(&self) -> &'static Card {
+    fn card(&self) -> &DerivedCard {
         &CARD
-    }
-
-    fn is_path_wise(&self) -> bool {
-        false
-    }
-
-    fn is_one_dimensional(&self) -> bool {
-        true
-    }
-
-    fn has_base(&self) -> bool {
-        false
     }
 
     /// Independent draws from a density that is constant on cells.

@@ -10,7 +10,7 @@ mod sampler;
 mod small_noise;
 
 pub use fokker_planck::FokkerPlanck;
-pub use in_time::{Damped, MatchedWhite, White};
+use in_time::{DAMPED, MATCHED, WHITE};
 pub use naive::Naive;
 pub use sampler::{Sampled, Sampler, integrate, tell_lost};
 pub(crate) use small_noise::about_mean_paths;
@@ -18,33 +18,38 @@ pub use small_noise::{LinearNoise, Semiclassical};
 
 use crate::error::Result;
 use crate::theory::Theory;
-use gtv_theory::closure::Card;
-use gtv_theory::dynamics::{self, Samples};
+use gtv_theory::closure::{Card, Role};
+use gtv_theory::dynamics::{self, Samples, Tally};
 use gtv_theory::rng::Streams;
+
+/// What a derived level is, and what it asks of a study.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DerivedCard {
+    /// What it is called and what it stands for.
+    pub card: Card,
+    /// Whether its noise is drawn along each path, step by step.
+    pub path_wise: bool,
+    /// Whether it is a density on a line, and so for one dimension only.
+    pub one_dimensional: bool,
+    /// Whether others can start from it.
+    pub is_a_base: bool,
+    /// Most paths that are worth their time.
+    pub most_paths: usize,
+}
+
+impl DerivedCard {
+    /// A level of independent paths in any dimension; it is no closure, and so has no rank among them.
+    const fn new(name: &'static str, label: &'static str, meaning: &'static str, role: Role) -> Self {
+        let card =
+            Card { name, label, meaning, role, completeness: None, of_ridge: false, covariance_of: None };
+        Self { card, path_wise: false, one_dimensional: false, is_a_base: false, most_paths: usize::MAX }
+    }
+}
 
 /// A level that is derived from another law, or from the naive estimator.
 pub trait DerivedLevel: Send + Sync {
-    /// What it is called and what it is.
-    fn card(&self) -> &'static Card;
-
-    /// Whether its noise is drawn along each path, step by step.
-    fn is_path_wise(&self) -> bool;
-
-    /// Whether it is a density on a line, and so for one dimension only.
-    fn is_one_dimensional(&self) -> bool;
-
-    /// Whether it starts from another law, `theory.base`.
-    fn has_base(&self) -> bool;
-
-    /// Whether others can start from it.
-    fn is_a_base(&self) -> bool {
-        false
-    }
-
-    /// Most paths that are worth their time.
-    fn most_paths(&self) -> usize {
-        usize::MAX
-    }
+    /// What it is, and what it asks for.
+    fn card(&self) -> &DerivedCard;
 
     /// Independent samples, from streams that are the level's own.
     ///
@@ -61,4 +66,9 @@ pub trait DerivedLevel: Send + Sync {
 
 /// Every derived level, in the order in which reports list them.
 pub static DERIVED: [&dyn DerivedLevel; 7] =
-    [&Naive, &White, &MatchedWhite, &Damped, &FokkerPlanck, &LinearNoise, &Semiclassical];
+    [&Naive, &WHITE, &MATCHED, &DAMPED, &FokkerPlanck, &LinearNoise, &Semiclassical];
+
+/// States in one dimension, all of which arrived.
+fn arrived(x: Vec<f64>) -> Samples {
+    Samples { x, dim: 1, failed: Tally::default(), cancelled: false }
+}

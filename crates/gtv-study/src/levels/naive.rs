@@ -1,9 +1,9 @@
 //! `naive`: the naive estimator of Prop. 4.1, white noise κ D C D.
 
-use super::DerivedLevel;
+use super::{DerivedCard, DerivedLevel};
 use crate::error::Result;
 use crate::theory::Theory;
-use gtv_theory::closure::{Card, Role};
+use gtv_theory::closure::Role;
 use gtv_theory::dynamics::{self, NaiveNoise, NaivePaths, Samples};
 use gtv_theory::rng::Streams;
 
@@ -11,35 +11,20 @@ use gtv_theory::rng::Streams;
 #[derive(Debug, Clone, Copy)]
 pub struct Naive;
 
-static CARD: Card = Card {
-    name: "naive",
-    label: "naive estimator, white noise",
-    meaning: "one fresh proxy score a step (Prop. 4.1): noise κ D C D, white in time (Itô)",
-    role: Role::NaiveNoise,
-    completeness: None,
-    of_ridge: false,
-    covariance_of: None,
+static CARD: DerivedCard = DerivedCard {
+    path_wise: true,
+    is_a_base: true,
+    ..DerivedCard::new(
+        "naive",
+        "naive estimator, white noise",
+        "one fresh proxy score a step (Prop. 4.1): noise κ D C D, white in time (Itô)",
+        Role::NaiveNoise,
+    )
 };
 
 impl DerivedLevel for Naive {
-    fn card(&self) -> &'static Card {
+    fn card(&self) -> &DerivedCard {
         &CARD
-    }
-
-    fn is_path_wise(&self) -> bool {
-        true
-    }
-
-    fn is_one_dimensional(&self) -> bool {
-        false
-    }
-
-    fn has_base(&self) -> bool {
-        false
-    }
-
-    fn is_a_base(&self) -> bool {
-        true
     }
 
     fn sample(

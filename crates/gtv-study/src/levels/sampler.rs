@@ -94,8 +94,8 @@ impl Sampler<'_> {
     /// # Errors
     /// An interrupt, a store that fails, or no path that arrived.
     pub fn derived(&self, derived: &dyn DerivedLevel, theory: &Theory<'_>) -> Result<Sampled> {
-        let level = Level::Theory(derived.card().name.to_owned());
-        let (streams, paths) = (self.streams(&level), self.single_count().min(derived.most_paths()));
+        let level = Level::Theory(derived.card().card.name.to_owned());
+        let (streams, paths) = (self.streams(&level), self.single_count().min(derived.card().most_paths));
         self.independent(level, paths, |paths, progress| derived.sample(theory, paths, streams, progress))
     }
 

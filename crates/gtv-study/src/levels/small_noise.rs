@@ -1,12 +1,12 @@
 //! `linear-noise` and `semiclassical`: the small-noise formulas (THEORY §7) about the base law's mean paths, in one dimension.
 
-use super::DerivedLevel;
+use super::{DerivedCard, DerivedLevel, arrived};
 use crate::error::Result;
 use crate::theory::Theory;
 use gtv_theory::TimeGrid;
-use gtv_theory::closure::{Card, Role};
+use gtv_theory::closure::Role;
 use gtv_theory::data::Picker;
-use gtv_theory::dynamics::{self, NoisePath, Samples, SmallNoise1d, Tally};
+use gtv_theory::dynamics::{self, NoisePath, Samples, SmallNoise1d};
 use gtv_theory::rng::{Purpose, Streams};
 use gtv_theory::score::CovKind;
 use rand::RngExt;
@@ -28,24 +28,24 @@ pub struct LinearNoise;
 #[derive(Debug, Clone, Copy)]
 pub struct Semiclassical;
 
-static LINEAR: Card = Card {
-    name: "linear-noise",
-    label: "theory: linear noise",
-    meaning: "each deterministic path with the Gaussian spread that V gives it to first order",
-    role: Role::LinearNoise,
-    completeness: None,
-    of_ridge: false,
-    covariance_of: None,
+static LINEAR: DerivedCard = DerivedCard {
+    one_dimensional: true,
+    ..DerivedCard::new(
+        "linear-noise",
+        "theory: linear noise",
+        "each deterministic path with the Gaussian spread that V gives it to first order",
+        Role::LinearNoise,
+    )
 };
 
-static SEMICLASSICAL: Card = Card {
-    name: "semiclassical",
-    label: "theory: semiclassical",
-    meaning: "small-noise formula of the paper (Eq. 18), normalised numerically",
-    role: Role::SmallNoise,
-    completeness: None,
-    of_ridge: false,
-    covariance_of: None,
+static SEMICLASSICAL: DerivedCard = DerivedCard {
+    one_dimensional: true,
+    ..DerivedCard::new(
+        "semiclassical",
+        "theory: semiclassical",
+        "small-noise formula of the paper (Eq. 18), normalised numerically",
+        Role::SmallNoise,
+    )
 };
 
 /// Draws from the ends of the mean paths: starts by their weights; between neighbouring starts the end is interpolated, since it is
@@ -61,11 +61,6 @@ fn ends(noise: &SmallNoise1d, weights: &[f64], broadened: bool, paths: usize, st
         between(&noise.ends) + if broadened { between(&noise.variances).sqrt() * n } else { 0.0 }
     };
     arrived((0..paths).map(draw).collect())
-}
-
-/// States in one dimension, all of which arrived.
-pub(super) fn arrived(x: Vec<f64>) -> Samples {
-    Samples { x, dim: 1, failed: Tally::default(), cancelled: false }
 }
 
 /// Paths of the base law's mean score with the variance of their ends.
@@ -92,20 +87,8 @@ pub(crate) fn about_mean_paths(theory: &Theory<'_>) -> Result<SmallNoise1d> {
 }
 
 impl DerivedLevel for LinearNoise {
-    fn card(&self) -> &'static Card {
+    fn card(&self) -> &DerivedCard {
         &LINEAR
-    }
-
-    fn is_path_wise(&self) -> bool {
-        false
-    }
-
-    fn is_one_dimensional(&self) -> bool {
-        true
-    }
-
-    fn has_base(&self) -> bool {
-        true
     }
 
     fn sample(
@@ -121,20 +104,8 @@ impl DerivedLevel for LinearNoise {
 }
 
 impl DerivedLevel for Semiclassical {
-    fn card(&self) -> &'static Card {
+    fn card(&self) -> &DerivedCard {
         &SEMICLASSICAL
-    }
-
-    fn is_path_wise(&self) -> bool {
-        false
-    }
-
-    fn is_one_dimensional(&self) -> bool {
-        true
-    }
-
-    fn has_base(&self) -> bool {
-        true
     }
 
     fn sample(

@@ -31,13 +31,21 @@ impl TheoryName {
     pub fn card(self) -> &'static Card {
         match self {
             Self::Closure(closure) => closure.card(),
-            Self::Derived(level) => level.card(),
+            Self::Derived(level) => &level.card().card,
         }
     }
 
     /// The name used in configs and files.
     pub fn name(self) -> &'static str {
         self.card().name
+    }
+
+    /// Whether derived levels can start from it: a closure with a covariance of its own, or the naive estimator.
+    pub fn is_a_base(self) -> bool {
+        match self {
+            Self::Closure(closure) => closure.card().covariance_of.is_none(),
+            Self::Derived(level) => level.card().is_a_base,
+        }
     }
 
     /// The closure, where it is one.

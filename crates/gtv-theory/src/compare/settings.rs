@@ -94,11 +94,14 @@ impl CompareSettings {
     /// # Errors
     /// As [`Axis::new`].
     pub fn grid(&self, dim: usize) -> Result<Option<Vec<Axis>>> {
-        let bins = match dim {
-            1 => self.bins.unwrap_or(200),
-            2 => self.bins.unwrap_or(60),
-            _ => return Ok(None),
-        };
-        Ok(Some(vec![Axis::new(self.range[0], self.range[1], bins)?; dim]))
+        match dim {
+            1 | 2 => Ok(Some(vec![Axis::new(self.range[0], self.range[1], self.bins_in(dim))?; dim])),
+            _ => Ok(None),
+        }
+    }
+
+    /// Histogram bins on each of `dim` axes.
+    pub fn bins_in(&self, dim: usize) -> usize {
+        self.bins.unwrap_or(if dim > 1 { 60 } else { 200 })
     }
 }

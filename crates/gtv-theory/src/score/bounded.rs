@@ -99,16 +99,13 @@ impl<T: Real> Visit for Search<'_, T> {
     #[inline(always)]
     fn enter(&mut self, panel: usize) -> Terms {
         self.panel = panel;
-        self.terms = Terms {
-            bias: self.probes.frame.bias(self.index, &self.dense.log_weights, panel),
-            norms: self.probes.point_norms(self.index, self.level, panel),
-        };
+        self.terms = self.probes.panel_terms(self.index, &self.dense.log_weights, self.level, panel);
         self.terms
     }
 
     #[inline(always)]
     fn coefficients(&self, group: usize) -> &[Six] {
-        &self.coefficients.first[group * self.coefficients.terms..(group + 1) * self.coefficients.terms]
+        self.coefficients.of_group(group)
     }
 
     #[inline(always)]

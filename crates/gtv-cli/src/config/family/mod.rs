@@ -36,6 +36,14 @@ impl Default for FamilyConfig {
 }
 
 impl FamilyConfig {
+    /// The features of a linear model; networks make their own.
+    pub(super) fn features(&self) -> Option<&FeaturesConfig> {
+        match self {
+            Self::Linear(linear) => Some(&linear.features),
+            Self::Lazy(_) | Self::Mlp(_) => None,
+        }
+    }
+
     /// The family.
     ///
     /// # Errors

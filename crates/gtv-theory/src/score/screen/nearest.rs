@@ -104,16 +104,13 @@ impl Visit for Nearest<'_> {
     #[inline(always)]
     fn enter(&mut self, panel: usize) -> Terms {
         self.panel = panel;
-        self.terms = Terms {
-            bias: self.probes.frame.bias(self.index, self.priors, panel),
-            norms: self.probes.point_norms(self.index, self.level, panel),
-        };
+        self.terms = self.probes.panel_terms(self.index, self.priors, self.level, panel);
         self.terms
     }
 
     #[inline(always)]
     fn coefficients(&self, group: usize) -> &[Six] {
-        &self.coefficients.first[group * self.coefficients.terms..(group + 1) * self.coefficients.terms]
+        self.coefficients.of_group(group)
     }
 
     #[inline(always)]

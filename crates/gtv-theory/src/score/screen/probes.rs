@@ -40,14 +40,20 @@ pub(in crate::score) struct Probes {
 #[derive(Debug, Clone)]
 pub(in crate::score) struct Coefficients {
     /// Norms in the bound at the level.
-    pub(in crate::score) terms: usize,
+    terms: usize,
     /// |y_g| of the groups between the level and the last, then of what is beyond, then η|y|: groups × terms × 6.
-    pub(in crate::score) first: Vec<Six>,
+    first: Vec<Six>,
     /// |y_beyond| and η|y| of each query once its products go on to the last level.
-    pub(in crate::score) last: Vec<[f32; 2]>,
+    last: Vec<[f32; 2]>,
 }
 
 impl Coefficients {
+    /// Those of a group of queries at the level.
+    #[inline(always)]
+    pub(in crate::score) fn of_group(&self, group: usize) -> &[Six] {
+        &self.first[group * self.terms..(group + 1) * self.terms]
+    }
+
     /// The bounds of a panel's points for query `q` from products on all axes up to the last level.
     #[inline(always)]
     pub(in crate::score) fn last_bounds(
@@ -172,14 +178,22 @@ impl Probes {
         Coefficients { terms, first, last }
     }
 
-    /// The norms of a panel's points that belong to [`Coefficients::first`].
+    /// What the bounds of a panel's points add to the products at a level.
     #[inline(always)]
-    pub(in crate::score) fn point_norms(
+    pub(in crate::score) fn panel_terms(
         &self,
         index: &Index,
+        log_weights: &[f64],
         level: usize,
         panel: usize,
-    ) -> [[f32; PANEL]; NORMS] {
+    ) -> Terms {
+        let norms = self.point_norms(index, level, panel);
+        Terms { bias: self.frame.bias(index, log_weights, panel), norms }
+    }
+
+    /// The norms of a panel's points that belong to [`Coefficients::first`].
+    #[inline(always)]
+    fn point_norms(&self, index: &Index, level: usize, panel: usize) -> [[f32; PANEL]; NORMS] {
         let stored = index.norms(panel);
         let (groups, whole) = (&stored[..index.levels.len()], stored[index.levels.len()]);
         let mut out = [[0.0; PANEL]; NORMS];
