@@ -3,10 +3,19 @@
 use crate::error::{Error, Result};
 #[cfg(feature = "flex")]
 use crate::mlp::FusedEngine;
-use crate::mlp::{Engine, Task, TensorEngine, Weights};
-use burn::tensor::Device;
+#[cfg(feature = "mlp")]
+use crate::mlp::TensorEngine;
+use crate::mlp::{Engine, Task, Weights};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "mlp")]
+pub use burn::tensor::Device;
+
+/// Burn's device; without Burn there is none.
+#[cfg(not(feature = "mlp"))]
+#[derive(Debug)]
+pub enum Device {}
 
 /// A backend of Burn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -87,11 +96,9 @@ impl Backend {
     pub fn open(self) -> Result<Device> {
         let fail = |reason: String| Error::Device { device: self.name(), reason };
         match self.availability() {
-            Availability::NotCompiled => Err(fail(format!(
-                "this program was built without it; build with --features {}, or choose one of: {}",
-                self.name(),
-                compiled_names()
-            ))),
+            Availability::NotCompiled => {
+                Err(fail(format!("this program was built without it; {}", self.advice())))
+            }
             Availability::NoDevice(reason) => Err(fail(reason)),
             Availability::Ready(_) => quietly(|| device(self))
                 .map_err(fail)?
@@ -103,11 +110,26 @@ impl Backend {
     ///
     /// # Errors
     /// As [`Backend::open`], and weights of another architecture.
+    #[cfg_attr(not(feature = "mlp"), allow(unused_variables))] // Networks that nothing can train.
     pub fn engine(self, task: &Task, initial: &[Weights]) -> Result<Box<dyn Engine>> {
         match self {
             #[cfg(feature = "flex")]
             Self::Flex => Ok(Box::new(FusedEngine::new(task, initial)?)),
+            #[cfg(feature = "mlp")]
             _ => Ok(Box::new(TensorEngine::new(task, initial, &self.open()?)?)),
+            #[cfg(not(feature = "mlp"))]
+            _ => match self.open()? {},
+        }
+    }
+
+    /// What to do where a program was built without it.
+    pub fn advice(self) -> String {
+        let (name, here) = (self.name(), Self::ALL.into_iter().filter(|b| b.compiled()));
+        match here.map(Self::name).collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => {
+                format!("build with --features {name}: this build trains no networks (mlp)")
+            }
+            names => format!("build with --features {name}, or choose one of: {names}"),
         }
     }
 
@@ -123,12 +145,6 @@ impl Backend {
             }
         }
     }
-}
-
-/// The backends of this program, for messages.
-fn compiled_names() -> String {
-    let names: Vec<&str> = Backend::ALL.into_iter().filter(|b| b.compiled()).map(Backend::name).collect();
-    names.join(", ")
 }
 
 /// The default device of a compiled backend.

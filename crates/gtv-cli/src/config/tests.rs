@@ -333,7 +333,7 @@ fn wrong_settings_of_networks_name_key_and_place() {
         let message = refusal(MLP, &[&format!("training.device={}", backend.name())]);
         assert_says(
             &message,
-            &["`training.device`", &format!("--features {}", backend.name()), "use one of"],
+            &["`training.device`", &format!("--features {}", backend.name()), "choose one of"],
         );
     }
 }

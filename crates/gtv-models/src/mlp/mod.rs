@@ -17,6 +17,7 @@ mod optimizer;
 mod run;
 mod spec;
 mod task;
+#[cfg(feature = "mlp")]
 mod tensor_engine;
 mod trainer;
 mod weights;
@@ -32,6 +33,7 @@ pub use optimizer::{Optimizer, RateSchedule, StepRule};
 pub use run::Log;
 pub use spec::{NoiseDraws, TrainingSpec};
 pub use task::{Examples, Task};
+#[cfg(feature = "mlp")]
 pub use tensor_engine::TensorEngine;
 pub use trainer::{Losses, ProbeSet, Trainer};
 pub use weights::{Initial, Layer, Weights};

@@ -98,11 +98,7 @@ fn check_device(device: Backend, loaded: &Loaded) -> Result<(), ConfigError> {
     if device.compiled() {
         return Ok(());
     }
-    let here: Vec<&str> = Backend::ALL.into_iter().filter(|b| b.compiled()).map(Backend::name).collect();
-    let reason = format!(
-        "is \"{0}\", which this program was built without; build with --features {0}, or use one of: {1}",
-        device.name(),
-        here.join(", ")
-    );
+    let reason =
+        format!("is \"{}\", which this program was built without; {}", device.name(), device.advice());
     Err(loaded.value("training.device", &reason))
 }
