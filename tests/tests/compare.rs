@@ -1,7 +1,7 @@
 //! `compare`, `train`, `sample`, `figure` and `report` as a user runs them, at sizes that take seconds.
 
 use gtv_tests::Bench;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Array3};
 use ndarray_npy::NpzReader;
 use std::fs::File;
 use std::process::Command;
@@ -24,7 +24,7 @@ fn summary(bench: &Bench, run: &str) -> serde_json::Value {
 /// Everything of a summary but what a clock or a path decides.
 fn numbers(bench: &Bench, run: &str) -> serde_json::Value {
     let mut value = summary(bench, run);
-    for key in ["timing", "command"] {
+    for key in ["timing", "command", "finished"] {
         value.as_object_mut().expect("an object").remove(key);
     }
     value
@@ -39,7 +39,7 @@ fn vector(bench: &Bench, run: &str, name: &str) -> Vec<f64> {
 #[test]
 fn compare_writes_what_the_contract_names() {
     let bench = bench();
-    let run = bench.line("compare small.toml --out run --seed 3");
+    let run = bench.line("compare small.toml --out run --seed 3 --save-samples");
     run.done();
     assert!(run.stdout.contains("theory_finite-p") && run.stdout.contains("report.html"), "{}", run.stdout);
     let record = summary(&bench, "run");
@@ -78,6 +78,22 @@ fn compare_writes_what_the_contract_names() {
     let page = std::fs::read_to_string(bench.path("run").join("report.html")).expect("report.html is there");
     assert!(page.contains("<svg") && !page.contains("src=\"http"), "the report is self-contained");
     assert!(!bench.path("run").join("parts").exists(), "partial results are removed");
+
+    // W₁ of equally many equal weights is the mean distance of the sorted samples.
+    let file = File::open(bench.path("run").join("samples.npz")).expect("samples.npz is there");
+    let mut samples = NpzReader::new(file).expect("an npz");
+    let mut sorted = |level: &str| {
+        let array: Array3<f64> = samples.by_name(level).expect("the level's samples");
+        let mut values: Vec<f64> = array.iter().copied().collect();
+        values.sort_by(f64::total_cmp);
+        (array.dim(), values)
+    };
+    let ((shape, ensemble), (single, exact)) = (sorted("ensemble"), sorted("pf_ode"));
+    assert_eq!((shape, single), ((12, 400, 1), (1, 4800, 1)));
+    let w1 = ensemble.iter().zip(&exact).map(|(a, b)| (a - b).abs()).sum::<f64>() / ensemble.len() as f64;
+    let saved = record["distances"]["pf_ode"]["ensemble"]["w1"]["value"].as_f64().expect("a number");
+    assert!((w1 - saved).abs() < 1e-12, "{w1} from the samples, {saved} in the summary");
+    assert_eq!(sorted("theory_finite-p").0, (12, 400, 1));
 
     // The report again, from the saved numbers alone.
     std::fs::remove_file(bench.path("run").join("report.html")).expect("removed");

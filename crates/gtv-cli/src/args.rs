@@ -115,6 +115,9 @@ pub struct CompareArgs {
     /// Label of the training (model.target): proxy, true-score (removes the label noise), or a mix from 0 to 1
     #[arg(long, value_name = "TARGET")]
     pub target: Option<String>,
+    /// Write every level's samples too: samples.npz, one array (models, paths, D) a level
+    #[arg(long)]
+    pub save_samples: bool,
     /// Changes to the config.
     #[command(flatten)]
     pub changes: ConfigArgs,

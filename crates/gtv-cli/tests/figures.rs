@@ -1,4 +1,4 @@
-//! Claims about figures: each is the same picture in two formats, at its size, whatever the numbers are.
+//! Claims about figures: each is the same picture in three formats, at its size, whatever the numbers are.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use gtv_cli::plot::{
 use gtv_cli::record::Estimate;
 use gtv_theory::closure::Role as Closure;
 
-/// Checks both files of a figure and returns the SVG's texts.
+/// Checks the files of a figure and returns the SVG's texts.
 fn drawn(figure: &impl Figure, stem: &Path) -> Vec<String> {
     let returned = figure.draw(stem, "what <it> shows").unwrap();
     let (width, height) = figure.size();
@@ -41,6 +41,17 @@ fn drawn(figure: &impl Figure, stem: &Path) -> Vec<String> {
     assert_eq!((info.width, info.height), (2 * width.ceil() as u32, 2 * height.ceil() as u32));
     let inked = pixels.iter().filter(|&&v| v < 128).count();
     assert!(inked > 100, "the picture is empty");
+    let pdf = std::fs::read(stem.with_extension("pdf")).unwrap();
+    let has = |what: &[u8]| pdf.windows(what.len()).any(|w| w == what);
+    assert!(pdf.starts_with(b"%PDF-") && pdf.ends_with(b"%%EOF"), "{} ends early", stem.display());
+    assert!(has(format!("/MediaBox [0 0 {} {}]", 0.75 * width as f32, 0.75 * height as f32).as_bytes()));
+    assert!(
+        has(b"/FontFile2") && has(b"/ToUnicode"),
+        "the typeface is embedded, and its texts can be searched"
+    );
+    assert!(!has(b"NaN") && !has(b"inf "));
+    let numbers = figure.numbers();
+    assert!(numbers.rows.iter().all(|row| row.len() == numbers.head.len()), "a row lacks a cell");
     root.descendants().filter(|n| n.is_text()).map(|n| n.text().unwrap().trim().to_owned()).collect()
 }
 
@@ -121,7 +132,7 @@ fn images(samples: Vec<f64>, nearest: Vec<f64>) -> ImageGrid {
 }
 
 #[test]
-fn identities_every_kind_of_figure_is_two_valid_files() {
+fn identities_every_kind_of_figure_is_three_valid_files() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let estimate = |value: f64| {

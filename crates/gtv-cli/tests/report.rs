@@ -83,7 +83,7 @@ fn identities_the_report_stands_alone() {
 #[test]
 fn identities_each_kind_of_record_gives_its_figures() {
     let pairs = |names: &[&str]| -> Vec<String> {
-        names.iter().flat_map(|n| [format!("{n}.png"), format!("{n}.svg")]).collect()
+        names.iter().flat_map(|n| ["csv", "pdf", "png", "svg"].map(|e| format!("{n}.{e}"))).collect()
     };
     let one = [
         "attribution",

@@ -78,6 +78,8 @@ pub struct Outcome {
     pub record: Record,
     /// The arrays.
     pub arrays: Arrays,
+    /// The levels' samples, which the numbers are made from.
+    pub levels: Vec<Sampled>,
 }
 
 /// Wall-clock seconds of the stages.
@@ -209,7 +211,7 @@ impl Study {
         self.densities(&levels, &mut arrays, session)?;
         self.images(&levels, &mut arrays)?;
         record.timing = clock.seconds;
-        Ok(Outcome { record, arrays })
+        Ok(Outcome { record, arrays, levels })
     }
 
     /// The record before anything is computed.

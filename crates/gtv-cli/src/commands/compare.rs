@@ -4,12 +4,13 @@ use super::opening::{self, Work};
 use crate::args::CompareArgs;
 use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
-use crate::record::{Record, Saved};
+use crate::record::{Record, Saved, write_samples};
 use crate::report;
 use crate::run_dir::{PartStore, RunDir};
 use crate::session::Kept;
 use anyhow::Result;
 use gtv_study::Outcome;
+use std::time::SystemTime;
 
 /// Runs the command.
 ///
@@ -24,7 +25,7 @@ pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
     let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
     opening::announce(&problem, Work::Compare, ctx);
     let run = RunDir::create(&out, &problem.resolved, ctx)?;
-    let record = into_folder(&problem, &run, this_command(), ctx)?;
+    let record = into_folder(&problem, &run, this_command(), args.save_samples, ctx)?;
     ctx.say(&report::terminal_table(&record))?;
     ctx.say(&format!("report: {}", out.join("report.html").display()))
 }
@@ -35,19 +36,31 @@ fn this_command() -> Vec<String> {
     words.map(|(i, a)| if i == 0 { "gtv-cli".to_owned() } else { a }).collect()
 }
 
-/// One comparison with everything that belongs into its folder; `command` is what the report says made it.
+/// One comparison with everything that belongs into its folder; `command` is what the report says made it. `samples`: every
+/// level's samples too.
 ///
 /// # Errors
 /// An interrupt or a failed write, after which the same call resumes.
-pub fn into_folder(problem: &Problem, run: &RunDir, command: Vec<String>, ctx: &Context) -> Result<Record> {
+pub fn into_folder(
+    problem: &Problem,
+    run: &RunDir,
+    command: Vec<String>,
+    samples: bool,
+    ctx: &Context,
+) -> Result<Record> {
     let kept = Kept::new(run, PartStore::open(run, problem.fingerprint, ctx)?);
-    let Outcome { mut record, arrays } = problem.study.run(kept.session(ctx))?;
+    let Outcome { mut record, arrays, levels } = problem.study.run(kept.session(ctx))?;
     record.fingerprint = problem.fingerprint.hex();
     record.config = serde_json::to_value(&problem.settings)?;
     record.command = command;
+    record.finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     record.warnings = ctx.take_warnings();
     let saved = Saved { record, arrays, config_toml: RunDir::config_text(&problem.resolved) };
     saved.write(run.path())?;
+    if samples {
+        write_samples(&levels, &run.file("samples.npz"))?;
+    }
+    drop(levels);
     report::render(&saved, run.path())?;
     // Last of all: a folder without parts is a finished one.
     kept.finish()?;

@@ -64,7 +64,7 @@ pub fn run(args: SweepArgs, ctx: &Context) -> Result<()> {
                 if whole() {
                     return Ok(());
                 }
-                compare::into_folder(&problem, &run, plan.command(cell, &folder, ctx), ctx).map(drop)
+                compare::into_folder(&problem, &run, plan.command(cell, &folder, ctx), false, ctx).map(drop)
             });
             match outcome {
                 Ok(()) => {}

@@ -1,4 +1,4 @@
-//! A page in points (1/96 inch): what a figure draws is kept as a list of shapes, from which both of its files are made.
+//! A page in points (1/96 inch): what a figure draws is kept as a list of shapes, from which its files are made.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -7,7 +7,8 @@ use anyhow::Result;
 use plotters::style::RGBAColor;
 use plotters::style::text_anchor::HPos;
 
-use super::render;
+use super::numbers::Numbers;
+use super::{pdf, render};
 use crate::io::write_bytes;
 
 /// A colour with opacity.
@@ -24,8 +25,11 @@ pub trait Figure {
     /// Draws itself on an empty page.
     fn paint(&self, page: &Page);
 
-    /// Writes `<stem>.svg` and `<stem>.png` and returns the text of the first; `alt` says what the figure shows to
-    /// readers who cannot see it.
+    /// The numbers that it shows.
+    fn numbers(&self) -> Numbers;
+
+    /// Writes `<stem>.svg`, `<stem>.png` and `<stem>.pdf` and returns the text of the first; `alt` says what the figure shows
+    /// to readers who cannot see it.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -36,6 +40,7 @@ pub trait Figure {
         let svg = render::svg(size, &shapes, alt)?;
         write_bytes(&stem.with_extension("svg"), svg.as_bytes())?;
         write_bytes(&stem.with_extension("png"), &render::png(size, &shapes)?)?;
+        write_bytes(&stem.with_extension("pdf"), &pdf::pdf(size, &shapes, alt))?;
         Ok(svg)
     }
 }

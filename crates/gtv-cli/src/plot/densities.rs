@@ -3,6 +3,7 @@
 use super::axes::{Axis, CENTER, Entry, LEFT, Panel, legend, legend_height};
 use super::canvas::{Figure, Page, Rect, Stroke, TextStyle};
 use super::layout::Layout;
+use super::numbers::Numbers;
 use super::style::{INK, Key, SOFT, faded};
 
 /// The density of one level.
@@ -144,6 +145,20 @@ impl Densities {
 }
 
 impl Figure for Densities {
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::new(&["panel", "level", "x", "density", "q25", "q75"]);
+        for panel in &self.panels {
+            for curve in &panel.curves {
+                for (i, (x, density)) in panel.x.iter().zip(&curve.density).enumerate() {
+                    let band = |end: &Vec<f64>| end.get(i).copied();
+                    let (lo, hi) = curve.band.as_ref().map_or((None, None), |(lo, hi)| (band(lo), band(hi)));
+                    numbers.push(&[&panel.title, &curve.key.label], [Some(*x), Some(*density), lo, hi]);
+                }
+            }
+        }
+        numbers
+    }
+
     fn size(&self) -> (f64, f64) {
         self.layout().size()
     }

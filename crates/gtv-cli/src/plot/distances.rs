@@ -3,6 +3,7 @@
 use super::axes::{Axis, CENTER, LEFT, Panel, RIGHT, SMALL};
 use super::canvas::{Color, Figure, Page, Point, Rect, Stroke, TextStyle};
 use super::layout::Layout;
+use super::numbers::{Numbers, parts};
 use super::style::{GRID, INK, Key, SOFT};
 use crate::record::Estimate;
 
@@ -107,6 +108,18 @@ impl DistancePlot {
 }
 
 impl Figure for DistancePlot {
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::new(&["metric", "row", "value", "lo", "hi", "floor"]);
+        for panel in &self.panels {
+            for (row, estimate) in self.rows.iter().zip(&panel.estimates) {
+                if let Some(estimate) = estimate {
+                    numbers.push(&[&panel.label, &row.label], parts(estimate));
+                }
+            }
+        }
+        numbers
+    }
+
     fn size(&self) -> (f64, f64) {
         self.layout().size()
     }

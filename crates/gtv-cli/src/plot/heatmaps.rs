@@ -3,6 +3,7 @@
 use super::axes::{Axis, CENTER, Panel, color_bar};
 use super::canvas::{Figure, Page, Rect, Stroke};
 use super::layout::Layout;
+use super::numbers::Numbers;
 use super::style::{ColorScale, EXPERIMENT, SOFT, colored, rgb};
 
 /// One map.
@@ -113,6 +114,21 @@ impl Heatmaps {
 }
 
 impl Figure for Heatmaps {
+    /// Values at the middles of the cells.
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::new(&["panel", "x", "y", "value"]);
+        let middle = |(lo, hi): (f64, f64), i: usize, n: usize| lo + (hi - lo) * (i as f64 + 0.5) / n as f64;
+        for panel in self.panels.iter().filter(|p| p.is_drawable()) {
+            for (i, column) in panel.values.chunks_exact(panel.ny).enumerate() {
+                for (j, value) in column.iter().enumerate() {
+                    let (x, y) = (middle(panel.x, i, panel.nx), middle(panel.y, j, panel.ny));
+                    numbers.push(&[&panel.title], [Some(x), Some(y), Some(*value)]);
+                }
+            }
+        }
+        numbers
+    }
+
     fn size(&self) -> (f64, f64) {
         self.layout().size()
     }

@@ -2,6 +2,7 @@
 
 use super::axes::{CENTER, LEFT, NORMAL, RIGHT, SMALL};
 use super::canvas::{Figure, Page, Pixels, Rect, Stroke, TextStyle};
+use super::numbers::Numbers;
 use super::style::{GRID, SOFT};
 
 /// Samples of one level.
@@ -66,6 +67,21 @@ impl ImageGrid {
 }
 
 impl Figure for ImageGrid {
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::new(&["level", "image", "row", "column", "sample", "nearest datum"]);
+        let columns = self.shape[1];
+        for row in &self.rows {
+            let shown = self.shown(row) * self.pixels();
+            for (k, sample) in row.samples.iter().take(shown).enumerate() {
+                let (image, pixel) = (k / self.pixels(), k % self.pixels());
+                let place = [image, pixel / columns, pixel % columns].map(|i| i.to_string());
+                let names = [row.label.as_str(), &place[0], &place[1], &place[2]];
+                numbers.push(&names, [Some(*sample), row.nearest.get(k).copied()]);
+            }
+        }
+        numbers
+    }
+
     fn size(&self) -> (f64, f64) {
         let columns = self.rows.iter().map(|r| self.shown(r)).max().unwrap_or(0).max(4);
         (LABELS + columns as f64 * (SIDE + GAP) + 10.0, 12.0 + BLOCK * self.rows.len().max(1) as f64)

@@ -3,6 +3,7 @@
 use super::axes::{Axis, CENTER, Entry, Panel, legend, legend_height, minus};
 use super::canvas::{Figure, Page, Rect, Stroke};
 use super::layout::Layout;
+use super::numbers::{Numbers, parts};
 use super::style::{GRID, Key, Role, SOFT, faded};
 use crate::record::Estimate;
 
@@ -188,6 +189,22 @@ impl LinePanel {
 }
 
 impl Figure for Lines {
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::new(&["panel", "level", "x", "value", "lo", "hi", "floor"]);
+        for panel in &self.panels {
+            for series in &panel.series {
+                for (x, estimate) in &series.points {
+                    let x = match &self.spacing {
+                        Spacing::Names(names) => names.get(*x as usize).cloned().unwrap_or_default(),
+                        Spacing::Linear | Spacing::Log => x.to_string(),
+                    };
+                    numbers.push(&[&panel.title, &series.key.label, &x], parts(estimate));
+                }
+            }
+        }
+        numbers
+    }
+
     fn size(&self) -> (f64, f64) {
         self.layout().size()
     }

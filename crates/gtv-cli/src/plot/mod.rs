@@ -1,4 +1,4 @@
-//! Figures: plain data in, one SVG and one PNG out, both from the same list of shapes.
+//! Figures: plain data in, an SVG, a PNG and a PDF out, all from the same list of shapes, and the numbers that are shown.
 
 mod axes;
 mod canvas;
@@ -8,6 +8,8 @@ mod heatmaps;
 mod images;
 mod layout;
 mod lines;
+mod numbers;
+mod pdf;
 mod render;
 mod scatter;
 pub mod style;
@@ -19,5 +21,6 @@ pub use distances::{DistancePlot, MetricPanel};
 pub use heatmaps::{HeatPanel, Heatmaps};
 pub use images::{ImageGrid, ImageRow};
 pub use lines::{LinePanel, LineSeries, Lines, Spacing};
+pub use numbers::Numbers;
 pub use scatter::{Scatter, ScatterPanel};
 pub use style::{ColorScale, Key, Role};

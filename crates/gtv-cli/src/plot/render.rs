@@ -1,4 +1,4 @@
-//! The two files of a figure, drawn by plotters from the same shapes.
+//! The SVG and the PNG of a figure, drawn by plotters from the same shapes.
 //!
 //! plotters works in whole pixels, so a page is drawn [`FINE`] times larger than it is shown: the SVG keeps the fine
 //! coordinates and states the true size in its header, the PNG is averaged down to [`FINE`]/2 pixels a point. That
@@ -195,13 +195,20 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// The bundled typeface, a TrueType font.
+pub const fn typeface(bold: bool) -> &'static [u8] {
+    if bold {
+        include_bytes!("../../assets/GtvPlot-SemiBold.ttf")
+    } else {
+        include_bytes!("../../assets/GtvPlot-Regular.ttf")
+    }
+}
+
 /// The bundled typeface at an em of `size` points.
 fn font(size: f64, bold: bool) -> FontDesc<'static> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let regular = include_bytes!("../../assets/GtvPlot-Regular.ttf");
-        let bold = include_bytes!("../../assets/GtvPlot-SemiBold.ttf");
-        for (style, bytes) in [(FontStyle::Normal, &regular[..]), (FontStyle::Bold, &bold[..])] {
+        for (style, bytes) in [(FontStyle::Normal, typeface(false)), (FontStyle::Bold, typeface(true))] {
             assert!(register_font(FAMILY, style, bytes).is_ok(), "the bundled font is readable");
         }
     });

@@ -3,6 +3,7 @@
 use super::axes::{Axis, CENTER, Panel};
 use super::canvas::{Figure, Page, Stroke};
 use super::layout::Layout;
+use super::numbers::Numbers;
 use super::style::{Key, SOFT, faded};
 
 /// One closure's variances.
@@ -45,6 +46,16 @@ impl Scatter {
 }
 
 impl Figure for Scatter {
+    fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::new(&["panel", "x", "y"]);
+        for panel in &self.panels {
+            for (x, y) in &panel.pairs {
+                numbers.push(&[&panel.key.label], [Some(*x), Some(*y)]);
+            }
+        }
+        numbers
+    }
+
     fn size(&self) -> (f64, f64) {
         self.layout().size()
     }

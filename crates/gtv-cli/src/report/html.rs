@@ -50,6 +50,8 @@ pub fn page(saved: &Saved, figures: &[(Picture, String)]) -> Result<String> {
         quadrature => Serde(quadrature),
         warnings => Serde(&record.warnings),
         timing => Serde(timing),
+        finished => record.finished.as_str(),
+        total,
         glossary => Serde(glossary(record)),
         command => command(record),
         bibtex => include_str!("cite.bib").replace("VERSION", &record.version),

@@ -36,6 +36,7 @@ pub fn render(record: &SweepRecord, config: &str, dir: &Path) -> Result<()> {
     let mut drawn = Vec::new();
     for SweepFigure { id, caption, alt, lines } in view.figures() {
         drawn.push(figure(id, &caption, &lines.draw(&folder.join(id), alt)?));
+        lines.numbers().write(&folder.join(format!("{id}.csv")))?;
     }
     let environment =
         environment("sweep.html", concat!(include_str!("macros.html"), include_str!("sweep.html")))?;

@@ -14,6 +14,7 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
 /// A level with the paths that did not arrive.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sampled {
     /// The samples, grouped by model.
     pub samples: LevelSamples,

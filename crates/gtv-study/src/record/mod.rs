@@ -34,6 +34,9 @@ pub struct Record {
     /// The command line that made the record, the program's name first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// When it was finished, in UTC as RFC 3339 has it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub finished: String,
     /// SHA-256 of all that determines the numbers: resolved config, data, program version.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fingerprint: String,
@@ -106,6 +109,7 @@ impl Default for Record {
             seed: 0,
             device: "cpu".to_owned(),
             command: Vec::new(),
+            finished: String::new(),
             fingerprint: String::new(),
             config: serde_json::Value::Null,
             dimension: 0,

@@ -1,6 +1,6 @@
 //! Correlation of the prediction between times at fixed positions, measured and predicted.
 
-use super::maps::{evenly, rows_of};
+use super::maps::{around, evenly, rows_of};
 use super::{Picture, Place, ReportFigure, distinct_theories};
 use crate::plot::{ColorScale, HeatPanel, Heatmaps};
 use crate::record::Saved;
@@ -16,7 +16,7 @@ impl ReportFigure for Correlation {
         let t = arrays.vector("corr_t").filter(|t| t.len() > 1)?;
         let x = arrays.get("corr_x")?;
         let (count, times) = (*x.shape().first()?, t.len());
-        let ends = (t[0], t[times - 1]);
+        let ends = around(&t);
         let position = |k: usize| {
             let row =
                 x.outer_iter().nth(k).into_iter().flatten().map(|v| significant(*v, 2)).collect::<Vec<_>>();

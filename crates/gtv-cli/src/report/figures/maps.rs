@@ -48,7 +48,7 @@ impl Places {
         title: &str,
         value: fn(f64) -> f64,
     ) -> Option<Vec<HeatPanel>> {
-        let ends = |v: &[f64]| (v[0], v[v.len() - 1]);
+        let ends = around;
         Some(match self {
             Self::Line { x, t } => {
                 let map =
@@ -93,6 +93,13 @@ impl Places {
     pub fn is_plane(&self) -> bool {
         matches!(self, Self::Plane { .. })
     }
+}
+
+/// The range of cells that have evenly spaced nodes as their middles.
+pub fn around(nodes: &[f64]) -> (f64, f64) {
+    let (first, last) = (nodes.first().copied().unwrap_or(0.0), nodes.last().copied().unwrap_or(0.0));
+    let half = 0.5 * (last - first) / nodes.len().saturating_sub(1).max(1) as f64;
+    (first - half, last + half)
 }
 
 /// At most [`MOST_ROWS`] of `count` places, the first and the last among them.

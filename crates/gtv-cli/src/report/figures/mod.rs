@@ -68,7 +68,7 @@ impl Picture {
     }
 }
 
-/// Draws every figure the record has the numbers for, each as `<folder>/<id>.svg` and `.png`; returns them with the texts of
+/// Draws every figure the record has the numbers for, each as `<folder>/<id>.svg`, `.png` and `.pdf` with its numbers as `.csv`; returns them with the texts of
 /// their SVGs.
 ///
 /// # Errors
@@ -77,6 +77,7 @@ pub fn draw_all(saved: &Saved, folder: &Path) -> Result<Vec<(Picture, String)>> 
     let draw = |picture: Picture| {
         let (id, alt) = (picture.id, picture.alt);
         let svg = picture.figure.draw(&folder.join(id), alt).with_context(|| format!("figure {id}"))?;
+        picture.figure.numbers().write(&folder.join(format!("{id}.csv")))?;
         Ok((picture, svg))
     };
     FIGURES.iter().filter_map(|f| f.picture(saved)).map(draw).collect()

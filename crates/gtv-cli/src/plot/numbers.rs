@@ -1,0 +1,55 @@
+//! The numbers that a figure shows, as a table in long form: one row a number, with what it is the number of.
+
+use std::path::Path;
+
+use crate::io::{WriteError, write_atomic};
+use crate::record::Estimate;
+
+/// A table; empty cells for numbers that are not there or not finite.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Numbers {
+    /// Names of the columns.
+    pub head: Vec<&'static str>,
+    /// Rows as long as the head.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Numbers {
+    /// A table without rows.
+    pub fn new(head: &[&'static str]) -> Self {
+        Self { head: head.to_vec(), rows: Vec::new() }
+    }
+
+    /// A row: names first, then numbers.
+    pub fn push<const N: usize>(&mut self, names: &[&str], values: [Option<f64>; N]) {
+        let names = names.iter().map(|n| (*n).to_owned());
+        self.rows.push(names.chain(values.map(number)).collect());
+    }
+
+    /// Writes the table as csv.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), WriteError> {
+        write_atomic(path, |sink| {
+            let mut writer = csv::Writer::from_writer(sink);
+            writer.write_record(&self.head)?;
+            self.rows.iter().try_for_each(|row| writer.write_record(row))?;
+            writer.flush()
+        })
+    }
+}
+
+/// A number's shortest text that reads back as it.
+fn number(value: Option<f64>) -> String {
+    match value.filter(|v| v.is_finite()) {
+        None => String::new(),
+        Some(v) if v == 0.0 || (1e-4..1e15).contains(&v.abs()) => v.to_string(),
+        Some(v) => format!("{v:e}"),
+    }
+}
+
+/// Value, ends of the interval, floor.
+pub fn parts(estimate: &Estimate) -> [Option<f64>; 4] {
+    [Some(estimate.value), estimate.lo, estimate.hi, estimate.floor]
+}
