@@ -83,6 +83,14 @@ pub enum Error {
         /// What the user can do.
         advice: &'static str,
     },
+    /// A box of x that most of the data lie outside of.
+    #[error("half of the data or more lies outside {name} ({:.0} %): widen it, or scale the data", 100.0 * outside)]
+    Uncovered {
+        /// The box, by the name users give it.
+        name: &'static str,
+        /// Share of p(x|ε) outside.
+        outside: f64,
+    },
     /// An iteration stopped at its cap without reaching its tolerance.
     #[error(
         "{name} did not converge: residual {residual:.3e} after {iterations} iterations (tolerance {tolerance:.1e})"

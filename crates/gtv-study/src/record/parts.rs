@@ -81,8 +81,8 @@ pub struct KernelNumbers {
     /// The mean error that a perfect theory would show, from the ensemble's finite size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_error_floor: Option<f64>,
-    /// Standard error of the variance ratio over members.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Standard error of the variance ratio over members; null where they are too few to tell.
+    #[serde(default)]
     pub variance_ratio_se: Option<f64>,
 }
 

@@ -49,13 +49,9 @@ impl Outside {
     /// Refuses a box that half of the data lies outside of.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] with the share; `name` is the box.
+    /// [`Error::Uncovered`] with the share; `name` is the box.
     pub fn check(&self, name: &'static str) -> Result<()> {
-        if self.data < Self::MOST {
-            return Ok(());
-        }
-        let expected = "a range that half of the data lies in (the number is the share outside); widen it, or scale the data";
-        Err(Error::OutOfRange { name, value: self.data, expected })
+        if self.data < Self::MOST { Ok(()) } else { Err(Error::Uncovered { name, outside: self.data }) }
     }
 }
 
