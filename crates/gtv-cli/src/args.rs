@@ -64,6 +64,12 @@ pub enum Command {
     Train(TrainArgs),
     /// Draw samples from a trained run, or from the theory's law of learned models
     Sample(SampleArgs),
+    /// Write the points at which models trained elsewhere should be evaluated, for compare --ensemble
+    Probes(ProbesArgs),
+    /// Learned fields, or a closure's mean and covariance, at given points
+    Evaluate(EvaluateArgs),
+    /// Distances between two files of samples, with intervals and floors
+    Distance(DistanceArgs),
     /// Exact score, log-density, posterior mean and proxy-score covariance of a point set
     Score(ScoreArgs),
     /// NNGP and NTK of infinitely wide networks between two sets of inputs
@@ -118,6 +124,10 @@ pub struct CompareArgs {
     /// Write every level's samples too: samples.npz, one array (models, paths, D) a level
     #[arg(long)]
     pub save_samples: bool,
+    /// An ensemble trained elsewhere (ensemble.kind = "file"): an .npz with samples (N, n, D), or x, t and one of score,
+    /// denoiser, noise, velocity (N, Q, D), or a quoted pattern of .npy files of samples, one a member
+    #[arg(long, value_name = "FILE")]
+    pub ensemble: Option<PathBuf>,
     /// Changes to the config.
     #[command(flatten)]
     pub changes: ConfigArgs,
@@ -314,6 +324,68 @@ pub struct SampleArgs {
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
     /// Changes to the config.
+    #[command(flatten)]
+    pub changes: ConfigArgs,
+}
+
+/// `gtv-cli probes`.
+///
+/// Writes x (Q, D) and t (Q): points of the training distribution, and those of the maps; and the schedule's alpha and sigma (Q)
+/// there. Evaluate your members at (x, t), save x, t and what they answer as one of score, denoiser, noise, velocity (N, Q, D),
+/// and give that file to compare --ensemble. docs/own-models.md has scripts for PyTorch, JAX and diffusers.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct ProbesArgs {
+    /// The experiment, a TOML file
+    pub config: PathBuf,
+    /// File to write (.npz)
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Changes to the config.
+    #[command(flatten)]
+    pub changes: ConfigArgs,
+}
+
+/// `gtv-cli evaluate`.
+///
+/// Of a trained run: score, denoiser and noise of every member, (N, Q, D). With --theory: the closure's mean score, denoiser and noise,
+/// (Q, D), and score_cov (Q, D, D), the covariance of the score between models. Of a config alone: the exact score of its data. The
+/// file also has x and t, so that compare --ensemble takes the one of a run as it is.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct EvaluateArgs {
+    /// Folder of a trained run, or a config file
+    pub run: PathBuf,
+    /// The points: an .npz with x (Q, D) and t (Q)
+    #[arg(long, value_name = "FILE")]
+    pub at: PathBuf,
+    /// Evaluate the theory's law of learned models instead
+    #[arg(long, value_parser = closure_parser(), value_name = "CLOSURE")]
+    pub theory: Option<TheoryName>,
+    /// File to write (.npz)
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Changes to the config.
+    #[command(flatten)]
+    pub changes: ConfigArgs,
+}
+
+/// `gtv-cli distance`.
+///
+/// Samples are read from .npy, .npz (FILE.npz:NAME) or .csv: (n, D) of one distribution, or (N, n, D) grouped by the model that they
+/// came from, which then are what the bootstrap resamples. The floor is what two resamples of one distribution differ by.
+/// Metrics that use a histogram take its range from both files' samples, unless --set compare.range=[lo, hi] says it.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct DistanceArgs {
+    /// Samples of one distribution (a in KL(a ‖ b))
+    pub a: PathBuf,
+    /// Samples of the other
+    pub b: PathBuf,
+    /// File to write the numbers to (.json)
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Changes to the config: compare.metrics, compare.bootstrap and others of [compare].
     #[command(flatten)]
     pub changes: ConfigArgs,
 }

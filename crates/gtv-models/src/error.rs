@@ -7,6 +7,9 @@ pub enum Error {
     /// Invalid input of the mathematics below.
     #[error(transparent)]
     Theory(#[from] gtv_theory::Error),
+    /// An array or function from outside that cannot be used.
+    #[error(transparent)]
+    External(#[from] crate::external::Error),
     /// The least-squares system of a member has no unique solution.
     #[error(
         "member {member}: the {size} x {size} least-squares system is singular to working precision (reciprocal pivot \

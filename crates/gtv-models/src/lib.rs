@@ -5,6 +5,7 @@
 
 pub mod device;
 pub mod error;
+pub mod external;
 pub mod family;
 pub mod lazy;
 pub mod linear;

@@ -10,6 +10,7 @@
 mod error;
 pub mod levels;
 mod maps;
+mod origin;
 pub mod paper_figures;
 mod probes;
 pub mod record;
@@ -21,6 +22,7 @@ mod warning;
 
 pub use error::{Error, Result};
 pub use gtv_models::watch::{Session, Stage, Store, Unwatched, Watch};
+pub use origin::Origin;
 pub use probes::Probes;
 pub use record::{Arrays, Record};
 pub use study::{Outcome, Study, StudyEffort};

@@ -4,8 +4,9 @@
 use crate::error::Result;
 use crate::probes::Probes;
 use crate::record::Arrays;
+use crate::study::Study;
 use crate::theory::Theory;
-use gtv_models::Members;
+use gtv_models::external::Ensemble;
 use gtv_theory::TrainingProblem;
 use gtv_theory::law::{At, Law};
 use gtv_theory::score::CovKind;
@@ -20,39 +21,25 @@ const PLANE_TIMES: [f64; 3] = [0.02, 0.1, 0.3];
 /// Times of the correlation maps.
 const TIMES: usize = 40;
 
-/// Saves the maps that the dimension allows.
+/// Saves the maps that the dimension and what is known of the ensemble allow.
 ///
 /// # Errors
 /// Predictions that are not finite.
-pub fn save(theory: &Theory<'_>, ensemble: &dyn Members, arrays: &mut Arrays) -> Result<()> {
-    let problem = theory.study.problem();
-    let [lo, hi] = theory.study.compare.range;
-    let (start, end) = (problem.schedule().t_min(), problem.schedule().t_max());
-    match problem.dim() {
-        1 => {
-            let (map_x, map_t) = (spread(lo, hi, LINE.0), spread(start, end, LINE.1));
-            let x = map_t.iter().flat_map(|_| map_x.iter().copied()).collect();
-            let t = map_t.iter().flat_map(|t| std::iter::repeat_n(*t, LINE.0)).collect();
-            let grid = Grid { x, t, shape: vec![LINE.1, LINE.0], suffix: "map" };
-            grid.save(theory, ensemble, arrays)?;
-            arrays.insert("map_x", map_x);
-            arrays.insert("map_t", map_t);
-        }
-        2 => {
-            let axis = spread(lo, hi, PLANE);
-            let plane_t: Vec<f64> = PLANE_TIMES.iter().map(|s| start + s * (end - start)).collect();
-            let plane: Vec<f64> = axis.iter().flat_map(|x| axis.iter().flat_map(move |y| [*x, *y])).collect();
-            let x = plane_t.iter().flat_map(|_| plane.iter().copied()).collect();
-            let t = plane_t.iter().flat_map(|t| std::iter::repeat_n(*t, PLANE * PLANE)).collect();
-            let grid = Grid { x, t, shape: vec![plane_t.len(), PLANE, PLANE], suffix: "plane" };
-            grid.save(theory, ensemble, arrays)?;
-            arrays.insert("plane_x", axis.clone());
-            arrays.insert("plane_y", axis);
-            arrays.insert("plane_t", plane_t);
-        }
-        _ => return Ok(()),
-    }
+pub fn save(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Result<()> {
+    let Some(grid) = Grid::of(theory.study) else { return Ok(()) };
+    grid.save(theory, ensemble, arrays)?;
     correlations(theory, ensemble, arrays)
+}
+
+/// The points that maps ask members for: x (Q × D) and t (Q).
+pub fn points(study: &Study) -> (Vec<f64>, Vec<f64>) {
+    let Some(Grid { mut x, mut t, .. }) = Grid::of(study) else { return (Vec::new(), Vec::new()) };
+    let times = correlated_times(study.problem());
+    for position in datum_and_gap(study.problem()).chunks_exact(study.problem().dim()) {
+        x.extend(position.repeat(TIMES));
+        t.extend(&times);
+    }
+    (x, t)
 }
 
 fn spread(lo: f64, hi: f64, n: usize) -> Vec<f64> {
@@ -66,24 +53,56 @@ struct Grid {
     shape: Vec<usize>,
     /// `map` or `plane`, the end of the arrays' names.
     suffix: &'static str,
+    /// Coordinates along the axes, by the names of their arrays.
+    axes: Vec<(&'static str, Vec<f64>)>,
 }
 
 impl Grid {
-    fn save(&self, theory: &Theory<'_>, ensemble: &dyn Members, arrays: &mut Arrays) -> Result<()> {
+    /// The grid of a study's maps, in one and two dimensions.
+    fn of(study: &Study) -> Option<Self> {
+        let problem = study.problem();
+        let [lo, hi] = study.compare.range;
+        let (start, end) = (problem.schedule().t_min(), problem.schedule().t_max());
+        match problem.dim() {
+            1 => {
+                let (map_x, map_t) = (spread(lo, hi, LINE.0), spread(start, end, LINE.1));
+                let x = map_t.iter().flat_map(|_| map_x.iter().copied()).collect();
+                let t = map_t.iter().flat_map(|t| std::iter::repeat_n(*t, LINE.0)).collect();
+                let axes = vec![("map_x", map_x), ("map_t", map_t)];
+                Some(Self { x, t, shape: vec![LINE.1, LINE.0], suffix: "map", axes })
+            }
+            2 => {
+                let axis = spread(lo, hi, PLANE);
+                let plane_t: Vec<f64> = PLANE_TIMES.iter().map(|s| start + s * (end - start)).collect();
+                let plane: Vec<f64> =
+                    axis.iter().flat_map(|x| axis.iter().flat_map(move |y| [*x, *y])).collect();
+                let x = plane_t.iter().flat_map(|_| plane.iter().copied()).collect();
+                let t = plane_t.iter().flat_map(|t| std::iter::repeat_n(*t, PLANE * PLANE)).collect();
+                let shape = vec![plane_t.len(), PLANE, PLANE];
+                let axes = vec![("plane_x", axis.clone()), ("plane_y", axis), ("plane_t", plane_t)];
+                Some(Self { x, t, shape, suffix: "plane", axes })
+            }
+            _ => None,
+        }
+    }
+
+    fn save(self, theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Result<()> {
         let mut insert = |name: &str, values: Vec<f64>| {
             arrays.insert_shaped(format!("{name}_{}", self.suffix), &self.shape, values)
         };
-        let probes = Probes::at(self.x.clone(), self.t.clone(), ensemble);
-        insert("ensemble_var", probes.ensemble()?.moments().variance)?;
         for solved in &theory.laws {
-            let variance = probes.theory(theory, solved.law.as_ref()).variance;
+            let variance = theory.moments(solved.law.as_ref(), &self.x, &self.t).variance;
             insert(&format!("theory_{}_var", solved.name()), variance)?;
         }
         insert("proxy_cov", self.label_noise(theory.study.problem())?)?;
-        if let Some((skewness, kurtosis)) = probes.shape(theory.study)? {
-            insert("skewness", skewness)?;
-            insert("kurtosis", kurtosis)?;
+        if let Some(probes) = Probes::known(self.x, self.t, ensemble) {
+            insert("ensemble_var", probes.ensemble()?.moments().variance)?;
+            if let Some((skewness, kurtosis)) = probes.shape(theory.study)? {
+                insert("skewness", skewness)?;
+                insert("kurtosis", kurtosis)?;
+            }
         }
+        self.axes.into_iter().for_each(|(name, values)| arrays.insert(name, values));
         Ok(())
     }
 
@@ -105,19 +124,20 @@ impl Grid {
 }
 
 /// Correlations between all pairs of times at fixed x: a datum, and the middle between it and its nearest neighbour.
-fn correlations(theory: &Theory<'_>, ensemble: &dyn Members, arrays: &mut Arrays) -> Result<()> {
+fn correlations(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Result<()> {
     let problem = theory.study.problem();
     let dim = problem.dim();
     let positions = datum_and_gap(problem);
-    let times = spread(problem.schedule().t_min(), problem.schedule().t_max(), TIMES);
+    let times = correlated_times(problem);
     let count = positions.len() / dim;
     let shape = [count, TIMES, TIMES];
-    let mut of_ensemble = Vec::with_capacity(count * TIMES * TIMES);
-    for x in positions.chunks_exact(dim) {
-        let probes = Probes::at(x.repeat(TIMES), times.clone(), ensemble);
-        of_ensemble.extend(normalised(&probes.covariance(), TIMES));
+    let measured = positions.chunks_exact(dim).map(|x| {
+        let probes = Probes::known(x.repeat(TIMES), times.clone(), ensemble)?;
+        Some(normalised(&probes.covariance(), TIMES))
+    });
+    if let Some(measured) = measured.collect::<Option<Vec<_>>>() {
+        arrays.insert_shaped("ensemble_time_corr", &shape, measured.concat())?;
     }
-    arrays.insert_shaped("ensemble_time_corr", &shape, of_ensemble)?;
     let name = |closure: &str| format!("theory_{closure}_time_corr");
     for solved in theory.covariances() {
         let of = |x| normalised(&covariance(solved.law.as_ref(), x, &times), TIMES);
@@ -138,6 +158,10 @@ fn correlations(theory: &Theory<'_>, ensemble: &dyn Members, arrays: &mut Arrays
     }
     arrays.insert("corr_t", times);
     Ok(())
+}
+
+fn correlated_times(problem: &TrainingProblem) -> Vec<f64> {
+    spread(problem.schedule().t_min(), problem.schedule().t_max(), TIMES)
 }
 
 /// The datum nearest to the data's mean, then the middle between it and the datum nearest to it.

@@ -2,12 +2,15 @@
 //! against ensemble, and how Gaussian it is over members.
 
 use crate::error::Result;
+use crate::maps;
 use crate::record::{Arrays, Cumulant, GaussianityRecord, KernelNumbers};
 use crate::study::Study;
 use crate::theory::{Solved, Theory};
 use gtv_models::Members;
+use gtv_models::external::Ensemble;
 use gtv_theory::compare::kernel::{ProbeMoments, ProbePredictions};
 use gtv_theory::law::{Law, TotalMoments};
+use gtv_theory::problem::Triples;
 use gtv_theory::quadrature::normal_quantile;
 
 /// Probe points, drawn from the training distribution: averages over them are averages over ρ.
@@ -22,19 +25,52 @@ pub struct Probes {
     dim: usize,
     /// N × Q × D.
     predictions: Vec<f64>,
+    /// Whether the points are of ρ.
+    of_training: bool,
 }
 
 impl Probes {
-    /// Probes from ρ.
-    pub fn from_training(study: &Study, ensemble: &dyn Members) -> Self {
-        let triples = study.problem().probes(0, PROBES);
-        Self::at(triples.x, triples.t, ensemble)
+    /// Probes from ρ; where predictions are known at other points only, those; `None` where they are known at none.
+    pub fn of(study: &Study, ensemble: &Ensemble) -> Option<Self> {
+        let triples = Self::training(study);
+        Self::known(triples.x, triples.t, ensemble)
+            .map(|probes| Self { of_training: true, ..probes })
+            .or_else(|| {
+                let (x, t) = ensemble.points()?;
+                Self::known(x.to_vec(), t.to_vec(), ensemble)
+            })
     }
 
-    /// Given points.
-    pub fn at(x: Vec<f64>, t: Vec<f64>, ensemble: &dyn Members) -> Self {
-        let predictions = ensemble.predictions(&x, &t);
-        Self { dim: x.len() / t.len(), x, t, predictions }
+    /// The points that are drawn from ρ.
+    pub fn training(study: &Study) -> Triples {
+        study.problem().probes(0, PROBES)
+    }
+
+    /// All the points at which a comparison asks members, x (Q × D) and t (Q): of ρ, and of the maps.
+    pub fn everywhere(study: &Study) -> (Vec<f64>, Vec<f64>) {
+        let Triples { mut x, mut t, .. } = Self::training(study);
+        let (map_x, map_t) = maps::points(study);
+        x.extend(map_x);
+        t.extend(map_t);
+        (x, t)
+    }
+
+    /// Probes from ρ of members that answer everywhere.
+    pub fn from_training(study: &Study, members: &dyn Members) -> Self {
+        let Triples { x, t, .. } = Self::training(study);
+        let predictions = members.predictions(&x, &t);
+        Self { dim: study.problem().dim(), x, t, predictions, of_training: true }
+    }
+
+    /// Given points; `None` where the predictions are not known there.
+    pub fn known(x: Vec<f64>, t: Vec<f64>, ensemble: &Ensemble) -> Option<Self> {
+        let predictions = ensemble.predictions(&x, &t)?;
+        Some(Self { dim: x.len() / t.len(), x, t, predictions, of_training: false })
+    }
+
+    /// Whether averages over the probes are averages over ρ.
+    pub fn of_training(&self) -> bool {
+        self.of_training
     }
 
     /// The members' predictions, checked.
@@ -100,7 +136,7 @@ impl Probes {
     /// # Errors
     /// Predictions that are not finite.
     pub fn gaussianity(&self, study: &Study) -> Result<Option<GaussianityRecord>> {
-        let members = study.members.len();
+        let members = self.members();
         if members < FEWEST_FOR_SHAPE {
             return Ok(None);
         }
@@ -132,7 +168,7 @@ impl Probes {
     /// # Errors
     /// Predictions that are not finite.
     pub fn shape(&self, study: &Study) -> Result<Option<(Vec<f64>, Vec<f64>)>> {
-        if study.members.len() < FEWEST_FOR_SHAPE {
+        if self.members() < FEWEST_FOR_SHAPE {
             return Ok(None);
         }
         let ensemble = self.ensemble()?;
@@ -148,6 +184,11 @@ impl Probes {
         };
         let skewness = mean(&found.skewness_map, &|q| self.score_sign(study, q));
         Ok(Some((skewness, mean(&found.excess_kurtosis_map, &|_| 1.0))))
+    }
+
+    /// N.
+    fn members(&self) -> usize {
+        self.predictions.len() / self.x.len()
     }
 
     /// Where the probes are: x (Q × D) and t (Q).

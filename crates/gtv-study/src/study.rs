@@ -3,18 +3,21 @@
 use crate::error::Result;
 use crate::levels::{Sampled, Sampler};
 use crate::maps;
+use crate::origin::Origin;
 use crate::probes::Probes;
 use crate::record::{Arrays, Distances, GaussianityRecord, KernelNumbers, LevelRecord, PoolRecord, Record};
 use crate::sources;
 use crate::spec::{EnsembleSpec, SamplingSpec, TheorySpec};
 use crate::theory::Theory;
 use crate::warning::Warning;
+use gtv_models::external::Ensemble;
 use gtv_models::family::{Family, LearnerRecord, Member, Members, Resolution};
 use gtv_models::watch::Session;
 use gtv_theory::compare::{
     Axis, CompareSettings, FEWEST_GROUPS, Histogram, Interval, Level, LevelSamples, Normalisation,
     between_model_bands, compare_levels, nearest_two, summarize_level,
 };
+use gtv_theory::dynamics::Tally;
 use gtv_theory::{PointCloud, TrainingProblem};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -39,8 +42,10 @@ const UNKNOWN: u64 = 1 << 30;
 pub struct Study {
     /// What is trained, on which problem.
     pub family: Box<dyn Family>,
-    /// The ensemble's members, by their draws.
+    /// The ensemble's members, by their draws; of an ensemble from outside only their number counts.
     pub members: Vec<Member>,
+    /// Where the ensemble comes from.
+    pub origin: Origin,
     /// How many members, and what differs between them.
     pub ensemble: EnsembleSpec,
     /// The reverse process.
@@ -159,17 +164,17 @@ impl Study {
     /// Whatever stops a stage; an interrupt, after which the same call goes on from what is kept.
     pub fn run(&self, session: Session<'_>) -> Result<Outcome> {
         let (mut record, mut arrays, mut clock) = (self.describe(), Arrays::default(), Clock::default());
-        let train = |clock: &mut Clock| clock.time("training", || self.train(session));
+        let ensemble = |clock: &mut Clock| clock.time("training", || self.ensemble(session));
         let solve = |clock: &mut Clock, members| clock.time("theory", || self.solve(members, session));
         // The theory first where it can be: it can refuse a problem, and takes less time than training.
-        let (theory, learner, members) = if self.family.learner_needs_members() {
-            let members = train(&mut clock)?;
-            let (theory, learner) = solve(&mut clock, Some(members.as_ref()))?;
-            (theory, learner, members)
+        let (theory, learner, ensemble) = if self.family.learner_needs_members() {
+            let ensemble = ensemble(&mut clock)?;
+            let (theory, learner) = solve(&mut clock, ensemble.fields())?;
+            (theory, learner, ensemble)
         } else {
             let (theory, learner) = solve(&mut clock, None)?;
-            let members = train(&mut clock)?;
-            (theory, learner, members)
+            let ensemble = ensemble(&mut clock)?;
+            (theory, learner, ensemble)
         };
         match learner {
             LearnerRecord::Exact => {}
@@ -188,14 +193,18 @@ impl Study {
             change: found.change,
         });
         record.mean_score_closure = theory.mean_law().map(|solved| solved.name().to_owned());
-        if members.len() > 1 {
-            let probes = Probes::from_training(self, members.as_ref());
+        let probes = Some(ensemble.members()).filter(|n| *n > 1).and_then(|_| Probes::of(self, &ensemble));
+        if let Some(probes) = &probes {
+            self.check_outside(probes, session)?;
             (record.kernel, record.gaussianity) =
-                clock.time("kernel", || kernel(&theory, &probes, members.as_ref(), &mut arrays))?;
-            record.variance_sources =
-                clock.time("variance sources", || sources::measure(&theory, &probes, session))?;
+                clock.time("kernel", || kernel(&theory, probes, &ensemble, &mut arrays))?;
+            if let Origin::Trained = self.origin {
+                record.variance_sources =
+                    clock.time("variance sources", || sources::measure(&theory, probes, session))?;
+            }
         }
-        let levels = clock.time("sampling", || self.levels(&theory, members.as_ref(), session))?;
+        record.outside = self.outside(probes.as_ref());
+        let levels = clock.time("sampling", || self.levels(&theory, &ensemble, session))?;
         let few = |level: &&Sampled| (2..FEWEST_GROUPS).contains(&level.samples.groups().len());
         let few: Vec<String> = levels.iter().filter(few).map(name).collect();
         if !few.is_empty() {
@@ -228,12 +237,7 @@ impl Study {
     }
 
     /// Every level's samples, from the data up to the trained ensemble.
-    fn levels(
-        &self,
-        theory: &Theory<'_>,
-        members: &dyn Members,
-        session: Session<'_>,
-    ) -> Result<Vec<Sampled>> {
+    fn levels(&self, theory: &Theory<'_>, ensemble: &Ensemble, session: Session<'_>) -> Result<Vec<Sampled>> {
         let sampler = Sampler { study: self, session };
         let mut levels = vec![sampler.points()?, sampler.data()?];
         levels.push(sampler.single(Level::PfOde, self.problem().exact().as_ref())?);
@@ -243,7 +247,7 @@ impl Study {
         for name in &self.theory.closures {
             levels.push(theory.level(*name, &sampler)?);
         }
-        if members.len() > 1 {
+        if let Some(members) = ensemble.fields().filter(|members| members.len() > 1) {
             let (own, models) = (members.own_moments()?, self.theory.models);
             let level = Level::GaussianEmpirical;
             let paths = self.own_paths(own.fields_asked, theory.times.len() * models);
@@ -251,8 +255,14 @@ impl Study {
                 own.law.draw(rng).ok_or(crate::Error::NoDraw { name: "gaussian_empirical" })
             })?);
         }
-        let field = |member: usize, _: &mut _| Ok(members.field(member));
-        levels.push(sampler.models(Level::Ensemble, members.len(), self.sampling.paths, field)?);
+        if let Some(members) = ensemble.fields() {
+            let field = |member: usize, _: &mut _| Ok(members.field(member));
+            levels.push(sampler.models(Level::Ensemble, members.len(), self.sampling.paths, field)?);
+        }
+        if let Some(groups) = ensemble.samples() {
+            let samples = LevelSamples::new(Level::Ensemble, self.problem().dim(), groups.to_vec())?;
+            levels.push(Sampled { samples, failed: Tally::default() });
+        }
         Ok(levels)
     }
 
@@ -385,18 +395,13 @@ fn name(level: &Sampled) -> String {
 type Kernel = (BTreeMap<String, KernelNumbers>, Option<GaussianityRecord>);
 
 /// Theory against ensemble at the level of the kernel.
-fn kernel(
-    theory: &Theory<'_>,
-    probes: &Probes,
-    members: &dyn Members,
-    arrays: &mut Arrays,
-) -> Result<Kernel> {
+fn kernel(theory: &Theory<'_>, probes: &Probes, ensemble: &Ensemble, arrays: &mut Arrays) -> Result<Kernel> {
     probes.save_ensemble(arrays)?;
     let mut numbers = BTreeMap::new();
     for solved in &theory.laws {
         numbers.insert(solved.name().to_owned(), probes.compare(theory, solved, arrays)?);
     }
-    maps::save(theory, members, arrays)?;
+    maps::save(theory, ensemble, arrays)?;
     Ok((numbers, probes.gaussianity(theory.study)?))
 }
 

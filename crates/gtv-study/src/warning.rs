@@ -69,6 +69,14 @@ pub enum Warning {
         /// F/P.
         load: f64,
     },
+    /// Predictions from outside that are far from what any model would learn.
+    #[error(
+        "ensemble: the members' mean prediction is {misfit:.1} times as far from the exact one as the best constant; check sign and unit (score, noise), the schedule and the unit of t"
+    )]
+    Misfit {
+        /// Ratio of root mean squares.
+        misfit: f64,
+    },
     /// The quadrature has not converged.
     #[error(
         "{quantity}: the quadrature error is {relative:.1e} of the value; raise theory.times and lower theory.noise_spacing, or, in more than two dimensions, raise theory.quasi_nodes"

@@ -2,7 +2,7 @@
 
 use gtv_models::{LinearFamily, LinearTrainer, Unwatched};
 use gtv_study::spec::{EnsembleSpec, SamplingSpec, TheoryName, TheorySpec};
-use gtv_study::{Error, Outcome, Result, Study};
+use gtv_study::{Error, Origin, Outcome, Result, Study};
 use gtv_theory::closure::{CLOSURES, Card, Leading, Role, named};
 use gtv_theory::compare::{CompareSettings, MetricName};
 use gtv_theory::features::{AxisBasis, Features, Separable};
@@ -110,6 +110,7 @@ fn study(closures: Vec<TheoryName>) -> Study {
     Study {
         family: Box::new(LinearFamily::new(trainer)),
         members: ensemble.draws(),
+        origin: Origin::Trained,
         ensemble,
         sampling: SamplingSpec { paths: 200, ..SamplingSpec::default() },
         theory: TheorySpec { closures, models: 100, paths: 200, quadrature, ..TheorySpec::default() },

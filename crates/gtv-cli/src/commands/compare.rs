@@ -17,7 +17,8 @@ use std::time::SystemTime;
 /// # Errors
 /// Bad input before any work; an interrupt or a failed write, after which the same command resumes.
 pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
-    let mut changes = args.changes.changes()?;
+    let mut changes: Vec<Change> = args.ensemble.iter().flat_map(|path| Change::ensemble(path)).collect();
+    changes.extend(args.changes.changes()?);
     changes.extend(args.target.as_deref().map(Change::target));
     let loaded = Loaded::read(Some(&args.config), &changes, ctx)?;
     let problem = loaded.build(ctx)?;
@@ -27,6 +28,9 @@ pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
     let run = RunDir::create(&out, &problem.resolved, ctx)?;
     let record = into_folder(&problem, &run, this_command(), args.save_samples, ctx)?;
     ctx.say(&report::terminal_table(&record))?;
+    for (part, needs) in record.outside.iter().flat_map(|outside| &outside.missing) {
+        ctx.say(&format!("missing: {part}; it needs {needs}"))?;
+    }
     ctx.say(&format!("report: {}", out.join("report.html").display()))
 }
 

@@ -3,6 +3,8 @@
 mod compare;
 mod completions;
 mod devices;
+mod distance;
+mod evaluate;
 mod explain;
 mod figure;
 mod init;
@@ -10,6 +12,7 @@ mod members;
 mod merge;
 mod ntk;
 mod opening;
+mod probes;
 mod report;
 mod sample;
 mod score;
@@ -36,6 +39,9 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Merge(args) => merge::run(args, &ctx),
         Command::Train(args) => train::run(args, &ctx),
         Command::Sample(args) => sample::run(args, &ctx),
+        Command::Probes(args) => probes::run(args, &ctx),
+        Command::Evaluate(args) => evaluate::run(args, &ctx),
+        Command::Distance(args) => distance::run(args, &ctx),
         Command::Score(args) => score::run(args, &ctx),
         Command::Ntk(args) => ntk::run(args, &ctx),
         Command::Figure(args) => figure::run(args, &ctx),

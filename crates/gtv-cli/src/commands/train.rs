@@ -5,11 +5,13 @@ use super::opening::{self, Work};
 use crate::args::{ModelArg, TrainArgs};
 use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
+use crate::failure::UsageError;
 use crate::io::{WriteError, write_json};
 use crate::run_dir::{PartStore, RunDir};
 use crate::session::Kept;
 use anyhow::Result;
 use gtv_models::device::Backend;
+use gtv_study::Origin;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -24,6 +26,12 @@ pub fn run(args: TrainArgs, ctx: &Context) -> Result<()> {
     let (loaded, out) = load(&args, ctx)?;
     let problem = loaded.build(ctx)?;
     let study = &problem.study;
+    if let Origin::Outside(_) = study.origin {
+        let reason = "this is an ensemble that is trained already; leave it out to train one".to_owned();
+        return Err(
+            UsageError::Argument { argument: "ensemble.kind", value: "file".to_owned(), reason }.into()
+        );
+    }
     study.family.prepare()?;
     opening::announce(&problem, Work::Train, ctx);
     let run = RunDir::create(&out, &problem.resolved, ctx)?;

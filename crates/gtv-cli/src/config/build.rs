@@ -3,15 +3,18 @@
 use super::family::FeaturesConfig;
 use super::keys::keys;
 use super::model::ModelConfig;
-use super::{ConfigError, DataConfig, Duplicates, Loaded, Problem, data};
+use super::{ConfigError, DataConfig, Duplicates, Loaded, OriginConfig, Problem, data, outside};
 use crate::context::Context;
+use crate::failure::UsageError;
 use crate::run_dir::Fingerprint;
 use crate::warnings::Warning;
 use gtv_models::Error as ModelError;
-use gtv_study::Study;
+use gtv_models::external::{Ensemble, Tabulated};
+use gtv_study::{Origin, Study};
 use gtv_theory::data::{BuiltIn, Outside};
 use gtv_theory::rng::Streams;
 use gtv_theory::{Error, Objective, PointCloud, Preconditioning, Schedule, TrainingProblem};
+use std::sync::Arc;
 
 impl Loaded {
     /// Builds and checks everything.
@@ -29,17 +32,41 @@ impl Loaded {
         config.theory.quadrature.validate().map_err(|e| self.refused(&["theory"], e))?;
         config.compare.validate().map_err(|e| self.refused(&["compare"], e))?;
         self.check_coverage(&cloud, &schedule, ctx)?;
+        let brought = match &config.ensemble.origin {
+            OriginConfig::Trained => None,
+            OriginConfig::File(file) => Some((file, outside::read(file, ctx)?)),
+        };
         let resolved = self.to_toml();
-        let fingerprint = Fingerprint::new(&resolved, &[cloud.points(), cloud.weights()]);
+        let mut hashed = vec![cloud.points(), cloud.weights()];
+        hashed
+            .extend(brought.iter().flat_map(|(_, arrays)| arrays.all()).map(|array| array.values.as_slice()));
+        let fingerprint = Fingerprint::new(&resolved, &hashed);
         self.check_memory(&cloud, &ctx.memory)?;
         config.sampling.integration.times(&schedule).map_err(|e| self.refused(&["sampling"], e))?;
         let family = config.model.family.build(self, Ground { cloud, schedule, streams })?;
-        for need in family.needs(config.ensemble.members) {
-            ctx.memory.check(need.what, need.bytes, need.formula, need.advice)?;
+        let origin = match brought {
+            None => Origin::Trained,
+            Some((file, arrays)) => {
+                self.check_outside(family.as_ref())?;
+                let table = Tabulated::new(family.problem(), arrays).map_err(|cause| UsageError::Run {
+                    path: file.path.display().to_string(),
+                    reason: cause.to_string(),
+                })?;
+                Origin::Outside(Arc::new(Ensemble::Tabulated(table)))
+            }
+        };
+        let mut ensemble = config.ensemble.spec.clone();
+        match &origin {
+            Origin::Outside(brought) => ensemble.members = brought.members(),
+            Origin::Trained => {
+                for need in family.needs(ensemble.members) {
+                    ctx.memory.check(need.what, need.bytes, need.formula, need.advice)?;
+                }
+            }
         }
-        let (ensemble, sampling) = (config.ensemble.clone(), config.sampling.clone());
+        let (sampling, members) = (config.sampling.clone(), ensemble.draws());
         let (theory, compare) = (config.theory.clone(), config.compare.clone());
-        let study = Study { family, members: ensemble.draws(), ensemble, sampling, theory, compare };
+        let study = Study { family, members, origin, ensemble, sampling, theory, compare };
         Ok(Problem { config, settings: self.settings.table(), resolved, study, fingerprint })
     }
 

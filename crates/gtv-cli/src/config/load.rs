@@ -73,6 +73,17 @@ impl Change {
         Self::argument("model.target", value, format!("--target {target}"))
     }
 
+    /// `--ensemble`: a file in the place of all that the config says of `[ensemble]`.
+    pub fn ensemble(path: &Path) -> [Self; 3] {
+        let file = path.to_string_lossy().into_owned();
+        let argument = format!("--ensemble {file}");
+        [
+            Self::argument("ensemble", Table::new(), argument.clone()),
+            Self::argument("ensemble.kind", "file", argument.clone()),
+            Self::argument("ensemble.path", file, argument),
+        ]
+    }
+
     fn apply(&self, root: &mut Table) -> Result<(), ConfigError> {
         let mut parts: Vec<&str> = self.key.split('.').map(str::trim).collect();
         if parts[0] == "sweep" && parts.len() > 1 {

@@ -16,6 +16,7 @@ mod keys;
 mod load;
 mod manual;
 mod model;
+mod outside;
 mod problem;
 mod rules;
 mod spec;
@@ -35,10 +36,12 @@ pub use load::{Change, Loaded};
 pub use manual::{commented, explained, json_schema, listed, markdown};
 pub use model::{ModelConfig, Target, TargetName};
 pub use problem::Problem;
-pub use spec::{DataConfig, Duplicates, FileData, ScheduleConfig};
+pub use spec::{
+    DataConfig, Duplicates, EnsembleConfig, FileData, FileEnsemble, OriginConfig, ScheduleConfig,
+};
 pub use sweep::Swept;
 
-use gtv_study::spec::{EnsembleSpec, SamplingSpec, TheorySpec};
+use gtv_study::spec::{SamplingSpec, TheorySpec};
 use gtv_theory::compare::CompareSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,8 +60,8 @@ pub struct Config {
     pub schedule: ScheduleConfig,
     /// The models that are trained.
     pub model: ModelConfig,
-    /// How many models, and what differs between them.
-    pub ensemble: EnsembleSpec,
+    /// The ensemble: where it comes from, how many models, and what differs between them.
+    pub ensemble: EnsembleConfig,
     /// The reverse process, from noise to samples.
     pub sampling: SamplingSpec,
     /// The predictions.

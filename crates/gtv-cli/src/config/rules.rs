@@ -3,7 +3,7 @@
 use super::family::FamilyConfig;
 use super::{ConfigError, Loaded};
 use crate::memory::Budget;
-use gtv_models::LinearFamily;
+use gtv_models::{Family, LinearFamily};
 use gtv_study::spec::{TheoryName, Vary};
 use gtv_theory::PointCloud;
 use gtv_theory::dynamics::Integrator;
@@ -11,7 +11,7 @@ use gtv_theory::dynamics::Integrator;
 impl Loaded {
     /// What differs between the members of an ensemble, and how many they are.
     pub(super) fn check_ensemble(&self) -> Result<(), ConfigError> {
-        let (model, ensemble) = (&self.config.model, &self.config.ensemble);
+        let (model, ensemble) = (&self.config.model, &self.config.ensemble.spec);
         if let Some(product) = model.points.map(|n| n.saturating_mul(model.draws))
             && product != model.samples
         {
@@ -32,6 +32,19 @@ impl Loaded {
             return Ok(());
         };
         Err(self.value("ensemble.initialisations", &reason))
+    }
+
+    /// What a theory needs that is to predict members from outside: a learner that is made without them.
+    pub(super) fn check_outside(&self, family: &dyn Family) -> Result<(), ConfigError> {
+        if self.config.ensemble.spec.initialisations.is_some() {
+            let reason = "crosses members that gtv trains; remove it, or set ensemble.kind = \"trained\"";
+            return Err(self.value("ensemble.initialisations", reason));
+        }
+        if !family.learner_needs_members() {
+            return Ok(());
+        }
+        let reason = "is \"file\", but model.kind = \"mlp\" predicts from networks that gtv has trained; use model.kind = \"lazy\" or \"linear\", or theory.kernel = \"infinite\"";
+        Err(self.value("ensemble.kind", reason))
     }
 
     /// What the predictions named in `[theory]` need of the rest.
@@ -93,7 +106,7 @@ impl Loaded {
         let c = &self.config;
         let dim = cloud.dim() as f64;
         let features = c.model.family.features().map(|features| features.size(cloud.dim()));
-        let (samples, members) = (c.model.samples as f64, c.ensemble.members as f64);
+        let (samples, members) = (c.model.samples as f64, c.ensemble.spec.members as f64);
         let shown = dim.min(2.0);
         for need in features.into_iter().flat_map(|f| LinearFamily::estimates(f, dim, samples, members)) {
             budget.check(need.what, need.bytes, need.formula, need.advice)?;

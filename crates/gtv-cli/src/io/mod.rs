@@ -11,7 +11,7 @@ mod write;
 
 pub use array::{Array, read_array};
 pub use error::{ReadError, WriteError};
-pub use npy::read_archive;
+pub use npy::{Entry, read_archive, read_arrays};
 pub use source::{STDIN, read_small};
 pub use write::{
     Compression, Named, Sink, check_writable, is_temporary, remove_leftovers, write_atomic, write_bytes,

@@ -106,11 +106,22 @@ pub type Entry = (String, Vec<usize>, Vec<f64>);
 /// # Errors
 /// [`ReadError`] for a file that is missing, damaged or larger than the memory.
 pub fn read_archive(path: &Path, memory: &Budget) -> Result<Vec<Entry>, ReadError> {
+    every_array(path, memory, "make the run again")
+}
+
+/// Every array of an archive that a user brings, by name; whether their numbers are finite is for the one to check who knows the names.
+///
+/// # Errors
+/// As [`read_archive`].
+pub fn read_arrays(path: &Path, memory: &Budget) -> Result<Vec<Entry>, ReadError> {
+    every_array(path, memory, "save it again with numpy.savez")
+}
+
+fn every_array(path: &Path, memory: &Budget, advice: &str) -> Result<Vec<Entry>, ReadError> {
     let Source::File(file, _) = Source::open(path)? else {
         return Err(ReadError::not_a_file(path, "this is a pipe"));
     };
-    let damaged =
-        |e: ZipError| ReadError::format(path, format!("not a readable npz file ({e}); make the run again"));
+    let damaged = |e: ZipError| ReadError::format(path, format!("not a readable npz file ({e}); {advice}"));
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let count = archive.len();
     let one = |index| {

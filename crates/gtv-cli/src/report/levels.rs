@@ -75,6 +75,10 @@ pub fn card(level: &str) -> LevelCard {
         return make(&name, &name, "a level of another version of this program", "", OTHER);
     };
     match known {
+        Level::Given(number) => {
+            let label = format!("samples {number}");
+            make(&label, &label, "samples of whatever origin", "", OTHER)
+        }
         Level::Points => {
             make("data points", "points", "the data points themselves, before any noise", "", Role::Points)
         }

@@ -7,6 +7,7 @@ mod html;
 pub mod levels;
 mod metrics;
 pub mod number;
+mod outside;
 mod sections;
 pub mod sweep;
 mod table;
@@ -21,6 +22,7 @@ use crate::io::write_bytes;
 use crate::record::Saved;
 
 pub use answer::answer;
+pub use table::aligned;
 pub use terminal::terminal_table;
 
 /// Draws every figure into `dir/figures` and writes `dir/report.html`, from the record alone.

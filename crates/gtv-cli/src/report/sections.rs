@@ -6,6 +6,7 @@ use super::findings::source_name;
 use super::levels::{ENSEMBLE, card, label, ranked, ranked_closures};
 use super::metrics;
 use super::number::{count, estimate, plain, with_error};
+use super::outside::outside;
 use super::table::{Cell, Table, TableRow};
 use super::view::{all_levels, chain};
 use crate::record::{Cumulant, Estimate, KernelNumbers, LevelRecord, Record};
@@ -64,7 +65,7 @@ pub fn section(record: &Record, place: Place) -> Section {
             "Levels",
             "Each level is a distribution over x₀. From one to the next, one effect is added, so the gap between the data and \
              what is learned can be attributed.",
-            vec![levels_table(record)],
+            vec![levels_table(record), outside(record)],
         ),
         Place::Distances => {
             ("distances", "Distances to the ensemble", "", vec![to_ensemble(record), other_distances(record)])

@@ -7,7 +7,8 @@ mod parts;
 pub use arrays::Arrays;
 pub use gtv_models::family::{LazyRecord, LinearisedRecord};
 pub use parts::{
-    Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, PoolRecord, VarianceSource,
+    Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, OutsideRecord, PoolRecord,
+    VarianceSource,
 };
 
 use gtv_theory::number;
@@ -57,6 +58,9 @@ pub struct Record {
     /// Height and width, where a data point is an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_shape: Option<[usize; 2]>,
+    /// What there is of the ensemble, where it was trained elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<OutsideRecord>,
     /// Distances between levels.
     #[serde(default)]
     pub distances: Distances,
@@ -117,6 +121,7 @@ impl Default for Record {
             load: None,
             confidence: default_confidence(),
             image_shape: None,
+            outside: None,
             distances: BTreeMap::new(),
             kernel: BTreeMap::new(),
             mean_score_closure: None,

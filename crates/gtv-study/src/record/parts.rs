@@ -185,3 +185,19 @@ pub struct PoolRecord {
     /// Relative change of the variance in the last one.
     pub change: f64,
 }
+
+/// What there is of an ensemble that was trained elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutsideRecord {
+    /// N.
+    pub members: usize,
+    /// Samples of each member, of the one with the fewest; 0 where there are none.
+    pub samples: usize,
+    /// Points at which predictions are known; 0 where there are none, or the members answer everywhere.
+    pub points: usize,
+    /// Whether the members answer at every point.
+    pub anywhere: bool,
+    /// Parts of the comparison that there is too little for, with what they need.
+    #[serde(default)]
+    pub missing: BTreeMap<String, String>,
+}

@@ -19,16 +19,17 @@ pub enum Vary {
 #[serde(default)]
 pub struct EnsembleSpec {
     /// N, number of models.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("when" = {"kind": ["trained"]}))]
     pub members: usize,
     /// What differs between them.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("when" = {"kind": ["trained"]}))]
     pub vary: Vec<Vary>,
     /// B initialisations crossed with N/B draws of data, each pair once; without it every member has its own of both.
     #[schemars(range(min = 1), extend("when" = {"model.kind": ["lazy", "mlp"]}))]
     pub initialisations: Option<usize>,
     /// Trains every member again on the true score (and on the same data points noised anew, where triples share them), to
     /// measure where the variance between members comes from.
+    #[schemars(extend("when" = {"kind": ["trained"]}))]
     pub sources: bool,
 }
 

@@ -23,6 +23,8 @@ pub enum Level {
     GaussianEmpirical,
     /// `ensemble`: the trained models.
     Ensemble,
+    /// `given_<number>`: samples of whatever origin.
+    Given(usize),
 }
 
 impl fmt::Display for Level {
@@ -35,6 +37,7 @@ impl fmt::Display for Level {
             Self::Theory(closure) => write!(f, "theory_{closure}"),
             Self::GaussianEmpirical => f.write_str("gaussian_empirical"),
             Self::Ensemble => f.write_str("ensemble"),
+            Self::Given(number) => write!(f, "given_{number}"),
         }
     }
 }
