@@ -12,6 +12,7 @@ pub mod dynamics;
 pub mod error;
 pub mod features;
 mod fixed_point;
+mod lanes;
 pub mod law;
 pub mod learner;
 pub mod linalg;

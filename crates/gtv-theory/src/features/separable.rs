@@ -2,6 +2,7 @@
 
 use super::AxisBasis;
 use crate::error::{Error, Result};
+use crate::lanes::LANES;
 
 /// Products over coordinates and time of one-dimensional bases; the time index is the fastest.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,47 +133,60 @@ impl Separable {
     /// # Shapes
     /// `spatial`: F/n_t × `outputs`; `x`: n × D; `out`: n × `outputs`.
     pub fn apply_spatial(&self, spatial: &[f64], outputs: usize, x: &[f64], out: &mut [f64]) {
-        let dim = self.dim();
-        let mut factor = vec![0.0; self.space.iter().map(AxisBasis::len).max().unwrap_or(1)];
-        if dim == 1 && outputs == 1 {
-            for (x, o) in x.iter().zip(out) {
-                self.space[0].fill(*x, &mut factor);
-                *o = factor.iter().zip(spatial).map(|(f, w)| f * w).sum();
-            }
-            return;
-        }
-        let mut scratch = vec![0.0; spatial.len()];
-        for (x, o) in x.chunks_exact(dim).zip(out.chunks_exact_mut(outputs)) {
-            // Contract one coordinate at a time, the slowest axis first.
+        pulp::Arch::new().dispatch(Contract { space: &self.space, spatial, outputs, x, out });
+    }
+}
+
+/// [`Separable::apply_spatial`] as an operation that `pulp` compiles once for each instruction set.
+struct Contract<'a> {
+    space: &'a [AxisBasis],
+    spatial: &'a [f64],
+    outputs: usize,
+    x: &'a [f64],
+    out: &'a mut [f64],
+}
+
+impl pulp::NullaryFnOnce for Contract<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { space, spatial, outputs, x, out } = self;
+        let dim = space.len();
+        let mut factor = vec![[0.0; LANES]; space.iter().map(AxisBasis::len).max().unwrap_or(1)];
+        let mut sums = vec![[0.0; LANES]; spatial.len() / space[0].len()];
+        let mut z = [0.0; LANES];
+        for (x, out) in x.chunks(LANES * dim).zip(out.chunks_mut(LANES * outputs)) {
+            let rows = x.len() / dim;
+            // One coordinate at a time, the slowest axis first. Lanes without a row repeat the last one.
             let mut remaining = spatial.len();
-            for (axis, (basis, &coordinate)) in self.space.iter().zip(x).enumerate() {
+            for (axis, basis) in space.iter().enumerate() {
                 let n = basis.len();
-                basis.fill(coordinate, &mut factor[..n]);
                 let rest = remaining / n;
-                if axis == 0 {
-                    let (first, others) = spatial.split_at(rest);
-                    for (s, v) in scratch[..rest].iter_mut().zip(first) {
-                        *s = factor[0] * v;
-                    }
-                    for (f, block) in factor[1..n].iter().zip(others.chunks_exact(rest)) {
-                        for (s, v) in scratch[..rest].iter_mut().zip(block) {
-                            *s += f * v;
+                for (lane, z) in z.iter_mut().enumerate() {
+                    *z = x[lane.min(rows - 1) * dim + axis];
+                }
+                basis.fill_lanes(&z, &mut factor[..n]);
+                for r in 0..rest {
+                    let mut sum = [0.0; LANES];
+                    for (i, f) in factor[..n].iter().enumerate() {
+                        let at = i * rest + r;
+                        if axis == 0 {
+                            (0..LANES).for_each(|j| sum[j] += f[j] * spatial[at]);
+                        } else {
+                            (0..LANES).for_each(|j| sum[j] += f[j] * sums[at][j]);
                         }
                     }
-                } else {
-                    let (sum, others) = scratch[..remaining].split_at_mut(rest);
-                    for s in sum.iter_mut() {
-                        *s *= factor[0];
-                    }
-                    for (f, block) in factor[1..n].iter().zip(others.chunks_exact(rest)) {
-                        for (s, v) in sum.iter_mut().zip(block) {
-                            *s += f * v;
-                        }
-                    }
+                    // Only entries from here on are still read.
+                    sums[r] = sum;
                 }
                 remaining = rest;
             }
-            o.copy_from_slice(&scratch[..outputs]);
+            for (lane, out) in out.chunks_exact_mut(outputs).enumerate() {
+                for (o, sum) in out.iter_mut().zip(&sums) {
+                    *o = sum[lane];
+                }
+            }
         }
     }
 }

@@ -5,8 +5,8 @@
 //! plain vector loops; they are streamed in blocks with a running maximum (online log-sum-exp), on the stack.
 
 use super::evaluation::CovKind;
-use super::lanes::{LANES, dot, exp_nonpositive, max_of, sum_of};
 use crate::data::PointCloud;
+use crate::lanes::{LANES, dot, exp_nonpositive, max_of, sum_of};
 use crate::schedule::Schedule;
 
 /// Points a block: two such f64 arrays are 1 KiB of stack.

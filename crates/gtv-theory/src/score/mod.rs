@@ -10,7 +10,6 @@ mod evaluation;
 mod exact;
 mod exact32;
 mod fold;
-mod lanes;
 mod mixture;
 mod objective;
 mod queries;

@@ -3,8 +3,8 @@
 
 #![expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is not a number counts as reached")]
 
-use super::lanes::{LANES, exp_nonpositive, exp_nonpositive_f32};
 use super::source::Source;
+use crate::lanes::{LANES, exp_nonpositive, exp_nonpositive_f32};
 use faer::traits::ComplexField;
 use pulp::Simd;
 

@@ -1,7 +1,7 @@
 //! The points as they were given, in either precision: what distances are taken from.
 
-use super::lanes::LANES;
 use super::real::Real;
+use crate::lanes::LANES;
 use rayon::prelude::*;
 
 /// μ_m, M × D row-major.
