@@ -244,3 +244,49 @@ fn compare_takes_every_prediction_by_name() {
     assert!(gap("theory_naive") < gap("pf_ode") && gap("theory_fokker-planck") < gap("pf_ode"));
     assert_eq!(record["config"]["theory"]["base"], "finite-p");
 }
+
+/// The answer of a report, without its markup.
+fn answer(bench: &Bench, run: &str) -> String {
+    std::fs::read_to_string(bench.path(run).join("report.html")).expect("report.html is there")
+}
+
+#[test]
+fn the_main_job_shows_its_claim() {
+    let bench = bench();
+    // The job itself with half its models.
+    let half = [
+        "compare",
+        "--set",
+        "ensemble.members=150",
+        "--set",
+        "theory.models=150",
+        "--set",
+        "sampling.paths=500",
+    ];
+    bench.run(half.into_iter().chain(["--set", "theory.paths=500"])).done();
+    let record = summary(&bench, "runs/main");
+    let to_ensemble = |level: &str, of: &str| {
+        record["distances"][level]["ensemble"]["sliced_w2"][of].as_f64().unwrap_or(f64::NAN)
+    };
+    let theory = to_ensemble("theory_finite-p", "value");
+    let without = to_ensemble("data", "value").min(to_ensemble("pf_ode", "value"));
+    assert!(theory <= 0.25 * without, "{theory} against {without}");
+    for baseline in ["data", "pf_ode", "mean_score"] {
+        let (hi, lo) = (to_ensemble("theory_finite-p", "hi"), to_ensemble(baseline, "lo"));
+        assert!(hi < lo, "{baseline}: the theory's interval ends at {hi}, its own starts at {lo}");
+    }
+    assert!(answer(&bench, "runs/main").contains("the theory (finite-p) explains"));
+    assert!(bench.path("runs/main/figures/overview.png").is_file());
+}
+
+#[test]
+fn three_points_and_few_models_show_nothing() {
+    let bench = bench();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/three-points.toml");
+    let few =
+        "ensemble.members=100 ensemble.sources=false sampling.paths=2000 theory.models=100 theory.paths=2000";
+    let sets = few.split(' ').flat_map(|set| ["--set", set]);
+    bench.run(["compare", config, "--out", "run"].into_iter().chain(sets)).done();
+    let said = answer(&bench, "run");
+    assert!(said.contains("is not shown to explain what the models learn"), "it says otherwise");
+}

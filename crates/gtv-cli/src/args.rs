@@ -113,8 +113,8 @@ impl ConfigArgs {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct CompareArgs {
-    /// The experiment, a TOML file; every key has a default
-    pub config: PathBuf,
+    /// The experiment, a TOML file; every key has a default [default: the main job, configs/main.toml]
+    pub config: Option<PathBuf>,
     /// Folder to write into [default: runs/NAME-OF-CONFIG]
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -24,8 +24,11 @@ use std::time::Instant;
 
 /// Share of samples outside the histogram's range from which on the user is told.
 const NOTABLE_OUTSIDE: f64 = 0.05;
-/// Relative quadrature error from which on the user is told.
+/// Relative quadrature error from which on the user is told, where it is also this share of what the members resolve.
 const NOTABLE_ERROR: f64 = 0.01;
+const NOTABLE_SHARE: f64 = 0.5;
+/// Share of the data next to an earlier datum up to which they are copies; above, the data are dense on the scale of the noise.
+const FEW_COPIES: f64 = 0.1;
 /// Points at which two resolutions of the quadrature are compared.
 const CHECKED: usize = 1_000;
 /// Samples shown as images for each level.
@@ -186,7 +189,6 @@ impl Study {
         if load > 1.0 {
             session.watch.warn(&Warning::HighLoad { load });
         }
-        record.quadrature = clock.time("quadrature check", || quadrature_error(&theory, session))?;
         record.pool = theory.laws.iter().find_map(|solved| solved.law.settling()).map(|found| PoolRecord {
             models: found.models,
             generations: found.generations,
@@ -203,6 +205,8 @@ impl Study {
                     clock.time("variance sources", || sources::measure(&theory, probes, session))?;
             }
         }
+        let errors = || quadrature_error(&theory, &record.kernel, session);
+        record.quadrature = clock.time("quadrature check", errors)?;
         record.outside = self.outside(probes.as_ref());
         let levels = clock.time("sampling", || self.levels(&theory, &ensemble, session))?;
         let few = |level: &&Sampled| (2..FEWEST_GROUPS).contains(&level.samples.groups().len());
@@ -299,7 +303,12 @@ impl Study {
         let distinct = cloud.distinct_at(schedule)?;
         if distinct.len() < cloud.len() {
             let (near, total) = (cloud.len() - distinct.len(), cloud.len());
-            session.watch.warn(&Warning::NearDuplicates { near, total });
+            let found = Warning::NearDuplicates { near, total };
+            if near as f64 <= FEW_COPIES * total as f64 {
+                session.watch.warn(&found);
+            } else {
+                session.watch.note(&found.to_string());
+            }
         }
         Ok(distinct)
     }
@@ -405,8 +414,12 @@ fn kernel(theory: &Theory<'_>, probes: &Probes, ensemble: &Ensemble, arrays: &mu
     Ok((numbers, probes.gaussianity(theory.study)?))
 }
 
-/// Relative change of the theory's mean and total variance under a coarser quadrature.
-fn quadrature_error(theory: &Theory<'_>, session: Session<'_>) -> Result<BTreeMap<String, f64>> {
+/// Relative change of the theory's mean and total variance under a coarser quadrature; `kernel` has what the members resolve.
+fn quadrature_error(
+    theory: &Theory<'_>,
+    kernel: &BTreeMap<String, KernelNumbers>,
+    session: Session<'_>,
+) -> Result<BTreeMap<String, f64>> {
     let mut errors = BTreeMap::new();
     // The simplest closure with a residual stands for all: their integrals are over the same nodes and features.
     let simplest = |solved: &&crate::theory::Solved| match solved.closure.card().completeness {
@@ -423,11 +436,17 @@ fn quadrature_error(theory: &Theory<'_>, session: Session<'_>) -> Result<BTreeMa
     let mean = (difference / square(&mut fine.mean.iter().copied())).sqrt();
     let total = |v: &[f64]| v.iter().sum::<f64>();
     let variance = (total(&coarse.variance) / total(&fine.variance) - 1.0).abs();
-    for (quantity, relative) in [("mean prediction", mean), ("total variance", variance)] {
+    let least =
+        |of: &dyn Fn(&KernelNumbers) -> Option<f64>| kernel.values().filter_map(of).fold(f64::NAN, f64::min);
+    let resolved = [least(&|k| k.mean_error_floor), least(&|k| k.variance_ratio_se)];
+    for ((quantity, relative), resolved) in
+        [("mean prediction", mean), ("total variance", variance)].into_iter().zip(resolved)
+    {
         // A law without variance (one data point) has no relative error.
         if relative.is_finite() {
             errors.insert(quantity.to_owned(), relative);
-            if relative > NOTABLE_ERROR {
+            // Without members to compare with, nothing says what is small.
+            if relative > NOTABLE_ERROR.max(NOTABLE_SHARE * resolved) {
                 session.watch.warn(&Warning::Quadrature { quantity, relative });
             }
         }

@@ -20,10 +20,13 @@ pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
     let mut changes: Vec<Change> = args.ensemble.iter().flat_map(|path| Change::ensemble(path)).collect();
     changes.extend(args.changes.changes()?);
     changes.extend(args.target.as_deref().map(Change::target));
-    let loaded = Loaded::read(Some(&args.config), &changes, ctx)?;
+    let loaded = match &args.config {
+        Some(path) => Loaded::read(Some(path), &changes, ctx)?,
+        None => Loaded::main_job(&changes, ctx)?,
+    };
     let problem = loaded.build(ctx)?;
     loaded.check_quadrature(&problem)?;
-    let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
+    let out = args.out.unwrap_or_else(|| RunDir::default_path(args.config.as_deref(), "main"));
     opening::announce(&problem, Work::Compare, ctx);
     let run = RunDir::create(&out, &problem.resolved, ctx)?;
     let record = into_folder(&problem, &run, this_command(), args.save_samples, ctx)?;

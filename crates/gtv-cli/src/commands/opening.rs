@@ -3,7 +3,7 @@
 //! Times are counts of operations times what one of each took when it was measured, on a core of 2023; they are right
 //! within a factor of about three, which tells seconds from minutes and hours.
 
-use crate::config::{DataConfig, Problem};
+use crate::config::{Chosen, DataConfig, Problem};
 use crate::context::Context;
 use crate::progress::Spell;
 use crate::warnings::Warning;
@@ -25,6 +25,9 @@ pub enum Work {
 
 /// Prints the line, and warns of a network whose kernels take long.
 pub fn announce(problem: &Problem, work: Work, ctx: &Context) {
+    if !problem.chosen.is_empty() {
+        ctx.note(&chosen(&problem.chosen));
+    }
     ctx.note(&line(problem, work, ctx.threads));
     if let Some(activation) = problem.study.family.kernel_activation() {
         warn_of_slow(activation, ctx);
@@ -39,6 +42,24 @@ pub fn warn_of_slow(activation: Activation, ctx: &Context) {
             ctx.warn(&Warning::SlowActivation { activation: activation.name() });
         }
     }
+}
+
+/// What was chosen to fit the data, a line for each section.
+fn chosen(all: &[Chosen]) -> String {
+    let mut lines = vec![
+        "chosen to fit the data, and written to config.toml (a config, or --set, overrides each):".to_owned(),
+    ];
+    let mut section = "";
+    for Chosen { key, value } in all {
+        let (own, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let setting = format!("{name} = {value}");
+        match lines.last_mut().filter(|_| own == section) {
+            Some(line) => line.extend([", ", &setting]),
+            None => lines.push(format!("  [{own}] {setting}")),
+        }
+        section = own;
+    }
+    lines.join("\n")
 }
 
 fn line(problem: &Problem, work: Work, threads: usize) -> String {

@@ -38,7 +38,7 @@ pub fn run(args: SweepArgs, ctx: &Context) -> Result<()> {
     let plan = Plan::read(&args.config, &args.changes.sets, &args.changes.changes()?, ctx)?;
     let fingerprints = plan.validate(ctx)?;
     opening::announce_many(plan.cells.len(), &plan.problem(&plan.cells[0], &ctx.muted())?, ctx);
-    let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config)));
+    let out = args.out.unwrap_or_else(|| RunDir::default_path(Some(&args.config), "sweep"));
     {
         // Shards share the folder and each holds it for a moment at a time; what they work on is a cell.
         let _run = RunDir::create_within(&out, &plan.resolved, SHORTLY.max(ctx.patience()), ctx)?;

@@ -103,7 +103,7 @@ fn load(args: &TrainArgs, ctx: &Context) -> Result<(Loaded, PathBuf)> {
         let out = args.out.clone().unwrap_or_default();
         return Ok((Loaded::read(Some(&out.join("config.toml")), &changes(args)?, ctx)?, out));
     }
-    let out = args.out.clone().unwrap_or_else(|| RunDir::default_path(args.config.as_deref()));
+    let out = args.out.clone().unwrap_or_else(|| RunDir::default_path(args.config.as_deref(), "train"));
     Ok((Loaded::read(args.config.as_deref(), &changes(args)?, ctx)?, out))
 }
 

@@ -67,7 +67,8 @@ impl Loaded {
         let (sampling, members) = (config.sampling.clone(), ensemble.draws());
         let (theory, compare) = (config.theory.clone(), config.compare.clone());
         let study = Study { family, members, origin, ensemble, sampling, theory, compare };
-        Ok(Problem { config, settings: self.settings.table(), resolved, study, fingerprint })
+        let (chosen, settings) = (self.chosen.clone(), self.settings.table());
+        Ok(Problem { config, chosen, settings, resolved, study, fingerprint })
     }
 
     /// Whether the data lie where features and tables know something of them.
@@ -95,7 +96,11 @@ impl Loaded {
                 if file.scale == 0.0 {
                     return Err(self.value("data.scale", "is 0, which would make all points one").into());
                 }
-                let cloud = data::read_cloud(file, self.config.compare.image, ctx)?;
+                let points = match &self.piped {
+                    Some(points) => points.clone(),
+                    None => data::read_points(file, self.config.compare.image, ctx)?,
+                };
+                let cloud = data::cloud_of(points, file, ctx)?;
                 if file.duplicates == Duplicates::Refuse {
                     return Ok(cloud);
                 }

@@ -7,25 +7,27 @@ use crate::warnings::Warning;
 use gtv_theory::PointCloud;
 use std::path::Path;
 
-/// Reads the points; the paths are absolute by now. Points that are images of `image` (height, width) are flattened.
+/// Reads the values of the points as they are in the file; the paths are absolute by now. Points that are images of `image`
+/// (height, width) are flattened.
 ///
 /// # Errors
 /// [`ReadError`], with the file at fault.
-pub fn read_cloud(
-    file: &FileData,
-    image: Option<[usize; 2]>,
-    ctx: &Context,
-) -> Result<PointCloud, ReadError> {
-    let mut points = read_array(&file.path, file.key.as_deref(), &ctx.memory)?;
+pub fn read_points(file: &FileData, image: Option<[usize; 2]>, ctx: &Context) -> Result<Array, ReadError> {
+    let points = read_array(&file.path, file.key.as_deref(), &ctx.memory)?;
     points.tell_of_header(ctx);
     let images = image.is_some_and(|image| {
         // One channel may have an axis of its own.
         let axes = points.shape.iter().skip(1).filter(|n| **n != 1);
         axes.eq(image.iter().filter(|n| **n != 1))
     });
-    if file.flatten || images {
-        points = points.flattened();
-    }
+    Ok(if file.flatten || images { points.flattened() } else { points })
+}
+
+/// The data set of a file: its points scaled, with their weights.
+///
+/// # Errors
+/// [`ReadError`], with the file at fault.
+pub fn cloud_of(mut points: Array, file: &FileData, ctx: &Context) -> Result<PointCloud, ReadError> {
     for value in &mut points.values {
         *value = file.scale * *value + file.offset;
     }

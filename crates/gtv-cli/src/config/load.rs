@@ -2,10 +2,11 @@
 
 use super::check::Settings;
 use super::error::{ConfigError, Place};
+use super::fit::{self, Chosen, Facts, Said};
 use super::keys::{Type, keys};
-use super::{Config, manual};
+use super::{Config, DataConfig, data, manual};
 use crate::context::Context;
-use crate::io::{ReadError, STDIN, read_small};
+use crate::io::{Array, ReadError, STDIN, read_small};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -115,6 +116,14 @@ pub struct Loaded {
     pub(super) sweep: Option<Value>,
     /// Whether networks are to be trained, on a device that must be there.
     pub(super) trains: bool,
+    /// What was chosen to fit the data.
+    pub(super) chosen: Vec<Chosen>,
+    /// Points that came through a pipe, which cannot be read again.
+    pub(super) piped: Option<Array>,
+    /// What was said.
+    said: Table,
+    /// The folder that relative paths of the command line start from.
+    here: Option<PathBuf>,
     places: Places,
 }
 
@@ -140,6 +149,13 @@ impl Places {
     }
 }
 
+impl Places {
+    /// Whether a key was set anywhere.
+    fn is_given(&self, key: &str) -> bool {
+        self.lines.contains_key(key) || self.arguments.iter().any(|(set, _)| set == key)
+    }
+}
+
 impl Loaded {
     /// Reads a config file (or, without one, the defaults) and applies the changes in order, then `--seed`.
     ///
@@ -159,10 +175,24 @@ impl Loaded {
                 })?
             }
         };
+        Self::from_text(&text, path, changes, ctx)
+    }
+
+    /// The main job, which runs where no config is named: the text of configs/main.toml, which is part of the program.
+    ///
+    /// # Errors
+    /// As [`Loaded::read`], for the changes.
+    pub fn main_job(changes: &[Change], ctx: &Context) -> anyhow::Result<Self> {
+        const MAIN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/main.toml"));
+        Self::from_text(MAIN, None, changes, ctx)
+    }
+
+    fn from_text(text: &str, path: Option<&Path>, changes: &[Change], ctx: &Context) -> anyhow::Result<Self> {
         let seed = ctx.seed.map(|n| Change::argument("seed", n as i64, format!("--seed {n}")));
         let changes: Vec<Change> = changes.iter().cloned().chain(seed).collect();
         let here = std::env::current_dir()?;
-        Ok(Self::parsed(&text, path, &changes, Some(&here))?)
+        let loaded = Self::parsed(text, path, &changes, Some(&here))?;
+        loaded.fitted(ctx)
     }
 
     /// Parses a config's text; `path` only names it in messages.
@@ -202,15 +232,34 @@ impl Loaded {
             places.arguments.push((change.key.clone(), change.argument.clone()));
         }
         let sweep = table.remove("sweep");
-        let mut settings = Settings::resolve(&table, &|key| places.of(key))?;
-        if let Some(here) = here {
-            anchor_paths(&mut settings, &places, here);
+        let (settings, config) = typed(&table, &places, here)?;
+        let (chosen, piped, here) = (Vec::new(), None, here.map(Path::to_owned));
+        Ok(Self { config, settings, sweep, trains: true, chosen, piped, said: table, here, places })
+    }
+
+    /// The same with what it leaves out chosen to fit the points of a file.
+    ///
+    /// # Errors
+    /// [`ReadError`] of the file, or [`ConfigError`].
+    fn fitted(mut self, ctx: &Context) -> anyhow::Result<Self> {
+        let DataConfig::File(file) = &self.config.data else { return Ok(self) };
+        // What is wrong with the points is found where they are used.
+        let points = data::read_points(file, self.config.compare.image, &ctx.muted())?;
+        let (total, dim) = points.rows()?;
+        let count = file.limit.unwrap_or(total).min(total);
+        let facts = Facts::of(&points.values[..count * dim], dim);
+        let given = |key: &str| self.places.is_given(key);
+        let schedule = self.config.schedule.build();
+        let log_snr = schedule.is_ok_and(|s| s.log_snr(s.t_max()).is_finite());
+        let chosen = fit::choices(&facts, &Said { given: &given, all: &self.settings, log_snr });
+        let mut table = self.said.clone();
+        for Chosen { key, value } in &chosen {
+            insert(&mut table, key, value.clone());
         }
-        let config = Config::deserialize(settings.typed()).map_err(|e| ConfigError::Syntax {
-            place: path.map_or(Place::Default, |path| Place::File { path: path.to_owned(), line: 1 }),
-            message: e.message().to_owned(),
-        })?;
-        Ok(Self { config, settings, sweep, trains: true, places })
+        (self.settings, self.config) = typed(&table, &self.places, self.here.as_deref())?;
+        self.chosen = chosen;
+        self.piped = points.came_once().then_some(points);
+        Ok(self)
     }
 
     /// Where a setting was made.
@@ -236,6 +285,34 @@ impl Loaded {
     /// The resolved config as TOML, every key explicit.
     pub fn to_toml(&self) -> String {
         manual::plain(&self.settings)
+    }
+}
+
+/// Settings resolved, and as the types that they are for.
+fn typed(table: &Table, places: &Places, here: Option<&Path>) -> Result<(Settings, Config), ConfigError> {
+    let mut settings = Settings::resolve(table, &|key| places.of(key))?;
+    if let Some(here) = here {
+        anchor_paths(&mut settings, places, here);
+    }
+    let config = Config::deserialize(settings.typed()).map_err(|e| ConfigError::Syntax {
+        place: places.file.clone().map_or(Place::Default, |path| Place::File { path, line: 1 }),
+        message: e.message().to_owned(),
+    })?;
+    Ok((settings, config))
+}
+
+/// Sets a dotted key; sections are made where there are none.
+fn insert(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod data;
 mod derived;
 mod error;
 mod family;
+mod fit;
 mod keys;
 mod load;
 mod manual;
@@ -31,6 +32,7 @@ pub use family::{
     FamilyConfig, FeatureTime, FeaturesConfig, GridFeatures, InputsConfig, LazyConfig, LazyNet, LazyTraining,
     LinearConfig, MlpConfig, MlpNet, MlpTraining, Precondition, RandomFeatures,
 };
+pub use fit::Chosen;
 pub use keys::{Choice, Condition, Default as KeyDefault, Key, Keys, Range, Type, keys};
 pub use load::{Change, Loaded};
 pub use manual::{commented, explained, json_schema, listed, markdown};

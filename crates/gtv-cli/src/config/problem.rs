@@ -1,6 +1,6 @@
 //! A config made into the objects that work is done with.
 
-use super::Config;
+use super::{Chosen, Config};
 use crate::run_dir::Fingerprint;
 use gtv_study::Study;
 
@@ -8,6 +8,8 @@ use gtv_study::Study;
 pub struct Problem {
     /// The resolved config.
     pub config: Config,
+    /// What was chosen to fit the data.
+    pub chosen: Vec<Chosen>,
     /// The resolved settings, as a file has them.
     pub settings: toml::Table,
     /// The resolved config as TOML.

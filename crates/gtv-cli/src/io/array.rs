@@ -28,7 +28,7 @@ pub(super) struct Content {
     pub(super) header: Option<String>,
 }
 
-/// Reads an array by the ending of its name: `.npy`, `.npz` (the array `key`, or the only one) or `.csv`. From standard
+/// Reads an array by the ending of its name: `.npy`, `.npz` (the array `key`, or the only one, or the only one of two and more axes) or `.csv`. From standard
 /// input (`-`) and from a pipe, by its first bytes.
 ///
 /// Floats of 32 and 64 bits and integers of every size are read, in either byte order and memory order.
@@ -93,6 +93,11 @@ impl Array {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it came through a pipe, so that it cannot be read again.
+    pub fn came_once(&self) -> bool {
+        !self.path.is_file()
     }
 
     /// Says on stderr which line of a csv file holds no values.

@@ -22,7 +22,7 @@ pub(super) fn read_npy(path: &Path, memory: &Budget) -> Result<Content, ReadErro
     }
 }
 
-/// One array of an archive: that named `key`, or the only one.
+/// One array of an archive: that named `key`, or the only one, or else the only one of two and more axes.
 pub(super) fn read_npz(path: &Path, key: Option<&str>, memory: &Budget) -> Result<Content, ReadError> {
     match Source::open(path)? {
         Source::File(file, _) => archived(path, key, BufReader::new(file), memory),
@@ -61,12 +61,16 @@ pub(super) fn archived(
         return Err(ReadError::format(path, "the archive holds no array; save it again with numpy.savez"));
     }
     let name = match key {
-        Some(key) if present.iter().any(|p| p == key) => key,
-        None if present.len() == 1 => &present[0],
-        _ => {
-            return Err(ReadError::Key { path: path.to_owned(), key: key.map(str::to_owned), present });
-        }
+        Some(key) if present.iter().any(|p| p == key) => key.to_owned(),
+        None if present.len() == 1 => present[0].clone(),
+        _ => match points_among(&mut archive).filter(|_| key.is_none()) {
+            Some(name) => name,
+            None => {
+                return Err(ReadError::Key { path: path.to_owned(), key: key.map(str::to_owned), present });
+            }
+        },
     };
+    let name = name.as_str();
     let broken = |e: &dyn std::fmt::Display| {
         ReadError::format(
             path,
@@ -87,6 +91,20 @@ pub(super) fn archived(
     // The archive's checksum is compared at the end of the entry.
     std::io::copy(&mut entry, &mut std::io::sink()).map_err(|e| broken(&e))?;
     Ok(content)
+}
+
+/// The only array of an archive that has two and more axes: points, where the others are lists such as labels.
+fn points_among(archive: &mut ZipArchive<impl Read + Seek>) -> Option<String> {
+    let mut found = None;
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).ok()?;
+        let (header, _) = Header::read(&mut entry).ok()?;
+        let name = entry.name().trim_end_matches(".npy").to_owned();
+        if header.shape.len() > 1 && found.replace(name).is_some() {
+            return None;
+        }
+    }
+    found
 }
 
 /// Which numbers an array may hold.

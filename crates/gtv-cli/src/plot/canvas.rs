@@ -139,6 +139,24 @@ pub(super) enum Shape {
     Text { at: Point, text: String, style: TextStyle },
 }
 
+impl Shape {
+    /// The same elsewhere on the page.
+    fn moved(self, by: Point) -> Self {
+        let moved = |(x, y): Point| (x + by.0, y + by.1);
+        let all = |points: Vec<Point>| points.into_iter().map(moved).collect();
+        match self {
+            Self::Line { points, color, width } => Self::Line { points: all(points), color, width },
+            Self::Area { corners, color } => Self::Area { corners: all(corners), color },
+            Self::Disc { center, radius, color } => Self::Disc { center: moved(center), radius, color },
+            Self::Image { rect: Rect { x0, y0, x1, y1 }, pixels } => {
+                let ((x0, y0), (x1, y1)) = (moved((x0, y0)), moved((x1, y1)));
+                Self::Image { rect: Rect { x0, y0, x1, y1 }, pixels }
+            }
+            Self::Text { at, text, style } => Self::Text { at: moved(at), text, style },
+        }
+    }
+}
+
 /// A page that is being drawn.
 #[derive(Default)]
 pub struct Page {
@@ -146,6 +164,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// Puts a whole page on this one, its corner at `by`.
+    pub fn place(&self, other: Self, by: Point) {
+        self.shapes.borrow_mut().extend(other.shapes.into_inner().into_iter().map(|shape| shape.moved(by)));
+    }
+
     fn add(&self, shape: Shape) {
         self.shapes.borrow_mut().push(shape);
     }

@@ -12,6 +12,7 @@ mod numbers;
 mod pdf;
 mod render;
 mod scatter;
+mod stacked;
 pub mod style;
 
 pub use axes::superscript;
@@ -23,4 +24,5 @@ pub use images::{ImageGrid, ImageRow};
 pub use lines::{LinePanel, LineSeries, Lines, Spacing};
 pub use numbers::Numbers;
 pub use scatter::{Scatter, ScatterPanel};
+pub use stacked::Stacked;
 pub use style::{ColorScale, Key, Role};

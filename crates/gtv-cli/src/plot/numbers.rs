@@ -26,6 +26,25 @@ impl Numbers {
         self.rows.push(names.chain(values.map(number)).collect());
     }
 
+    /// Several tables in one: every column of any, and empty cells where a table does not have one.
+    pub fn joined(tables: &[Self]) -> Self {
+        let mut head: Vec<&'static str> = Vec::new();
+        for column in tables.iter().flat_map(|table| &table.head) {
+            if !head.contains(column) {
+                head.push(column);
+            }
+        }
+        let mut rows = Vec::new();
+        for table in tables {
+            let place = |column: &&str| table.head.iter().position(|own| own == column);
+            let places: Vec<Option<usize>> = head.iter().map(place).collect();
+            let cell =
+                |row: &[String], place: &Option<usize>| place.map(|i| row[i].clone()).unwrap_or_default();
+            rows.extend(table.rows.iter().map(|row| places.iter().map(|place| cell(row, place)).collect()));
+        }
+        Self { head, rows }
+    }
+
     /// Writes the table as csv.
     ///
     /// # Errors

@@ -60,9 +60,9 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Where a run goes when `--out` does not say: `runs/` and the config's name.
-    pub fn default_path(config: Option<&Path>) -> PathBuf {
-        let name = config.and_then(Path::file_stem).unwrap_or("train".as_ref());
+    /// Where a run goes when `--out` does not say: `runs/` and the config's name, or `otherwise` without a config.
+    pub fn default_path(config: Option<&Path>, otherwise: &str) -> PathBuf {
+        let name = config.and_then(Path::file_stem).unwrap_or(otherwise.as_ref());
         Path::new("runs").join(name)
     }
 

@@ -39,7 +39,7 @@ pub struct FileData {
     /// The points, shape (M, …): .npy, .npz or .csv; relative to the config.
     #[schemars(extend("format" = "path"))]
     pub path: PathBuf,
-    /// The array's name in an npz file that holds several.
+    /// The array's name in an npz file that holds several; the only one of two and more axes where it is not given.
     #[serde(default)]
     pub key: Option<String>,
     /// The weights π_m, shape (M); equal if absent.

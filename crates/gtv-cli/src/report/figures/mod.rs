@@ -11,6 +11,7 @@ mod density_planes;
 mod distances;
 mod images;
 mod maps;
+mod overview;
 mod shape;
 mod variances;
 
@@ -25,6 +26,7 @@ use crate::record::{Arrays, Saved};
 
 /// Every figure, in the order of the report.
 pub const FIGURES: &[&dyn ReportFigure] = &[
+    &overview::Overview,
     &density::Density,
     &density_planes::DensityPlanes,
     &closures::Closures,
