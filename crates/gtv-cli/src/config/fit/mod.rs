@@ -152,7 +152,10 @@ impl List<'_> {
     }
 
     fn sampling(&mut self, sizes: &Sizes) {
-        self.count("ensemble.members", sizes.members);
+        // Members from outside are as many as there are.
+        if self.said.all.get("ensemble.members").is_some() {
+            self.count("ensemble.members", sizes.members);
+        }
         self.count("sampling.paths", sizes.paths);
         let step_by_step =
             self.said.all.get("theory.closures").and_then(Value::as_array).is_some_and(|all| {
