@@ -14,6 +14,10 @@ use gtv_theory::closure::CLOSURES;
 use gtv_theory::ntk::Activation;
 use std::path::PathBuf;
 
+mod sweep;
+
+pub use sweep::{MergeArgs, Shard, ShareArgs, SlurmArgs, StatusArgs, SweepArgs};
+
 /// What distribution does a diffusion model learn on average, and why?
 ///
 /// gtv-cli computes the prediction of the theory of generalization through variance, trains real ensembles of
@@ -60,6 +64,8 @@ pub enum Command {
     Sweep(SweepArgs),
     /// Put the shards of a sweep together
     Merge(MergeArgs),
+    /// Say how far a run or a sweep is: finished, running, failed, missing
+    Status(StatusArgs),
     /// Train an ensemble of models and save it
     Train(TrainArgs),
     /// Draw samples from a trained run, or from the theory's law of learned models
@@ -131,77 +137,6 @@ pub struct CompareArgs {
     /// Changes to the config.
     #[command(flatten)]
     pub changes: ConfigArgs,
-}
-
-/// One part of a sweep, `i/n`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// Which part, from 1.
-    pub part: usize,
-    /// Parts in all.
-    pub of: usize,
-}
-
-impl Shard {
-    /// Whether the cell of this index (from 0) is the shard's: index ≡ part − 1 mod of.
-    pub fn has(self, index: usize) -> bool {
-        index % self.of == self.part - 1
-    }
-}
-
-impl std::str::FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-        match parts {
-            Some((part, of)) if (1..=of).contains(&part) => Ok(Self { part, of }),
-            _ => Err("expected i/n with 1 <= i <= n, e.g. 1/4 for the first of four shards".to_owned()),
-        }
-    }
-}
-
-/// `gtv-cli sweep`.
-///
-/// The config's [sweep] holds dotted keys with the values they take; several keys make the product, the last one
-/// varying fastest:
-///
-///   [sweep]
-///   "model.samples" = [256, 1024, 4096]
-///   "schedule.t_min" = { log = [1e-4, 1e-1, 12] }     # or linear = [first, last, count]
-///   seed = [0, 1, 2]                                  # figures then show mean and standard error over seeds
-///
-/// Each cell is a `compare` with those settings, in DIR/cells/; sweep.csv, sweep.json, report.html and figures/ put them
-/// side by side. Finished cells are not run again, so the same command goes on after an interrupt, and a list
-/// can be made longer later.
-#[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
-pub struct SweepArgs {
-    /// The experiment, a TOML file with a [sweep]
-    pub config: PathBuf,
-    /// Folder to write into [default: runs/NAME-OF-CONFIG]
-    #[arg(long, short, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Run every n-th cell only, from the i-th; put the shards' folders together with gtv-cli merge
-    #[arg(long, value_name = "I/N")]
-    pub shard: Option<Shard>,
-    /// Go on with an unfinished sweep; this is what happens anyway
-    #[arg(long)]
-    pub resume: bool,
-    /// Changes to the config.
-    #[command(flatten)]
-    pub changes: ConfigArgs,
-}
-
-/// `gtv-cli merge`.
-#[derive(Debug, Args)]
-pub struct MergeArgs {
-    /// Folders of the shards of one sweep
-    #[arg(required = true)]
-    pub dirs: Vec<PathBuf>,
-    /// Folder to write into; finished cells are copied there [default: the first DIR]
-    #[arg(long, short, value_name = "DIR")]
-    pub out: Option<PathBuf>,
 }
 
 /// A family of trainable models.

@@ -128,6 +128,13 @@ impl Context {
         }
     }
 
+    /// Prints a row of a table that grows while work is done, on stderr and on a terminal only.
+    pub fn live(&self, row: &dyn Fn() -> String) {
+        if self.loud && self.bars.are_drawn() {
+            self.bars.suspend(|| complain(&row()));
+        }
+    }
+
     /// Names the part of a longer work, such as a sweep's cell, that printed warnings are about from now on.
     pub fn about(&self, part: &str) {
         *self.scope.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = format!("{part}: ");

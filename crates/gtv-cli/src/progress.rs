@@ -23,6 +23,11 @@ impl Bars {
         Self { multi: MultiProgress::with_draw_target(target) }
     }
 
+    /// Whether anything is drawn.
+    pub fn are_drawn(&self) -> bool {
+        !self.multi.is_hidden()
+    }
+
     /// Starts a bar of `units` units of work.
     pub fn start(&self, label: &str, units: u64) -> Progress {
         let left = |state: &ProgressState, out: &mut dyn Write| {

@@ -50,6 +50,22 @@ pub enum Warning {
         /// Points read.
         total: usize,
     },
+    /// A cell of a sweep that looks finished, but is not what was written.
+    #[error("{}: damaged: {reason}; it is run again", .path.display())]
+    DamagedCell {
+        /// The cell's folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A folder among a sweep's cells that does not count.
+    #[error("{}: {about}; it is left out", .path.display())]
+    LeftOut {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        about: String,
+    },
     /// Kernels of infinite width by a series instead of a closed form.
     #[error(
         "the kernels of {activation} networks have no closed form, and take ten to twenty times as long as those of relu or erf"

@@ -106,6 +106,7 @@ fn heatmaps(values: Vec<f64>, nx: usize, ny: usize, panels: usize) -> Heatmaps {
         y_label: "x₂".into(),
         scales: vec![ColorScale::new("tr C / (tr C + ‖s‖²)", None)],
         square: true,
+        ..Heatmaps::default()
     }
 }
 

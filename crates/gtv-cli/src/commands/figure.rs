@@ -95,6 +95,7 @@ fn fig1(out: &Path, ctx: &Context) -> Result<()> {
         y_label: "x₂".to_owned(),
         scales: vec![ColorScale::new("tr C / (tr C + |s|²)", Some((0.0, 1.0)))],
         square: true,
+        ..Heatmaps::default()
     };
     let alt = "Share of the proxy score's mean square that is variance, for four data sets at five times";
     figure.draw(&out.join("fig1"), alt)?;
@@ -201,6 +202,7 @@ fn fig3(out: &Path, mode: Mode, streams: Streams, ctx: &Context) -> Result<()> {
         y_label: "x₂".to_owned(),
         scales: vec![ColorScale::new(value, None)],
         square: true,
+        ..Heatmaps::default()
     };
     let alt = "Average learned distributions of a rotated square, by feature family and angle";
     figure.draw(&out.join("fig3"), alt)?;

@@ -1,15 +1,17 @@
 //! `gtv-cli merge`: the folders of a sweep's shards as one sweep.
 //!
 //! Shards belong together when their `config.toml` (the resolved config with the swept values spelled out) is the same.
-//! Finished cells are copied into the folder written to; equal cells in several shards must have equal fingerprints.
+//! Finished cells are copied into the folder written to, each once. Equal cells in several shards must have equal fingerprints
+//! and numbers; cells that are damaged or of another sweep are named and left out.
 
-use super::sweep::{Cell, Plan};
+use super::sweep::{CELLS, Cell, Plan, State, finished};
 use crate::args::MergeArgs;
 use crate::context::Context;
 use crate::failure::UsageError;
-use crate::io::WriteError;
-use crate::record::Record;
+use crate::io::{WriteError, is_temporary};
+use crate::record::{Record, quantities};
 use crate::run_dir::RunDir;
+use crate::warnings::Warning;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +21,8 @@ use toml::{Table, Value};
 /// Runs the command.
 ///
 /// # Errors
-/// Folders that are no sweeps or not shards of one; a folder that cannot be written.
+/// Folders that are no sweeps or not shards of one; cells that differ where they must not; a folder that cannot be written;
+/// damaged cells that no folder has whole, after the others are put together.
 pub fn run(args: MergeArgs, ctx: &Context) -> Result<()> {
     if let Some(seed) = ctx.seed {
         let reason = "the shards' configs have their seeds in them; leave it out".to_owned();
@@ -30,7 +33,9 @@ pub fn run(args: MergeArgs, ctx: &Context) -> Result<()> {
     let out = args.out.unwrap_or_else(|| first.clone());
     let quiet = ctx.muted();
     let plan = shard(&first, &quiet)?;
-    let earlier = (out.join("config.toml").is_file() && !args.dirs.contains(&out)).then(|| out.clone());
+    let is_out = |dir: &Path| same(dir, &out);
+    let earlier =
+        (out.join("config.toml").is_file() && !args.dirs.iter().any(|dir| is_out(dir))).then(|| out.clone());
     for dir in args.dirs[1..].iter().chain(&earlier) {
         let other = shard(dir, &quiet)?;
         if let Some(difference) = difference(&plan.resolved, &other.resolved) {
@@ -39,32 +44,161 @@ pub fn run(args: MergeArgs, ctx: &Context) -> Result<()> {
         }
     }
     let mut dirs = vec![out.clone()];
-    dirs.extend(args.dirs.into_iter().filter(|d| *d != out));
-    let mut copies = Vec::new();
-    let mut version: Option<(String, PathBuf)> = None;
-    for cell in &plan.cells {
-        if let Some((record, dir)) = one_source(&plan, cell, &dirs, &quiet)? {
-            let (known, from) = version.get_or_insert_with(|| (record.version.clone(), dir.clone()));
-            if *known != record.version {
-                let reason = format!(
-                    "{} was made by gtv-cli {}, but cells in {} by {known}; run one of them again",
-                    cell.folder,
-                    record.version,
-                    from.display()
-                );
-                return Err(refused(&dir, reason));
-            }
-            if dir != out {
-                copies.push((dir.join(&cell.folder), out.join(&cell.folder)));
-            }
+    for dir in args.dirs {
+        if is_out(&dir) {
+            continue;
+        }
+        if dirs.iter().any(|known| same(known, &dir)) {
+            ctx.note(&format!("{} is named twice; it counts once", dir.display()));
+        } else {
+            dirs.push(dir);
         }
     }
-    let _run = RunDir::create(&out, &plan.resolved, ctx)?;
-    for (from, to) in copies {
-        ctx.interrupt.check()?;
-        bring(&from, &to)?;
+    let mut found = Found::default();
+    for cell in &plan.cells {
+        found.look_for(&plan, cell, &dirs, ctx)?;
     }
-    plan.summarise(&out, &BTreeMap::new(), ctx)
+    for dir in &dirs {
+        found.name_strangers(&plan, dir, ctx);
+    }
+    found.tell(ctx);
+    let _run = RunDir::create(&out, &plan.resolved, ctx)?;
+    for (cell, (_, dir)) in found.sources.iter().filter(|(_, (_, dir))| *dir != out) {
+        ctx.interrupt.check()?;
+        let folder = &plan.cells[*cell].folder;
+        bring(&dir.join(folder), &out.join(folder))?;
+    }
+    plan.summarise(&out, ctx)?;
+    match &found.lost[..] {
+        [] => Ok(()),
+        [first, ..] => anyhow::bail!(
+            "{} of {} cells are damaged and nowhere whole: {first}; gtv-cli sweep runs them again",
+            found.lost.len(),
+            plan.cells.len()
+        ),
+    }
+}
+
+/// Whether two paths name one folder.
+fn same(a: &Path, b: &Path) -> bool {
+    a == b || fs::canonicalize(a).is_ok_and(|a| fs::canonicalize(b).is_ok_and(|b| a == b))
+}
+
+/// The cells that are there.
+#[derive(Default)]
+struct Found {
+    /// Records by cell, with the folder that each is taken from.
+    sources: BTreeMap<usize, (Record, PathBuf)>,
+    /// How many cells of a folder another has as well, and the first of them.
+    twice: BTreeMap<(PathBuf, PathBuf), (usize, String)>,
+    /// Damaged cells that no folder has whole.
+    lost: Vec<String>,
+}
+
+impl Found {
+    /// Looks in every folder for a cell; the first that has it finished is its source, and all must agree.
+    fn look_for(&mut self, plan: &Plan, cell: &Cell, dirs: &[PathBuf], ctx: &Context) -> Result<()> {
+        let quiet = ctx.muted();
+        let mut damaged = Vec::new();
+        for dir in dirs {
+            let folder = dir.join(&cell.folder);
+            let record = match plan.state(cell, dir, &quiet)? {
+                State::Missing | State::Begun | State::Failed(_) => continue,
+                State::Foreign => {
+                    let about = "its config is not that of this sweep's cell".to_owned();
+                    ctx.warn(&Warning::LeftOut { path: folder, about });
+                    continue;
+                }
+                State::Damaged(reason) => {
+                    ctx.warn(&Warning::LeftOut { path: folder.clone(), about: format!("damaged: {reason}") });
+                    damaged.push(format!("{}: {reason}", folder.display()));
+                    continue;
+                }
+                State::Finished(record) => *record,
+            };
+            self.check_version(cell, &record, dir)?;
+            match self.sources.get(&cell.index) {
+                None => {
+                    self.sources.insert(cell.index, (record, dir.clone()));
+                }
+                Some((earlier, from)) => {
+                    check_equal(cell, (earlier, from), (&record, dir))?;
+                    let pair = (from.clone(), dir.clone());
+                    self.twice.entry(pair).or_insert_with(|| (0, cell.name().to_owned())).0 += 1;
+                }
+            }
+        }
+        if !self.sources.contains_key(&cell.index) {
+            self.lost.append(&mut damaged);
+        }
+        Ok(())
+    }
+
+    fn check_version(&self, cell: &Cell, record: &Record, dir: &Path) -> Result<()> {
+        match self.sources.values().next() {
+            Some((known, from)) if known.version != record.version => {
+                let reason = format!(
+                    "{} was made by gtv-cli {}, but cells in {} by {}; run one of them again",
+                    cell.folder,
+                    record.version,
+                    from.display(),
+                    known.version
+                );
+                Err(refused(dir, reason))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Names what lies among the cells and is none of them.
+    fn name_strangers(&self, plan: &Plan, dir: &Path, ctx: &Context) {
+        let entries = fs::read_dir(dir.join(CELLS)).into_iter().flatten().flatten().map(|entry| entry.path());
+        let known = |path: &Path| plan.cells.iter().any(|cell| dir.join(&cell.folder) == path);
+        let mut strangers: Vec<PathBuf> =
+            entries.filter(|path| !is_temporary(path) && !known(path)).collect();
+        strangers.sort();
+        for path in strangers {
+            let fingerprint = match finished(&path) {
+                Some(Ok(record)) => Some(record.fingerprint),
+                Some(Err(_)) | None => None,
+            };
+            let twin = self
+                .sources
+                .iter()
+                .find(|(_, (record, _))| Some(&record.fingerprint) == fingerprint.as_ref());
+            let about = match twin {
+                Some((index, _)) => format!("a copy of {}, which counts once", plan.cells[*index].name()),
+                None => "no cell of this sweep".to_owned(),
+            };
+            ctx.warn(&Warning::LeftOut { path, about });
+        }
+    }
+
+    /// Says which cells are in several folders.
+    fn tell(&self, ctx: &Context) {
+        for ((from, dir), (count, first)) in &self.twice {
+            let (from, dir) = (from.display(), dir.display());
+            ctx.note(&format!("{count} cells of {dir} are in {from} too, with the same numbers, and count once; the first is {first}"));
+        }
+    }
+}
+
+/// The same cell in two folders must be the same.
+fn check_equal(cell: &Cell, (a, from): (&Record, &Path), (b, dir): (&Record, &Path)) -> Result<()> {
+    let numbers = |record: &Record| serde_json::to_value(quantities(record));
+    let what = if a.fingerprint != b.fingerprint {
+        "its data or the program's version"
+    } else if numbers(a)? != numbers(b)? {
+        "its numbers, though config, data and version are the same"
+    } else {
+        return Ok(());
+    };
+    let reason = format!(
+        "{} differs from the one in {} ({what}); remove the wrong one and run it again",
+        cell.folder,
+        from.display()
+    );
+    Err(refused(dir, reason))
 }
 
 fn refused(dir: &Path, reason: String) -> anyhow::Error {
@@ -78,32 +212,6 @@ fn shard(dir: &Path, ctx: &Context) -> Result<Plan> {
         return Err(refused(dir, reason));
     }
     Plan::read(&config, &[], &[], ctx)
-}
-
-/// The folder that has the cell finished, the first of them; all must agree.
-fn one_source(
-    plan: &Plan,
-    cell: &Cell,
-    dirs: &[PathBuf],
-    ctx: &Context,
-) -> Result<Option<(Record, PathBuf)>> {
-    let mut source: Option<(Record, PathBuf)> = None;
-    for dir in dirs {
-        let Some(record) = plan.found(cell, dir, ctx)? else { continue };
-        match &source {
-            None => source = Some((record, dir.clone())),
-            Some((earlier, from)) if earlier.fingerprint != record.fingerprint => {
-                let reason = format!(
-                    "{} differs from the one in {} (its data or the program's version); run one of them again",
-                    cell.folder,
-                    from.display()
-                );
-                return Err(refused(dir, reason));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(source)
 }
 
 /// Where two configs differ first, in words; `None` for equal ones.

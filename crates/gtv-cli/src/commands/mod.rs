@@ -16,6 +16,7 @@ mod probes;
 mod report;
 mod sample;
 mod score;
+mod status;
 mod sweep;
 mod train;
 
@@ -37,6 +38,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Compare(args) => compare::run(args, &ctx),
         Command::Sweep(args) => sweep::run(args, &ctx),
         Command::Merge(args) => merge::run(args, &ctx),
+        Command::Status(args) => status::run(args, &ctx),
         Command::Train(args) => train::run(args, &ctx),
         Command::Sample(args) => sample::run(args, &ctx),
         Command::Probes(args) => probes::run(args, &ctx),

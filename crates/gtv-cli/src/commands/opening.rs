@@ -63,17 +63,18 @@ fn chosen(all: &[Chosen]) -> String {
 }
 
 fn line(problem: &Problem, work: Work, threads: usize) -> String {
-    let seconds = seconds(problem, work, threads);
+    let seconds = core_seconds(problem, work) / threads as f64;
     format!("{}; {}", what(problem), about(seconds))
 }
 
-/// The same for several runs of a kind, of which the first stands for all.
-pub fn announce_many(count: usize, first: &Problem, ctx: &Context) {
-    let seconds = count as f64 * seconds(first, Work::Compare, ctx.threads);
+/// The same for several runs that take so long in all on one core.
+pub fn announce_many(count: usize, first: &Problem, seconds: f64, ctx: &Context) {
+    let seconds = seconds / ctx.threads as f64;
     ctx.note(&format!("{count} runs, the first: {}; {} for all", what(first), about(seconds)));
 }
 
-fn about(seconds: f64) -> String {
+/// `about 3m 20s`.
+pub fn about(seconds: f64) -> String {
     match Duration::try_from_secs_f64(seconds.max(1.0)) {
         Ok(time) => format!("about {}", Spell(time)),
         Err(_) => "about for ever".to_owned(),
@@ -101,14 +102,13 @@ fn what(problem: &Problem) -> String {
     )
 }
 
-/// Estimate in seconds; see the module's head.
-fn seconds(problem: &Problem, work: Work, threads: usize) -> f64 {
+/// Estimate in seconds of one core; see the module's head.
+pub fn core_seconds(problem: &Problem, work: Work) -> f64 {
     let effort = problem.study.effort();
-    let all = match work {
+    match work {
         Work::Train => effort.training,
         Work::Compare => effort.training + effort.theory + effort.sampling,
         Work::Sample(count) => effort.paths(count),
         Work::SampleTheory(count) => effort.theory + effort.paths(count),
-    };
-    all / threads as f64
+    }
 }

@@ -6,10 +6,12 @@ use super::model::ModelConfig;
 use super::{ConfigError, DataConfig, Duplicates, Loaded, OriginConfig, Problem, data, outside};
 use crate::context::Context;
 use crate::failure::UsageError;
+use crate::memory::{Budget, TooLarge};
 use crate::run_dir::Fingerprint;
 use crate::warnings::Warning;
 use gtv_models::Error as ModelError;
 use gtv_models::external::{Ensemble, Tabulated};
+use gtv_models::family::Need;
 use gtv_study::{Origin, Study};
 use gtv_theory::data::{BuiltIn, Outside};
 use gtv_theory::rng::Streams;
@@ -41,7 +43,8 @@ impl Loaded {
         hashed
             .extend(brought.iter().flat_map(|(_, arrays)| arrays.all()).map(|array| array.values.as_slice()));
         let fingerprint = Fingerprint::new(&resolved, &hashed);
-        self.check_memory(&cloud, &ctx.memory)?;
+        let mut needs = self.needs(&cloud);
+        check_memory(&needs, &ctx.memory)?;
         config.sampling.integration.times(&schedule).map_err(|e| self.refused(&["sampling"], e))?;
         let family = config.model.family.build(self, Ground { cloud, schedule, streams })?;
         let origin = match brought {
@@ -59,16 +62,19 @@ impl Loaded {
         match &origin {
             Origin::Outside(brought) => ensemble.members = brought.members(),
             Origin::Trained => {
-                for need in family.needs(ensemble.members) {
-                    ctx.memory.check(need.what, need.bytes, need.formula, need.advice)?;
-                }
+                let others = family.needs(ensemble.members);
+                check_memory(&others, &ctx.memory)?;
+                // What both name is one.
+                needs.retain(|need| others.iter().all(|other| other.what != need.what));
+                needs.extend(others);
             }
         }
         let (sampling, members) = (config.sampling.clone(), ensemble.draws());
         let (theory, compare) = (config.theory.clone(), config.compare.clone());
         let study = Study { family, members, origin, ensemble, sampling, theory, compare };
         let (chosen, settings) = (self.chosen.clone(), self.settings.table());
-        Ok(Problem { config, chosen, settings, resolved, study, fingerprint })
+        let bytes = needs.iter().map(|need| need.bytes).sum();
+        Ok(Problem { config, chosen, settings, resolved, study, fingerprint, bytes })
     }
 
     /// Whether the data lie where features and tables know something of them.
@@ -164,6 +170,11 @@ impl Loaded {
             other => other.into(),
         }
     }
+}
+
+/// Refuses what does not fit.
+fn check_memory(needs: &[Need], budget: &Budget) -> Result<(), TooLarge> {
+    needs.iter().try_for_each(|need| budget.check(need.what, need.bytes, need.formula, need.advice))
 }
 
 /// What every family is built on.

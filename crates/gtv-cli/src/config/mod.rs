@@ -41,7 +41,7 @@ pub use problem::Problem;
 pub use spec::{
     DataConfig, Duplicates, EnsembleConfig, FileData, FileEnsemble, OriginConfig, ScheduleConfig,
 };
-pub use sweep::Swept;
+pub use sweep::{Sweep, Swept};
 
 use gtv_study::spec::{SamplingSpec, TheorySpec};
 use gtv_theory::compare::CompareSettings;

@@ -18,4 +18,6 @@ pub struct Problem {
     pub study: Study,
     /// What partial results must agree with.
     pub fingerprint: Fingerprint,
+    /// Estimated memory of a comparison in bytes: what all its parts hold, at once.
+    pub bytes: f64,
 }

@@ -2,7 +2,7 @@
 
 use super::family::FamilyConfig;
 use super::{ConfigError, Loaded};
-use crate::memory::Budget;
+use gtv_models::family::Need;
 use gtv_models::{Family, LinearFamily};
 use gtv_study::spec::{TheoryName, Vary};
 use gtv_theory::PointCloud;
@@ -102,15 +102,14 @@ impl Loaded {
 
     /// Estimates in bytes (8 a number), each a lower bound of what the run must hold at once; F features, D dimensions,
     /// M points, P samples, N members, B bins.
-    pub(super) fn check_memory(&self, cloud: &PointCloud, budget: &Budget) -> anyhow::Result<()> {
+    pub(super) fn needs(&self, cloud: &PointCloud) -> Vec<Need> {
         let c = &self.config;
         let dim = cloud.dim() as f64;
         let features = c.model.family.features().map(|features| features.size(cloud.dim()));
         let (samples, members) = (c.model.samples as f64, c.ensemble.spec.members as f64);
         let shown = dim.min(2.0);
-        for need in features.into_iter().flat_map(|f| LinearFamily::estimates(f, dim, samples, members)) {
-            budget.check(need.what, need.bytes, need.formula, need.advice)?;
-        }
+        let of_features =
+            features.into_iter().flat_map(|f| LinearFamily::estimates(f, dim, samples, members));
         // Too many nodes are refused where they are used: a training does without them.
         let nodes = c.theory.quadrature.count(cloud).unwrap_or(0) as f64;
         let bins = c.compare.bins_in(cloud.dim()) as f64;
@@ -161,9 +160,7 @@ impl Loaded {
                 "lower sampling.grid_points or sampling.steps",
             ),
         ];
-        for (what, needed, formula, advice) in estimates {
-            budget.check(what, needed, formula, advice)?;
-        }
-        Ok(())
+        let need = |(what, bytes, formula, advice)| Need { what, bytes, formula, advice };
+        of_features.chain(estimates.map(need)).collect()
     }
 }

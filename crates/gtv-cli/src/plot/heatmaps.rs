@@ -23,6 +23,8 @@ pub struct HeatPanel {
     pub y: (f64, f64),
     /// Points drawn over the map.
     pub points: Vec<[f64; 2]>,
+    /// Lines drawn over the map, in pieces.
+    pub contours: Vec<[[f64; 2]; 2]>,
     /// Its colour scale: 0 the first, i the i-th of the further ones.
     pub scale: usize,
 }
@@ -38,6 +40,10 @@ pub struct Heatmaps {
     pub x_label: String,
     /// Label of the vertical axes, with unit.
     pub y_label: String,
+    /// Ticks of the horizontal axes with their texts, where x only counts places.
+    pub x_ticks: Vec<(f64, String)>,
+    /// The same of the vertical axes.
+    pub y_ticks: Vec<(f64, String)>,
     /// Colour scales, the first for maps that ask for no other.
     pub scales: Vec<ColorScale>,
     /// Whether x and y have the same unit, so that panels are drawn to scale.
@@ -72,6 +78,11 @@ impl HeatPanel {
             let at = panel.at(p[0], p[1]);
             page.ring(at, radius, Stroke::full(rgb(255, 255, 255), 2.0));
             page.ring(at, radius, Stroke::full(EXPERIMENT, 0.9));
+        }
+        for stroke in [Stroke::full(rgb(255, 255, 255), 3.4), Stroke::full(rgb(0, 0, 0), 1.6)] {
+            for [a, b] in &self.contours {
+                page.line(&[panel.at(a[0], a[1]), panel.at(b[0], b[1])], stroke);
+            }
         }
         panel.title(&self.title, 12.0);
     }
@@ -142,8 +153,13 @@ impl Figure for Heatmaps {
         let plain = ColorScale::new("", None);
         for (i, map) in self.panels.iter().enumerate() {
             let ticks = if layout.columns > 1 { 4 } else { 6 };
-            let axis = |(lo, hi), label: &str| Axis { ticks, ..Axis::linear(lo, hi, label) };
-            let (x, y) = layout.shared(i, axis(map.x, &self.x_label), axis(map.y, &self.y_label));
+            let axis = |(lo, hi), label: &str, named: &[(f64, String)]| {
+                let every = named.len().div_ceil(ticks).max(1);
+                let named = named.iter().step_by(every).cloned().collect();
+                Axis { ticks, named, ..Axis::linear(lo, hi, label) }
+            };
+            let x = axis(map.x, &self.x_label, &self.x_ticks);
+            let (x, y) = layout.shared(i, x, axis(map.y, &self.y_label, &self.y_ticks));
             let panel = Panel::new(page, layout.rect(i), x, y);
             map.paint(page, &panel, self.range(map.scale), self.scales.get(map.scale).unwrap_or(&plain));
             panel.axes();

@@ -2,6 +2,7 @@
 
 mod axes;
 mod canvas;
+mod contours;
 mod densities;
 mod distances;
 mod heatmaps;
@@ -17,6 +18,7 @@ pub mod style;
 
 pub use axes::superscript;
 pub use canvas::{Figure, Page};
+pub use contours::zero_lines;
 pub use densities::{Curve, Densities, DensityPanel};
 pub use distances::{DistancePlot, MetricPanel};
 pub use heatmaps::{HeatPanel, Heatmaps};

@@ -9,15 +9,15 @@ use crate::record::Estimate;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Numbers {
     /// Names of the columns.
-    pub head: Vec<&'static str>,
+    pub head: Vec<String>,
     /// Rows as long as the head.
     pub rows: Vec<Vec<String>>,
 }
 
 impl Numbers {
     /// A table without rows.
-    pub fn new(head: &[&'static str]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new() }
+    pub fn new(head: &[&str]) -> Self {
+        Self { head: head.iter().map(|name| (*name).to_owned()).collect(), rows: Vec::new() }
     }
 
     /// A row: names first, then numbers.
@@ -28,15 +28,15 @@ impl Numbers {
 
     /// Several tables in one: every column of any, and empty cells where a table does not have one.
     pub fn joined(tables: &[Self]) -> Self {
-        let mut head: Vec<&'static str> = Vec::new();
+        let mut head: Vec<String> = Vec::new();
         for column in tables.iter().flat_map(|table| &table.head) {
             if !head.contains(column) {
-                head.push(column);
+                head.push(column.clone());
             }
         }
         let mut rows = Vec::new();
         for table in tables {
-            let place = |column: &&str| table.head.iter().position(|own| own == column);
+            let place = |column: &String| table.head.iter().position(|own| own == column);
             let places: Vec<Option<usize>> = head.iter().map(place).collect();
             let cell =
                 |row: &[String], place: &Option<usize>| place.map(|i| row[i].clone()).unwrap_or_default();

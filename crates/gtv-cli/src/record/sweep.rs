@@ -23,6 +23,9 @@ pub struct SweepRecord {
     pub config: Value,
     /// The swept keys, the last one varying fastest.
     pub keys: Vec<SweepKey>,
+    /// Keys that change together, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub zip: Vec<Vec<String>>,
     /// The cells in order.
     pub cells: Vec<SweepCell>,
 }
@@ -116,6 +119,9 @@ pub fn quantities(record: &Record) -> BTreeMap<String, Estimate> {
         }
         add(format!("levels.{level}.diverged"), (l.diverged as f64).into());
         add(format!("levels.{level}.exhausted"), (l.exhausted as f64).into());
+    }
+    if let Some(load) = record.load {
+        add("load".to_owned(), load.into());
     }
     for (name, value) in &record.quadrature {
         add(format!("quadrature.{name}"), (*value).into());

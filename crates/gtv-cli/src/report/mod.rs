@@ -10,7 +10,7 @@ pub mod number;
 mod outside;
 mod sections;
 pub mod sweep;
-mod table;
+pub mod table;
 mod terminal;
 mod view;
 

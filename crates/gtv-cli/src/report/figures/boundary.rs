@@ -56,6 +56,7 @@ fn boundary(places: &Places, arrays: &Arrays) -> Option<Picture> {
         y_label,
         scales: std::iter::once(models).chain(own).collect(),
         square: plane,
+        ..Heatmaps::default()
     };
     let spread = "tandard deviation between models of the learned prediction y(x, t), measured and predicted, on the measured \
                   one's colour scale.";

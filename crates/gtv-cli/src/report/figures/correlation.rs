@@ -51,6 +51,7 @@ impl ReportFigure for Correlation {
             y_label: "time t′".into(),
             scales: vec![ColorScale::diverging("correlation", 1.0)],
             square: true,
+            ..Heatmaps::default()
         };
         let white = if white { " White noise would be coloured on the diagonal alone." } else { "" };
         let caption = format!(

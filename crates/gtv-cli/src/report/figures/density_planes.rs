@@ -41,7 +41,10 @@ pub fn density_maps(
     let panel = |level: &str| {
         let density = arrays.matrix(&format!("{level}_density")).filter(|m| m.dim() == (nx, ny))?;
         let (title, values, points) = (label(level), density.iter().copied().collect(), points.clone());
-        Some((card(level).role.is_spiky(), HeatPanel { title, values, nx, ny, x, y, points, scale: 0 }))
+        Some((
+            card(level).role.is_spiky(),
+            HeatPanel { title, values, nx, ny, x, y, points, ..HeatPanel::default() },
+        ))
     };
     let levels = levels_with(arrays, "_density").into_iter().filter(|l| wanted(l));
     let found: Vec<(bool, HeatPanel)> = levels.filter_map(panel).collect();
@@ -56,6 +59,17 @@ pub fn density_maps(
     (!panels.is_empty()).then(|| {
         let (x_label, y_label) = ("first coordinate of x₀".into(), "second coordinate of x₀".into());
         let scales = vec![scale];
-        (Heatmaps { columns: panels.len().min(columns), panels, x_label, y_label, scales, square: true }, cut)
+        (
+            Heatmaps {
+                columns: panels.len().min(columns),
+                panels,
+                x_label,
+                y_label,
+                scales,
+                square: true,
+                ..Heatmaps::default()
+            },
+            cut,
+        )
     })
 }

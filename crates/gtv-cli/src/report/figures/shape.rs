@@ -34,6 +34,7 @@ impl ReportFigure for Shape {
                 diverging_to("excess kurtosis", REACH, &columns[1]),
             ],
             square: places.is_plane(),
+            ..Heatmaps::default()
         };
         let n = record.gaussianity.as_ref().map_or_else(|| models(record, ENSEMBLE), |g| g.models);
         let error = |k: f64| if n > 0 { plain((k / n as f64).sqrt()) } else { "–".into() };
