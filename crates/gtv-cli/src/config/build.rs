@@ -27,7 +27,7 @@ impl Loaded {
     pub fn build(&self, ctx: &Context) -> anyhow::Result<Problem> {
         let config = self.config.clone();
         let streams = Streams::new(config.seed);
-        let schedule = config.schedule.build().map_err(|e| self.refused(&["schedule"], e))?;
+        let schedule = self.schedule()?;
         let cloud = self.cloud(&streams, &schedule, ctx)?;
         self.check_ensemble()?;
         self.check_theory(cloud.dim())?;
@@ -75,6 +75,14 @@ impl Loaded {
         let (chosen, settings) = (self.chosen.clone(), self.settings.table());
         let bytes = needs.iter().map(|need| need.bytes).sum();
         Ok(Problem { config, chosen, settings, resolved, study, fingerprint, bytes })
+    }
+
+    /// The forward process.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn schedule(&self) -> Result<Schedule, ConfigError> {
+        self.config.schedule.build().map_err(|e| self.refused(&["schedule"], e))
     }
 
     /// Whether the data lie where features and tables know something of them.

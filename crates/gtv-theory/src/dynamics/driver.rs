@@ -75,6 +75,20 @@ pub fn run_paths<W>(
     paths: usize,
     centre: &[f64],
     scale: f64,
+    from: (Streams, u64),
+    progress: Progress,
+    workspace: impl Fn() -> W + Sync + Send,
+    integrate: impl Fn(&mut W, u64, &mut [f64]) -> Tally + Sync + Send,
+) -> Samples {
+    run_together(1, paths, centre, scale, from, progress, workspace, integrate)
+}
+
+/// [`run_paths`] with so many chunks at a time: `integrate` is given the first one's number. States are those of [`run_paths`].
+pub(super) fn run_together<W>(
+    chunks: usize,
+    paths: usize,
+    centre: &[f64],
+    scale: f64,
     (streams, member): (Streams, u64),
     progress: Progress,
     workspace: impl Fn() -> W + Sync + Send,
@@ -84,14 +98,17 @@ pub fn run_paths<W>(
     let mut x = vec![0.0; paths * dim];
     let stopped = AtomicBool::new(false);
     let outcomes: Vec<Option<Tally>> = x
-        .par_chunks_mut(CHUNK * dim)
+        .par_chunks_mut(chunks * CHUNK * dim)
         .enumerate()
-        .map_init(workspace, |work, (chunk, rows)| {
+        .map_init(workspace, |work, (task, rows)| {
             if stopped.load(Ordering::Relaxed) {
                 return None;
             }
-            draw_initial(&mut streams.stream(Purpose::Initial, member, chunk as u64), centre, scale, rows);
-            let tally = integrate(work, chunk as u64, rows);
+            let first = (task * chunks) as u64;
+            for (chunk, rows) in (first..).zip(rows.chunks_mut(CHUNK * dim)) {
+                draw_initial(&mut streams.stream(Purpose::Initial, member, chunk), centre, scale, rows);
+            }
+            let tally = integrate(work, first, rows);
             if !progress(rows.len() / dim) {
                 stopped.store(true, Ordering::Relaxed);
             }
@@ -105,7 +122,7 @@ pub fn run_paths<W>(
             None => samples.cancelled = true,
         }
     }
-    samples.x = keep_arrived(x, dim, &outcomes);
+    samples.x = keep_arrived(x, dim, chunks * CHUNK, &outcomes);
     samples
 }
 
@@ -119,11 +136,11 @@ pub(super) fn draw_initial(rng: &mut ChaCha8Rng, centre: &[f64], scale: f64, row
 }
 
 /// Moves the rows that arrived to the front.
-fn keep_arrived(mut x: Vec<f64>, dim: usize, outcomes: &[Option<Tally>]) -> Vec<f64> {
+fn keep_arrived(mut x: Vec<f64>, dim: usize, together: usize, outcomes: &[Option<Tally>]) -> Vec<f64> {
     let mut kept = 0;
     for row in 0..x.len() / dim {
         let range = row * dim..(row + 1) * dim;
-        if outcomes[row / CHUNK].is_some() && x[range.clone()].iter().all(|v| v.is_finite()) {
+        if outcomes[row / together].is_some() && x[range.clone()].iter().all(|v| v.is_finite()) {
             x.copy_within(range, kept);
             kept += dim;
         }

@@ -5,7 +5,7 @@
 //! have at early and at late times, then gives a straight line that every method follows exactly.
 
 use super::adaptive::{Adaptive, Stop};
-use super::driver::{CHUNK, Progress, Samples, Tally, count_diverged, run_paths};
+use super::driver::{CHUNK, Progress, Samples, Tally, count_diverged, run_together};
 use super::flow::{Answer, Flow};
 use super::sampling::{Integrator, Sampling, start_centre};
 use super::steppers::Stages;
@@ -81,7 +81,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
 
     /// Rows integrated together; each adaptive path has its own steps.
     fn batch(&self) -> usize {
-        if self.settings.integrator == Integrator::Dopri5 { 1 } else { CHUNK }
+        if self.settings.integrator == Integrator::Dopri5 { 1 } else { CHUNK * self.field.chunks_a_call() }
     }
 
     /// Carries given states from T to ε in place, on the calling thread: the map F(x_T). Rows that fail become NaN.
@@ -133,6 +133,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         let scale = schedule.noise_std(schedule.t_max());
         let (workspace, transport) =
             (|| self.workspace(), |w: &mut _, _, x: &mut [f64]| self.transport(x, w));
-        run_paths(paths, &self.centre, scale, (streams, member), progress, workspace, transport)
+        let (chunks, from) = (self.field.chunks_a_call(), (streams, member));
+        run_together(chunks, paths, &self.centre, scale, from, progress, workspace, transport)
     }
 }

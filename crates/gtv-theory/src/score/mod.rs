@@ -58,4 +58,10 @@ pub trait ScoreField: Send + Sync {
             *o = (x + var * *o) / signal;
         }
     }
+
+    /// Chunks of [`CHUNK`](crate::dynamics::CHUNK) paths that one call of an integrator brings: more than one for a field whose
+    /// calls cost more than their work, such as a function of another language. No result depends on it.
+    fn chunks_a_call(&self) -> usize {
+        1
+    }
 }
