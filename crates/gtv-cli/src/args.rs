@@ -265,8 +265,8 @@ pub struct SampleArgs {
 
 /// `gtv-cli probes`.
 ///
-/// Writes x (Q, D) and t (Q): points of the training distribution, and those of the maps; and the schedule's alpha and sigma (Q)
-/// there. Evaluate your members at (x, t), save x, t and what they answer as one of score, denoiser, noise, velocity (N, Q, D),
+/// Writes x (Q, D) and t (Q): points of the training distribution, of the maps, and along sampling paths; and the schedule's alpha
+/// and sigma (Q) there. Evaluate your members at (x, t), save x, t and what they answer as one of score, denoiser, noise, velocity (N, Q, D),
 /// and give that file to compare --ensemble. docs/own-models.md has scripts for PyTorch, JAX and diffusers.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -286,14 +286,22 @@ pub struct ProbesArgs {
 /// Of a trained run: score, denoiser and noise of every member, (N, Q, D). With --theory: the closure's mean score, denoiser and noise,
 /// (Q, D), and score_cov (Q, D, D), the covariance of the score between models. Of a config alone: the exact score of its data. The
 /// file also has x and t, so that compare --ensemble takes the one of a run as it is.
+///
+/// --likelihood adds, in nats, log_likelihood of x under the distribution at t that each field makes (of members, (N, Q)), by the
+/// instantaneous change of variables, and bits_per_dimension; of members and of closures also log_likelihood_average (Q), that of
+/// the average law (of a closure, over theory.models drawn models, with its standard error). The divergence is exact up to 64
+/// dimensions, and Hutchinson's estimate above, with log_likelihood_error.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct EvaluateArgs {
     /// Folder of a trained run, or a config file
     pub run: PathBuf,
-    /// The points: an .npz with x (Q, D) and t (Q)
+    /// The points: an .npz with x (Q, D) and t (Q); with --likelihood also points alone, at t = schedule.t_min
     #[arg(long, value_name = "FILE")]
     pub at: PathBuf,
+    /// Also the log-likelihood of the points
+    #[arg(long)]
+    pub likelihood: bool,
     /// Evaluate the theory's law of learned models instead
     #[arg(long, value_parser = closure_parser(), value_name = "CLOSURE")]
     pub theory: Option<TheoryName>,

@@ -29,5 +29,6 @@ pub fn settings(settings: &str) -> PyResult<Config> {
 
 /// A schedule of `[schedule]`.
 pub fn schedule(settings: &str) -> PyResult<Schedule> {
-    loaded(None, settings, &Context::silent()).and_then(|loaded| Ok(loaded.schedule()?)).map_err(raise)
+    let ctx = Context::silent();
+    loaded(None, settings, &ctx).and_then(|loaded| loaded.schedule(&ctx)).map_err(raise)
 }

@@ -9,9 +9,11 @@
 
 mod error;
 pub mod levels;
+mod likelihood;
 mod maps;
 mod origin;
 pub mod paper_figures;
+mod paths;
 mod probes;
 pub mod record;
 mod sources;

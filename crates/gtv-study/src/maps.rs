@@ -195,7 +195,7 @@ fn covariance(law: &dyn Law, x: &[f64], times: &[f64]) -> Vec<f64> {
 }
 
 /// The correlations of a covariance matrix, n × n; NaN where a variance is 0.
-fn normalised(covariance: &[f64], n: usize) -> Vec<f64> {
+pub(crate) fn normalised(covariance: &[f64], n: usize) -> Vec<f64> {
     let std: Vec<f64> = covariance.iter().step_by(n + 1).map(|v| v.sqrt()).collect();
     covariance.iter().enumerate().map(|(i, c)| c / (std[i / n] * std[i % n])).collect()
 }

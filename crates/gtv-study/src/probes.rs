@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::maps;
+use crate::paths;
 use crate::record::{Arrays, Cumulant, GaussianityRecord, KernelNumbers};
 use crate::study::Study;
 use crate::theory::{Solved, Theory};
@@ -46,13 +47,17 @@ impl Probes {
         study.problem().probes(0, PROBES)
     }
 
-    /// All the points at which a comparison asks members, x (Q × D) and t (Q): of ρ, and of the maps.
-    pub fn everywhere(study: &Study) -> (Vec<f64>, Vec<f64>) {
+    /// All the points at which a comparison asks members, x (Q × D) and t (Q): of ρ, of the maps, and along sampling paths.
+    ///
+    /// # Errors
+    /// Settings of sampling that do not fit the schedule.
+    pub fn everywhere(study: &Study) -> Result<(Vec<f64>, Vec<f64>)> {
         let Triples { mut x, mut t, .. } = Self::training(study);
-        let (map_x, map_t) = maps::points(study);
-        x.extend(map_x);
-        t.extend(map_t);
-        (x, t)
+        for (more_x, more_t) in [maps::points(study), paths::points(study)?] {
+            x.extend(more_x);
+            t.extend(more_t);
+        }
+        Ok((x, t))
     }
 
     /// Probes from ρ of members that answer everywhere.

@@ -2,8 +2,10 @@
 
 use crate::error::Result;
 use crate::levels::{Sampled, Sampler};
+use crate::likelihood;
 use crate::maps;
 use crate::origin::Origin;
+use crate::paths;
 use crate::probes::Probes;
 use crate::record::{Arrays, Distances, GaussianityRecord, KernelNumbers, LevelRecord, PoolRecord, Record};
 use crate::sources;
@@ -51,6 +53,8 @@ pub struct Study {
     pub origin: Origin,
     /// How many members, and what differs between them.
     pub ensemble: EnsembleSpec,
+    /// Held-out points whose likelihood is asked, n × D; none where it is empty.
+    pub test: Vec<f64>,
     /// The reverse process.
     pub sampling: SamplingSpec,
     /// The predictions.
@@ -130,7 +134,11 @@ impl Study {
                 steps * ((models + members) * nodes * effort.evaluation + paths * STEP)
             }
         };
-        StudyEffort { training: members * effort.member, theory: nodes * effort.node, sampling, path }
+        let training = match self.origin {
+            Origin::Trained => members * effort.member,
+            Origin::Outside(_) => 0.0,
+        };
+        StudyEffort { training, theory: nodes * effort.node, sampling, path }
     }
 
     /// Trains the ensemble.
@@ -208,6 +216,10 @@ impl Study {
         let errors = || quadrature_error(&theory, &record.kernel, session);
         record.quadrature = clock.time("quadrature check", errors)?;
         record.outside = self.outside(probes.as_ref());
+        if !self.test.is_empty() {
+            record.likelihood =
+                clock.time("likelihood", || likelihood::held_out(&theory, &ensemble, &self.test, session))?;
+        }
         let levels = clock.time("sampling", || self.levels(&theory, &ensemble, session))?;
         let few = |level: &&Sampled| (2..FEWEST_GROUPS).contains(&level.samples.groups().len());
         let few: Vec<String> = levels.iter().filter(few).map(name).collect();
@@ -411,6 +423,7 @@ fn kernel(theory: &Theory<'_>, probes: &Probes, ensemble: &Ensemble, arrays: &mu
         numbers.insert(solved.name().to_owned(), probes.compare(theory, solved, arrays)?);
     }
     maps::save(theory, ensemble, arrays)?;
+    paths::save(theory, ensemble, arrays)?;
     Ok((numbers, probes.gaussianity(theory.study)?))
 }
 

@@ -34,6 +34,7 @@ fn study(origin: Origin) -> Study {
         members: ensemble.draws(),
         origin,
         ensemble,
+        test: Vec::new(),
         sampling: SamplingSpec { paths: 200, ..SamplingSpec::default() },
         theory: TheorySpec { closures, models: 10, paths: 100, quadrature, ..TheorySpec::default() },
         compare: CompareSettings { bootstrap: 30, ..CompareSettings::default() },
@@ -54,7 +55,7 @@ fn arrays(study: &Study) -> Vec<Given> {
     let sampler = Sampler { study, session: Unwatched.session() };
     let field = |member: usize, _: &mut _| Ok(members.field(member));
     let drawn = sampler.models(Level::Ensemble, MEMBERS, study.sampling.paths, field).unwrap();
-    let (x, t) = Probes::everywhere(study);
+    let (x, t) = Probes::everywhere(study).unwrap();
     let predictions = members.predictions(&x, &t);
     let (count, paths) = (t.len(), study.sampling.paths);
     vec![

@@ -112,6 +112,7 @@ fn study(closures: Vec<TheoryName>) -> Study {
         members: ensemble.draws(),
         origin: Origin::Trained,
         ensemble,
+        test: Vec::new(),
         sampling: SamplingSpec { paths: 200, ..SamplingSpec::default() },
         theory: TheorySpec { closures, models: 100, paths: 200, quadrature, ..TheorySpec::default() },
         compare: CompareSettings {

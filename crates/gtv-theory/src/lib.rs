@@ -7,6 +7,7 @@
 
 pub mod closure;
 pub mod compare;
+mod derivative;
 mod design;
 pub mod dynamics;
 pub mod error;

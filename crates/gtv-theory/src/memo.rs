@@ -109,6 +109,14 @@ impl ScoreField for MemoField {
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.denoisers.recall(x, &[t], out, |out| self.inner.denoiser_into(x, t, out));
     }
+
+    fn denoiser_derivative_into(&self, x: &[f64], t: f64, directions: &[f64], out: &mut [f64]) {
+        self.inner.denoiser_derivative_into(x, t, directions, out);
+    }
+
+    fn denoiser_divergence_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.inner.denoiser_divergence_into(x, t, out);
+    }
 }
 
 #[cfg(test)]

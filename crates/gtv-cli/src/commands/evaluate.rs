@@ -1,11 +1,12 @@
 //! `gtv-cli evaluate`: trained members, a closure's mean and covariance, or the exact score, at given points.
 
+use super::likelihood::Ask;
 use super::{check_archive, members};
 use crate::args::EvaluateArgs;
 use crate::config::{Change, Loaded};
 use crate::context::Context;
 use crate::failure::UsageError;
-use crate::io::{Compression, Named, read_array, write_npz};
+use crate::io::{Compression, Named, ReadError, read_array, write_npz};
 use anyhow::Result;
 use gtv_models::{Session, Unwatched};
 use gtv_study::Study;
@@ -29,19 +30,31 @@ pub fn run(args: EvaluateArgs, ctx: &Context) -> Result<()> {
     let config = if is_run { args.run.join("config.toml") } else { args.run.clone() };
     let problem = Loaded::read(Some(&config), &changes, ctx)?.on_any_device().build(ctx)?;
     let study = &problem.study;
-    let points = Points::read(&args.at, study, ctx)?;
+    let points = Points::read(&args.at, args.likelihood, study, ctx)?;
     check_archive(&args.out)?;
     let (dim, count) = (points.dim, points.t.len());
-    let evaluated = match args.theory {
+    let ask = args.likelihood.then(|| Ask { x: &points.x, t: &points.t, study, ctx });
+    let (evaluated, likely) = match args.theory {
         Some(name) => {
+            if study.family.learner_needs_members() {
+                let advice = "evaluate the trained networks, without --theory";
+                return Err(UsageError::Missing { what: "--theory for networks".to_owned(), advice }.into());
+            }
             let (theory, _) = study.solve(None, Session { watch: ctx, store: &Unwatched })?;
             let closure = name.closure().ok_or_else(|| anyhow::anyhow!("{} has no law", name.name()))?;
             let law = theory.law(closure)?;
             let cov = points.covariance(law, ctx)?;
-            Evaluated { cov: Some(cov), ..points.evaluate(law.mean_score().as_ref()) }
+            let likely = ask.map(|ask| ask.law(law)).transpose()?;
+            (Evaluated { cov: Some(cov), ..points.evaluate(law.mean_score().as_ref()) }, likely)
         }
-        None if is_run => points.members(&args.run, study, ctx)?,
-        None => points.evaluate(study.problem().exact().as_ref()),
+        None if is_run => {
+            let evaluated = points.members(&args.run, study, ctx)?;
+            (evaluated, ask.map(|ask| ask.members(&args.run)).transpose()?)
+        }
+        None => {
+            let exact = study.problem().exact().as_ref();
+            (points.evaluate(exact), ask.map(|ask| ask.exact(exact)).transpose()?)
+        }
     };
     let models = evaluated.score.len() / points.x.len();
     let of_fields: &[usize] =
@@ -56,6 +69,11 @@ pub fn run(args: EvaluateArgs, ctx: &Context) -> Result<()> {
     ];
     if let Some(cov) = &evaluated.cov {
         arrays.push(Named { name: "score_cov", shape: &matrices, values: cov });
+    }
+    let of_points: &[usize] = if of_fields.len() == 3 { &[models, count] } else { &list };
+    for (name, values) in likely.iter().flatten() {
+        let shape = if values.len() == count { &list[..] } else { of_points };
+        arrays.push(Named { name, shape, values });
     }
     write_npz(&args.out, &arrays, Compression::Stored)?;
     let names: Vec<&str> = arrays.iter().map(|a| a.name).collect();
@@ -83,8 +101,21 @@ struct Evaluated {
 }
 
 impl Points {
-    fn read(path: &Path, study: &Study, ctx: &Context) -> Result<Self> {
-        let (x, t) = (read_array(path, Some("x"), &ctx.memory)?, read_array(path, Some("t"), &ctx.memory)?);
+    /// Reads x and t; `alone` allows points without times, which are at ε.
+    fn read(path: &Path, alone: bool, study: &Study, ctx: &Context) -> Result<Self> {
+        let archive = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"));
+        if !archive && !alone {
+            let reason =
+                "expected an .npz with x (Q, D) and t (Q); points alone are for --likelihood".to_owned();
+            return Err(
+                UsageError::Argument { argument: "--at", value: path.display().to_string(), reason }.into()
+            );
+        }
+        let x = read_array(path, Some("x").filter(|_| archive), &ctx.memory)?;
+        let t = match read_array(path, Some("t"), &ctx.memory) {
+            Err(ReadError::Key { .. } | ReadError::Format { .. }) if alone => None,
+            found => Some(found?),
+        };
         let (problem, (count, columns)) = (study.problem(), x.rows()?);
         let (dim, schedule) = (problem.dim(), *problem.schedule());
         if columns != dim {
@@ -92,8 +123,11 @@ impl Points {
                 .wrong_shape(&format!("x (points, {dim}), where {dim} is the dimension of the data"))
                 .into());
         }
-        let t = t.list("one time t for each point of x", count)?.to_vec();
         let (t_min, t_max) = (schedule.t_min(), schedule.t_max());
+        let t = match t {
+            Some(t) => t.list("one time t for each point of x", count)?.to_vec(),
+            None => vec![t_min; count],
+        };
         if let Some(index) = t.iter().position(|t| !(t_min..=t_max).contains(t)) {
             let reason = format!(
                 "t holds {} at index {index}; expected times from schedule.t_min = {t_min} to t_max = {t_max}",

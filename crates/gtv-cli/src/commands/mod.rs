@@ -8,6 +8,7 @@ mod evaluate;
 mod explain;
 mod figure;
 mod init;
+mod likelihood;
 mod members;
 mod merge;
 mod ntk;

@@ -3,7 +3,7 @@
 
 use super::{check_archive, read_argument};
 use crate::args::{CovArg, PrecisionArg, ScoreArgs};
-use crate::config::{Change, Duplicates, Loaded, file_cloud, keys};
+use crate::config::{Change, Duplicates, Loaded, ScheduleForm, file_cloud, keys};
 use crate::context::Context;
 use crate::failure::UsageError;
 use crate::io::{Array, Compression, Named, write_npz};
@@ -193,7 +193,12 @@ fn schedule(args: &ScoreArgs) -> anyhow::Result<Schedule> {
         }
         changes.push(Change::argument(&format!("schedule.{}", key.trim()), value, format!("--param {text}")));
     }
-    let family = Loaded::parse("", None, &changes)?.config.schedule.kind;
+    let ScheduleForm::BuiltIn(family) = Loaded::parse("", None, &changes)?.config.schedule.kind else {
+        let reason = "a table is read by a config alone: [schedule] kind = \"table\"".to_owned();
+        return Err(
+            UsageError::Argument { argument: "--schedule", value: args.schedule.clone(), reason }.into()
+        );
+    };
     // σ = t of edm has no last time; every other family is defined for data at t = 0 and noise at t = 1.
     let last = if family == ScheduleKind::Edm { f64::INFINITY } else { 1.0 };
     if !(args.time.is_finite() && args.time > 0.0 && args.time <= last) {

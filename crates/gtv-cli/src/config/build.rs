@@ -27,7 +27,7 @@ impl Loaded {
     pub fn build(&self, ctx: &Context) -> anyhow::Result<Problem> {
         let config = self.config.clone();
         let streams = Streams::new(config.seed);
-        let schedule = self.schedule()?;
+        let schedule = self.schedule(ctx)?;
         let cloud = self.cloud(&streams, &schedule, ctx)?;
         self.check_ensemble()?;
         self.check_theory(cloud.dim())?;
@@ -38,8 +38,12 @@ impl Loaded {
             OriginConfig::Trained => None,
             OriginConfig::File(file) => Some((file, outside::read(file, ctx)?)),
         };
+        let test = match &config.data {
+            DataConfig::File(file) => data::read_test(file, config.compare.image, cloud.dim(), ctx)?,
+            DataConfig::BuiltIn(_) => Vec::new(),
+        };
         let resolved = self.to_toml();
-        let mut hashed = vec![cloud.points(), cloud.weights()];
+        let mut hashed = vec![cloud.points(), cloud.weights(), test.as_slice()];
         hashed
             .extend(brought.iter().flat_map(|(_, arrays)| arrays.all()).map(|array| array.values.as_slice()));
         let fingerprint = Fingerprint::new(&resolved, &hashed);
@@ -71,7 +75,7 @@ impl Loaded {
         }
         let (sampling, members) = (config.sampling.clone(), ensemble.draws());
         let (theory, compare) = (config.theory.clone(), config.compare.clone());
-        let study = Study { family, members, origin, ensemble, sampling, theory, compare };
+        let study = Study { family, members, origin, test, ensemble, sampling, theory, compare };
         let (chosen, settings) = (self.chosen.clone(), self.settings.table());
         let bytes = needs.iter().map(|need| need.bytes).sum();
         Ok(Problem { config, chosen, settings, resolved, study, fingerprint, bytes })
@@ -80,9 +84,10 @@ impl Loaded {
     /// The forward process.
     ///
     /// # Errors
-    /// [`ConfigError`].
-    pub fn schedule(&self) -> Result<Schedule, ConfigError> {
-        self.config.schedule.build().map_err(|e| self.refused(&["schedule"], e))
+    /// [`ConfigError`], or a [`ReadError`](crate::io::ReadError) of a table.
+    pub fn schedule(&self, ctx: &Context) -> anyhow::Result<Schedule> {
+        let schedule = &self.config.schedule;
+        Ok(schedule.of(schedule.family(ctx)?).map_err(|e| self.refused(&["schedule"], e))?)
     }
 
     /// Whether the data lie where features and tables know something of them.

@@ -13,7 +13,45 @@ use std::path::Path;
 /// # Errors
 /// [`ReadError`], with the file at fault.
 pub fn read_points(file: &FileData, image: Option<[usize; 2]>, ctx: &Context) -> Result<Array, ReadError> {
-    let points = read_array(&file.path, file.key.as_deref(), &ctx.memory)?;
+    flat((&file.path, file.key.as_deref()), file, image, ctx)
+}
+
+/// Reads the held-out points of D dimensions, scaled as the data are; none where no file is named.
+///
+/// # Errors
+/// [`ReadError`], with the file at fault.
+pub fn read_test(
+    file: &FileData,
+    image: Option<[usize; 2]>,
+    dim: usize,
+    ctx: &Context,
+) -> Result<Vec<f64>, ReadError> {
+    let Some(path) = &file.test else { return Ok(Vec::new()) };
+    let archive = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"));
+    let key = file.key.as_deref().filter(|_| archive);
+    let mut points = flat((path, key), file, image, ctx)?;
+    if points.rows()?.1 != dim {
+        return Err(points.wrong_shape(&format!("(points, {dim}), where {dim} is the dimension of the data")));
+    }
+    scale(&mut points, file);
+    Ok(points.values)
+}
+
+/// x0 = scale · value + offset.
+fn scale(points: &mut Array, file: &FileData) {
+    for value in &mut points.values {
+        *value = file.scale * *value + file.offset;
+    }
+}
+
+/// An array of points, flattened where they are images.
+fn flat(
+    (path, key): (&Path, Option<&str>),
+    file: &FileData,
+    image: Option<[usize; 2]>,
+    ctx: &Context,
+) -> Result<Array, ReadError> {
+    let points = read_array(path, key, &ctx.memory)?;
     points.tell_of_header(ctx);
     let images = image.is_some_and(|image| {
         // One channel may have an axis of its own.
@@ -28,9 +66,7 @@ pub fn read_points(file: &FileData, image: Option<[usize; 2]>, ctx: &Context) ->
 /// # Errors
 /// [`ReadError`], with the file at fault.
 pub fn cloud_of(mut points: Array, file: &FileData, ctx: &Context) -> Result<PointCloud, ReadError> {
-    for value in &mut points.values {
-        *value = file.scale * *value + file.offset;
-    }
+    scale(&mut points, file);
     let weights = file.weights.as_deref().map(|path| read_array(path, None, &ctx.memory)).transpose()?;
     file_cloud(points, weights.as_ref(), file.limit, file.duplicates, ctx)
 }

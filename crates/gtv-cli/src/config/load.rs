@@ -249,8 +249,7 @@ impl Loaded {
         let count = file.limit.unwrap_or(total).min(total);
         let facts = Facts::of(&points.values[..count * dim], dim);
         let given = |key: &str| self.places.is_given(key);
-        let schedule = self.config.schedule.build();
-        let log_snr = schedule.is_ok_and(|s| s.log_snr(s.t_max()).is_finite());
+        let log_snr = self.schedule(&ctx.muted()).is_ok_and(|s| s.log_snr(s.t_max()).is_finite());
         let chosen = fit::choices(&facts, &Said { given: &given, all: &self.settings, log_snr });
         let mut table = self.said.clone();
         for Chosen { key, value } in &chosen {

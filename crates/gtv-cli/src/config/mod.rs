@@ -40,6 +40,7 @@ pub use model::{ModelConfig, Target, TargetName};
 pub use problem::Problem;
 pub use spec::{
     DataConfig, Duplicates, EnsembleConfig, FileData, FileEnsemble, OriginConfig, ScheduleConfig,
+    ScheduleForm, TableFile,
 };
 pub use sweep::{Sweep, Swept};
 

@@ -5,6 +5,7 @@ mod figures;
 mod findings;
 mod html;
 pub mod levels;
+mod likelihood;
 mod metrics;
 pub mod number;
 mod outside;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::findings::source_name;
 use super::levels::{ENSEMBLE, card, label, ranked, ranked_closures};
+use super::likelihood::likelihood;
 use super::metrics;
 use super::number::{count, estimate, plain, with_error};
 use super::outside::outside;
@@ -89,7 +90,9 @@ pub fn section(record: &Record, place: Place) -> Section {
             "Closures of second order treat the score at a point as Gaussian over models. Skewness and excess kurtosis test that.",
             vec![gaussianity(record)],
         ),
-        Place::Samples => ("samples", "Samples and mass", "", vec![masses(record), moments(record)]),
+        Place::Samples => {
+            ("samples", "Samples and mass", "", vec![likelihood(record), masses(record), moments(record)])
+        }
     };
     let tables = tables.into_iter().filter(|t| !t.rows.is_empty()).collect();
     Section { id, title, intro: intro.to_owned(), tables }

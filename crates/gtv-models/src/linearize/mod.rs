@@ -16,6 +16,8 @@ mod predictor;
 mod tangent;
 mod trace;
 
+pub(crate) use trace::activate;
+
 pub use drift::{Laziness, parameter_movement};
 pub use features::JacobianFeatures;
 pub use joined::JoinedFeatures;

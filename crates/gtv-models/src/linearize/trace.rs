@@ -110,7 +110,7 @@ fn product<T: Number>(rows: usize, left: &[T], right: MatRef<'_, T>, scale: f64,
 }
 
 /// ρ(u) and ρ'(u); relu has the slope 0 at 0, as Burn's.
-fn activate(activation: Activation, u: f64) -> (f64, f64) {
+pub(crate) fn activate(activation: Activation, u: f64) -> (f64, f64) {
     match activation {
         Activation::Relu => {
             if u > 0.0 {

@@ -1,5 +1,6 @@
 //! A trained network as a score field: ŝ = a_t y + b_t x with y = skip_t x + out_t F.
 
+use super::derivative::along;
 use super::forward::{Scratch, forward};
 use super::task::Task;
 use super::weights::Weights;
@@ -161,5 +162,20 @@ impl ScoreField for MlpField {
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.predict_at(x, t, out);
         self.form.frame.denoiser_in_place(x, t, out);
+    }
+
+    fn denoiser_derivative_into(&self, x: &[f64], t: f64, directions: &[f64], out: &mut [f64]) {
+        let (form, objective) = (&*self.form, self.form.frame.objective());
+        let mut slope = along(form, &self.weights, x, t, directions);
+        if let Some(initial) = &self.initial {
+            let start = along(form, initial, x, t, directions);
+            slope.iter_mut().zip(start).for_each(|(s, start)| *s -= start);
+        }
+        let (skip, scale) = form.frame.output_coefficients(t);
+        // y = c m + d x.
+        let (c, d) = objective.prediction.target_coefficients(self.schedule(), t);
+        for ((o, s), v) in out.iter_mut().zip(slope).zip(directions) {
+            *o = (scale * s + (skip - d) * v) / c;
+        }
     }
 }

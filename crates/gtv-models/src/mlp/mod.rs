@@ -5,6 +5,7 @@
 //! an [`Engine`] holds the parameters of a group of members on a device and takes the steps; [`Trainer`] runs them.
 
 mod batch;
+mod derivative;
 mod engine;
 mod family;
 mod field;

@@ -7,8 +7,8 @@ mod parts;
 pub use arrays::Arrays;
 pub use gtv_models::family::{LazyRecord, LinearisedRecord};
 pub use parts::{
-    Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, OutsideRecord, PoolRecord,
-    VarianceSource,
+    Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, LikelihoodRecord, OutsideRecord,
+    PoolRecord, VarianceSource,
 };
 
 use gtv_theory::number;
@@ -85,6 +85,9 @@ pub struct Record {
     /// What is known of each level on its own.
     #[serde(default)]
     pub levels: BTreeMap<String, LevelRecord>,
+    /// The likelihood of held-out points (`data.test`), by level; `member` is the mean over trained models, one by one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub likelihood: BTreeMap<String, LikelihoodRecord>,
     /// Relative errors of the quadratures behind the theory, each from a second resolution.
     #[serde(default, with = "number::map")]
     pub quadrature: BTreeMap<String, f64>,
@@ -130,6 +133,7 @@ impl Default for Record {
             linearised: None,
             lazy: None,
             levels: BTreeMap::new(),
+            likelihood: BTreeMap::new(),
             quadrature: BTreeMap::new(),
             pool: None,
             timing: BTreeMap::new(),

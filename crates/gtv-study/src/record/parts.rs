@@ -186,6 +186,21 @@ pub struct PoolRecord {
     pub change: f64,
 }
 
+/// How likely one level finds held-out points: the density at t = ε, by the instantaneous change of variables.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LikelihoodRecord {
+    /// Points whose paths arrived.
+    pub points: usize,
+    /// Points whose paths did not.
+    pub failed: usize,
+    /// Models that the law is the average of.
+    pub models: usize,
+    /// Mean of ln q over points.
+    pub nats: Estimate,
+    /// Mean of −ln q/(D ln 2).
+    pub bits_per_dimension: Estimate,
+}
+
 /// What there is of an ensemble that was trained elsewhere.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OutsideRecord {

@@ -10,6 +10,7 @@ mod effective;
 mod flow;
 mod fokker_planck;
 mod ito;
+mod likelihood;
 mod lookup;
 mod path_wise;
 mod pf_ode;
@@ -28,6 +29,7 @@ pub use fokker_planck::{Density1d, FokkerPlanck};
 pub use ito::{
     DiagonalNoise, EulerMaruyama, ItoSde, ItoStepper, ItoWorkspace, Milstein, WeakOrderTwo, draw_increments,
 };
+pub use likelihood::{Divergence, Likelihood, LogLikelihood, MOST_EXACT, bits_per_dimension, log_mean_exp};
 pub use lookup::{Lookup, LookupGrid};
 pub use path_wise::PathWise;
 pub use pf_ode::{PfOde, PfWorkspace};

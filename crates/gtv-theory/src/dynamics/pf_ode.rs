@@ -8,7 +8,7 @@ use super::adaptive::{Adaptive, Stop};
 use super::driver::{CHUNK, Progress, Samples, Tally, count_diverged, run_together};
 use super::flow::{Answer, Flow};
 use super::sampling::{Integrator, Sampling, start_centre};
-use super::steppers::Stages;
+use super::steppers::{Ode, Stages};
 use crate::error::Result;
 use crate::rng::Streams;
 use crate::score::ScoreField;
@@ -105,6 +105,45 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
             }
         }
         tally
+    }
+
+    /// The states of one path at the step times, from T to ε; adaptive steps end at each.
+    ///
+    /// # Shapes
+    /// `start`: D; the result: times × D.
+    pub fn path(&self, start: &[f64]) -> Vec<f64> {
+        let PfWorkspace { mut stages, mut state } = self.workspace();
+        let form = self.settings.form;
+        let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out);
+        let mut system = Flow { answer, schedule: self.field.schedule(), form, x: &mut state };
+        let (mut z, mut path) = (start.to_vec(), start.to_vec());
+        system.enter(&mut z);
+        for times in self.times.windows(2) {
+            let (s, end) = (system.coordinate(times[0]), system.coordinate(times[1]));
+            self.step(&mut system, (s, end), &mut z, &mut stages);
+            let unit = system.unit(end);
+            path.extend(z.iter().map(|z| unit * z));
+        }
+        path
+    }
+
+    /// From s to `end`, in one step or in as many as an adaptive method takes; NaN where it fails.
+    fn step<A: Answer>(
+        &self,
+        system: &mut Flow<A>,
+        (s, end): (f64, f64),
+        z: &mut [f64],
+        stages: &mut Stages,
+    ) {
+        let Sampling { integrator, rtol, atol, max_steps, .. } = self.settings;
+        if integrator == Integrator::Dopri5 {
+            let run = Adaptive { rtol, atol, max_steps }.integrate(system, s, end, end - s, z, stages);
+            if run.stop != Stop::Done {
+                z.fill(f64::NAN);
+            }
+        } else {
+            integrator.tableau().step(system, s, end - s, z, stages);
+        }
     }
 
     fn integrate<A: Answer>(&self, system: &mut Flow<A>, z: &mut [f64], stages: &mut Stages) -> Stop {

@@ -242,6 +242,48 @@ const DECAYS: [f64; PART / 2] = [
     2.572_209_372_642_415e-56,
 ];
 
+impl AxisBasis {
+    /// The derivatives of all n functions at z.
+    ///
+    /// # Shapes
+    /// `out`: n.
+    pub fn fill_derivative(&self, z: f64, out: &mut [f64]) {
+        self.fill(z, out);
+        match *self {
+            Self::Gaussian { lo, hi, len } => {
+                let spacing = (hi - lo) / (len - 1) as f64;
+                let width = 0.5 * spacing;
+                for (i, o) in out.iter_mut().enumerate() {
+                    *o *= -(z - (lo + spacing * i as f64)) / (width * width);
+                }
+            }
+            Self::Fourier { lo, hi, len } => {
+                let sines = (len - 1) / 2;
+                let cosines = len - 1 - sines;
+                out[0] = 0.0;
+                for k in 1..=cosines {
+                    let frequency = TAU * k as f64 / (hi - lo);
+                    let (sin, cos) = (frequency * z).sin_cos();
+                    out[k] = -frequency * sin;
+                    if k <= sines {
+                        out[cosines + k] = frequency * cos;
+                    }
+                }
+            }
+            Self::Legendre { lo, hi, len } => {
+                // P'_{k+1} = P'_{k−1} + (2k + 1) P_k, in u = (2z − lo − hi)/(hi − lo).
+                let scale = 2.0 / (hi - lo);
+                let (mut before, mut here) = (0.0, 0.0);
+                for (k, o) in out.iter_mut().enumerate().take(len) {
+                    let next = before + (2 * k + 1) as f64 * *o;
+                    *o = scale * here;
+                    (before, here) = (here, next);
+                }
+            }
+        }
+    }
+}
+
 /// Gaussian densities on a uniform grid from two exponentials.
 ///
 /// With u the distance to the nearest centre in widths, the centre k places on lies at u − 2k, and
@@ -370,6 +412,25 @@ mod tests {
         let want = [1.0, a(1.0).cos(), a(2.0).cos(), a(3.0).cos(), a(1.0).sin(), a(2.0).sin()];
         for (o, w) in out.iter().zip(want) {
             assert!((o - w).abs() < 1e-14);
+        }
+    }
+
+    #[test]
+    fn identities_derivatives_are_those_of_the_functions() {
+        for basis in [
+            AxisBasis::Gaussian { lo: -1.0, hi: 2.0, len: 7 },
+            AxisBasis::Fourier { lo: -1.0, hi: 2.0, len: 6 },
+            AxisBasis::Legendre { lo: -1.0, hi: 2.0, len: 6 },
+        ] {
+            let [mut slope, mut ahead, mut behind] = [(); 3].map(|()| vec![0.0; basis.len()]);
+            let (z, h) = (0.37, 1e-5);
+            basis.fill_derivative(z, &mut slope);
+            basis.fill(z + h, &mut ahead);
+            basis.fill(z - h, &mut behind);
+            for ((d, a), b) in slope.iter().zip(&ahead).zip(&behind) {
+                // A sixth of h² times third derivatives of up to a few thousand.
+                assert!((d - (a - b) / (2.0 * h)).abs() < 1e-6, "{basis:?}: {d} {}", (a - b) / (2.0 * h));
+            }
         }
     }
 

@@ -15,6 +15,7 @@ pub use random_fourier::RandomFourier;
 pub(crate) use rotated::{RotatedFeatures, ScaledFeatures};
 pub use separable::Separable;
 
+use crate::derivative::central;
 use std::sync::Arc;
 
 /// A feature map over (x, t).
@@ -75,6 +76,29 @@ impl Features {
             Self::Mapped(f) => {
                 let fill = |x: &[f64], t: &[f64], out: &mut [f64]| f.fill(x, t, out);
                 mapped::apply_rows((f.len(), f.dim()), fill, weights, outputs, x, t, out);
+            }
+        }
+    }
+
+    /// (∂(Wφ)/∂x) v at one time: each row's derivative along its own direction.
+    ///
+    /// # Shapes
+    /// As [`Features::apply`]; the directions v as `x`.
+    pub fn apply_derivative(
+        &self,
+        weights: &[f64],
+        outputs: usize,
+        (x, directions): (&[f64], &[f64]),
+        t: f64,
+        out: &mut [f64],
+    ) {
+        /// Features from outside are taken to vary on a scale of order one.
+        const STEP: f64 = 1e-5;
+        match self {
+            Self::Separable(f) => f.apply_derivative(weights, outputs, (x, directions), t, out),
+            Self::RandomFourier(f) => f.apply_derivative(weights, outputs, (x, directions), t, out),
+            Self::Mapped(_) => {
+                central(|x, out| self.apply(weights, outputs, x, t, out), x, directions, STEP, out);
             }
         }
     }

@@ -84,6 +84,30 @@ impl RandomFourier {
         pulp::Arch::new().dispatch(Cosines { features: self, t, out });
     }
 
+    /// ∂_v φ_j = −√(2/F) (ω_j·v/ℓ) sin(…), contracted with W. See [`super::Features::apply_derivative`].
+    pub fn apply_derivative(
+        &self,
+        weights: &[f64],
+        outputs: usize,
+        (x, directions): (&[f64], &[f64]),
+        t: f64,
+        out: &mut [f64],
+    ) {
+        let (len, dim) = (self.len(), self.dim);
+        let (scale, clock) = ((2.0 / len as f64).sqrt(), self.clock(t));
+        let dot = |w: &[f64], x: &[f64]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
+        let rows = x.chunks_exact(dim).zip(directions.chunks_exact(dim));
+        for ((x, v), out) in rows.zip(out.chunks_exact_mut(outputs)) {
+            out.fill(0.0);
+            for (j, frequency) in self.frequencies.chunks_exact(dim).enumerate() {
+                let phase = dot(frequency, x) + self.time_frequencies[j] * clock + self.phases[j];
+                let slope = -scale * dot(frequency, v) * phase.sin();
+                let row = &weights[j * outputs..(j + 1) * outputs];
+                out.iter_mut().zip(row).for_each(|(o, w)| *o += slope * w);
+            }
+        }
+    }
+
     /// y = Wφ at one time. See [`super::Features::apply`].
     pub fn apply(&self, weights: &[f64], outputs: usize, x: &[f64], t: f64, out: &mut [f64]) {
         let fill = |x: &[f64], t: &[f64], out: &mut [f64]| self.fill(x, t, out);

@@ -124,6 +124,14 @@ impl ScoreField for Combination {
         // The denoiser is affine in the score and the shares sum to 1.
         self.combine(out, |member, one| member.denoiser_into(x, t, one));
     }
+
+    fn denoiser_derivative_into(&self, x: &[f64], t: f64, directions: &[f64], out: &mut [f64]) {
+        self.combine(out, |member, one| member.denoiser_derivative_into(x, t, directions, one));
+    }
+
+    fn denoiser_divergence_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.combine(out, |member, one| member.denoiser_divergence_into(x, t, one));
+    }
 }
 
 #[cfg(test)]

@@ -67,6 +67,20 @@ impl LinearField {
     }
 }
 
+impl LinearField {
+    /// m = (x + σ² ŝ)/α = (σ²/α) a y + (1 + σ² b)/α x; for a denoiser exactly y.
+    fn denoiser_coefficients(&self, t: f64) -> (f64, f64) {
+        let (signal, var) = (self.schedule.signal(t), self.schedule.noise_var(t));
+        let (a, b) = self.objective.score_coefficients(&self.schedule, t);
+        match self.objective.prediction {
+            Prediction::Denoiser => (1.0, 0.0),
+            Prediction::Score | Prediction::Noise | Prediction::Velocity => {
+                (var * a / signal, (1.0 + var * b) / signal)
+            }
+        }
+    }
+}
+
 impl ScoreField for LinearField {
     fn dim(&self) -> usize {
         self.features.dim()
@@ -91,19 +105,29 @@ impl ScoreField for LinearField {
 
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.prediction_into(x, t, out);
-        // m = (x + σ² ŝ)/α = (σ²/α) a y + (1 + σ² b)/α x; for a denoiser exactly y.
-        let (signal, var) = (self.schedule.signal(t), self.schedule.noise_var(t));
-        let (a, b) = self.objective.score_coefficients(&self.schedule, t);
-        let (on_y, on_x) = match self.objective.prediction {
-            Prediction::Denoiser => (1.0, 0.0),
-            _ => (var * a / signal, (1.0 + var * b) / signal),
-        };
+        let (on_y, on_x) = self.denoiser_coefficients(t);
         match &self.base {
             None => out.iter_mut().zip(x).for_each(|(o, x)| *o = on_y * *o + on_x * x),
             Some(base) => {
                 let mut mean = vec![0.0; out.len()];
                 base.denoiser_into(x, t, &mut mean);
                 out.iter_mut().zip(mean).for_each(|(o, m)| *o = on_y * *o + m);
+            }
+        }
+    }
+
+    fn denoiser_derivative_into(&self, x: &[f64], t: f64, directions: &[f64], out: &mut [f64]) {
+        self.features.apply_derivative(&self.weights, self.features.dim(), (x, directions), t, out);
+        let (on_y, on_x) = self.denoiser_coefficients(t);
+        match &self.base {
+            None => {
+                let on_v = on_y * self.objective.skip(&self.schedule, t) + on_x;
+                out.iter_mut().zip(directions).for_each(|(o, v)| *o = on_y * *o + on_v * v);
+            }
+            Some(base) => {
+                let mut rest = vec![0.0; out.len()];
+                base.denoiser_derivative_into(x, t, directions, &mut rest);
+                out.iter_mut().zip(rest).for_each(|(o, r)| *o = on_y * *o + r);
             }
         }
     }

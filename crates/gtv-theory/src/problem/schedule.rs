@@ -3,6 +3,12 @@
 //! α_t = exp(−∫₀ᵗ β), dσ²/dt = −2 β σ² + 2 D, σ²_0 = 0. Every schedule also inverts its log-SNR
 //! ln(α²/σ²), which all grids but the uniform one are built on.
 
+mod grid;
+mod table;
+
+pub use grid::TimeGrid;
+pub use table::ScheduleTable;
+
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,6 +64,9 @@ pub enum ScheduleKind {
     Sqrt,
     /// Flow matching's straight path: α = 1 − t, σ = t.
     Flow,
+    /// A user's own α_t and σ_t.
+    #[serde(skip)]
+    Table(ScheduleTable),
 }
 
 /// Parameters where none are given: those of the papers that the schedules are from.
@@ -67,9 +76,6 @@ mod defaults {
     }
     pub(super) const fn beta_d() -> f64 {
         19.9
-    }
-    pub(super) fn rho() -> f64 {
-        7.0
     }
     pub(super) fn offset() -> f64 {
         0.008
@@ -102,6 +108,7 @@ impl ScheduleKind {
             Self::Edm => "edm",
             Self::Sqrt => "sqrt",
             Self::Flow => "flow",
+            Self::Table(_) => "table",
         }
     }
 
@@ -110,6 +117,7 @@ impl ScheduleKind {
         match self {
             Self::VpCosine { .. } | Self::Sqrt | Self::Flow => 1.0,
             Self::VpLinear { .. } | Self::VpSong { .. } | Self::Ve { .. } | Self::Edm => f64::INFINITY,
+            Self::Table(table) => table.ends().1,
         }
     }
 
@@ -147,7 +155,7 @@ impl ScheduleKind {
                     })
                 }
             }
-            Self::Edm | Self::Sqrt | Self::Flow => Ok(()),
+            Self::Edm | Self::Sqrt | Self::Flow | Self::Table(_) => Ok(()),
         }
     }
 }
@@ -181,7 +189,7 @@ impl Schedule {
             return Err(Error::OutOfRange {
                 name: "t_max",
                 value: t_max,
-                expected: "a finite time above 0 (at most 1 for vp-cosine, sqrt and flow)",
+                expected: "a finite time above 0 (at most 1 for vp-cosine, sqrt and flow, and the last of a table)",
             });
         }
         if !(t_min > 0.0 && t_min < t_max) {
@@ -190,6 +198,12 @@ impl Schedule {
                 value: t_min,
                 expected: "0 < t_min < t_max: the score of discrete data is singular at t = 0",
             });
+        }
+        if let ScheduleKind::Table(table) = kind
+            && t_min < table.ends().0
+        {
+            let expected = "at least the first time of the schedule's table";
+            return Err(Error::OutOfRange { name: "t_min", value: t_min, expected });
         }
         Ok(Self { kind, t_min, t_max })
     }
@@ -237,6 +251,7 @@ impl Schedule {
             }
             ScheduleKind::Ve { .. } | ScheduleKind::Edm => 1.0,
             ScheduleKind::Sqrt => (1.0 - t).sqrt(),
+            ScheduleKind::Table(table) => table.signal(t),
             ScheduleKind::Flow => 1.0 - t,
         }
     }
@@ -260,6 +275,7 @@ impl Schedule {
             }
             ScheduleKind::Edm | ScheduleKind::Flow => t * t,
             ScheduleKind::Sqrt => t,
+            ScheduleKind::Table(table) => table.noise_var(t),
         }
     }
 
@@ -280,6 +296,7 @@ impl Schedule {
             ScheduleKind::Ve { .. } | ScheduleKind::Edm => 0.0,
             ScheduleKind::Sqrt => 0.5 / (1.0 - t),
             ScheduleKind::Flow => 1.0 / (1.0 - t),
+            ScheduleKind::Table(table) => table.drift_rate(t),
         }
     }
 
@@ -293,6 +310,7 @@ impl Schedule {
             ScheduleKind::Edm => t,
             // dσ²/dt = 2t = −2 t²/(1−t) + 2D
             ScheduleKind::Flow => t / (1.0 - t),
+            ScheduleKind::Table(table) => table.diffusion(t),
             // α² + σ² = 1 makes D = β.
             ScheduleKind::VpLinear { .. }
             | ScheduleKind::VpSong { .. }
@@ -332,72 +350,9 @@ impl Schedule {
             ScheduleKind::Edm => (-0.5 * log_snr).exp(),
             ScheduleKind::Sqrt => 1.0 / (1.0 + log_snr.exp()),
             ScheduleKind::Flow => 1.0 / (1.0 + (0.5 * log_snr).exp()),
+            ScheduleKind::Table(table) => table.time_at_log_snr(log_snr),
         }
     }
-
-    /// `steps + 1` times from T down to ε, both ends exact.
-    ///
-    /// # Errors
-    /// [`Error::Empty`] when `steps` is 0; [`Error::Unsupported`] when a grid in log-SNR is asked of a schedule
-    /// with α_T = 0, whose log-SNR is −∞ there; [`Error::OutOfRange`] for a non-positive ρ.
-    pub fn grid(&self, kind: TimeGrid, steps: usize) -> Result<Vec<f64>> {
-        if steps == 0 {
-            return Err(Error::Empty { name: "the time grid (steps)" });
-        }
-        let fraction = |k: usize| k as f64 / steps as f64;
-        let lerp = |from: f64, to: f64, u: f64| from + (to - from) * u;
-        let (l_start, l_end) = (self.log_snr(self.t_max), self.log_snr(self.t_min));
-        if kind != TimeGrid::Uniform && !l_start.is_finite() {
-            return Err(Error::Unsupported {
-                what: "a time grid in log-SNR from a time with no signal left",
-                reason: "the log-SNR at t_max is -inf; use the uniform grid or a t_max below 1",
-            });
-        }
-        let mut times: Vec<f64> = match kind {
-            TimeGrid::Uniform => (0..=steps).map(|k| lerp(self.t_max, self.t_min, fraction(k))).collect(),
-            TimeGrid::LogSnr => {
-                (0..=steps).map(|k| self.time_at_log_snr(lerp(l_start, l_end, fraction(k)))).collect()
-            }
-            TimeGrid::EdmRho { rho } => {
-                if !(rho.is_finite() && rho > 0.0) {
-                    return Err(Error::OutOfRange {
-                        name: "rho",
-                        value: rho,
-                        expected: "a finite number above 0",
-                    });
-                }
-                let root = |l: f64| (-0.5 * l / rho).exp();
-                (0..=steps)
-                    .map(|k| {
-                        let ratio_root = lerp(root(l_start), root(l_end), fraction(k));
-                        self.time_at_log_snr(-2.0 * rho * ratio_root.ln())
-                    })
-                    .collect()
-            }
-        };
-        times[0] = self.t_max;
-        times[steps] = self.t_min;
-        Ok(times)
-    }
-}
-
-/// How sampling times are spread between T and ε.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "grid", rename_all = "kebab-case")]
-#[schemars(extend("about grid" = "How step times are spread between T and ε."))]
-pub enum TimeGrid {
-    /// Equal steps in t (the paper's).
-    #[default]
-    Uniform,
-    /// Equal steps in (σ/α)^{1/ρ} (Karras et al., ρ = 7).
-    EdmRho {
-        /// The exponent ρ.
-        #[serde(default = "defaults::rho")]
-        #[schemars(extend("exclusiveMinimum" = 0.0))]
-        rho: f64,
-    },
-    /// Equal steps in log-SNR.
-    LogSnr,
 }
 
 fn cosine_angles(offset: f64, t: f64) -> (f64, f64) {
@@ -414,6 +369,19 @@ fn softplus(x: f64) -> f64 {
 mod tests {
     use super::*;
 
+    /// A table of no other schedule; at the times where slopes are tested it has no knot, where its curvature jumps.
+    fn table() -> ScheduleTable {
+        let t: Vec<f64> =
+            (0..=40).map(|k| 1e-5 + 0.0247 * f64::from(k) + 0.00005 * f64::from(k * k % 7)).collect();
+        let alpha: Vec<f64> = t.iter().map(|t| 1.0 / (1.0 + 3.0 * t * t)).collect();
+        let sigma: Vec<f64> = t.iter().map(|t| 0.02 + 0.9 * t).collect();
+        let (mut t, mut alpha, mut sigma) = (t, alpha, sigma);
+        t.push(1.1);
+        alpha.push(0.2);
+        sigma.push(1.2);
+        ScheduleTable::new(t, &alpha, &sigma).unwrap()
+    }
+
     fn all() -> Vec<Schedule> {
         [
             ScheduleKind::PAPER,
@@ -423,6 +391,7 @@ mod tests {
             ScheduleKind::Edm,
             ScheduleKind::Sqrt,
             ScheduleKind::Flow,
+            ScheduleKind::Table(table()),
         ]
         .into_iter()
         .map(|kind| Schedule::new(kind, 1e-5, 0.99).unwrap())
@@ -449,7 +418,10 @@ mod tests {
     #[test]
     fn identities_variance_preserving() {
         for s in all() {
-            let vp = !matches!(s.kind(), ScheduleKind::Ve { .. } | ScheduleKind::Edm | ScheduleKind::Flow);
+            let vp = !matches!(
+                s.kind(),
+                ScheduleKind::Ve { .. } | ScheduleKind::Edm | ScheduleKind::Flow | ScheduleKind::Table(_)
+            );
             for t in [1e-5, 0.2, 0.99] {
                 let total = s.signal(t).powi(2) + s.noise_var(t);
                 assert_eq!(vp, (total - 1.0).abs() < 1e-14, "{s:?} at {t}: {total}");

@@ -194,6 +194,15 @@ pub(super) fn evaluate(
     Ok(out)
 }
 
+/// div m = α tr Γ/σ² of each query; NaN where a query is not finite.
+pub(super) fn divergence(schedule: &Schedule, t: f64, evaluated: Result<Evaluation>, out: &mut [f64]) {
+    let factor = schedule.signal(t) / schedule.noise_var(t);
+    match evaluated {
+        Ok(found) => out.iter_mut().zip(found.posterior_cov).for_each(|(o, trace)| *o = factor * trace),
+        Err(_) => out.fill(f64::NAN),
+    }
+}
+
 /// s = (αm − x)/σ² in place of m.
 pub(super) fn score_from_mean(schedule: &Schedule, x: &[f64], t: f64, mean: &mut [f64]) {
     let (signal, var) = (schedule.signal(t), schedule.noise_var(t));
@@ -240,5 +249,9 @@ impl ScoreField for ExactScore {
                 dense.moments(Source::F64(self.cloud.points()), noise, CovKind::None, x, out);
             }
         }
+    }
+
+    fn denoiser_divergence_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        divergence(&self.schedule, t, self.evaluate(x, t, CovKind::Trace), out);
     }
 }

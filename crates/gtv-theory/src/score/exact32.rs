@@ -4,7 +4,7 @@ use super::ScoreField;
 use super::blocked::{Dense, Moments};
 use super::direct::Noise;
 use super::evaluation::{CovKind, Evaluation};
-use super::exact::{IndexCost, check_tolerance, evaluate, score_from_mean};
+use super::exact::{IndexCost, check_tolerance, divergence, evaluate, score_from_mean};
 use super::source::Source;
 use crate::data::{PointCloud, check_weights};
 use crate::error::{Error, Result};
@@ -136,5 +136,9 @@ impl ScoreField for ExactScore32 {
         let (mut log_sum, mut left_out) = (vec![0.0; x.len() / self.dim], vec![0.0; x.len() / self.dim]);
         let out = Moments { mean: out, log_sum: &mut log_sum, left_out: &mut left_out, cov: &mut [] };
         self.dense.moments(self.points.source(), Noise::at(&self.schedule, t), CovKind::None, x, out);
+    }
+
+    fn denoiser_divergence_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        divergence(&self.schedule, t, self.evaluate(x, t, CovKind::Trace), out);
     }
 }

@@ -63,6 +63,10 @@ pub struct FileData {
     /// What to do with identical points.
     #[serde(default)]
     pub duplicates: Duplicates,
+    /// Held-out points in the same form, whose log-likelihood under every level is reported; none if absent.
+    #[serde(default)]
+    #[schemars(extend("format" = "path"))]
+    pub test: Option<PathBuf>,
 }
 
 fn one() -> f64 {

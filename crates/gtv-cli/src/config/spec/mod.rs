@@ -6,4 +6,4 @@ mod schedule;
 
 pub use data::{DataConfig, Duplicates, FileData};
 pub use ensemble::{EnsembleConfig, FileEnsemble, OriginConfig};
-pub use schedule::ScheduleConfig;
+pub use schedule::{ScheduleConfig, ScheduleForm, TableFile};
