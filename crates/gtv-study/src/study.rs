@@ -201,6 +201,7 @@ impl Study {
             models: found.models,
             generations: found.generations,
             change: found.change,
+            ratio: found.ratio,
         });
         record.mean_score_closure = theory.mean_law().map(|solved| solved.name().to_owned());
         let probes = Some(ensemble.members()).filter(|n| *n > 1).and_then(|_| Probes::of(self, &ensemble));
@@ -440,10 +441,11 @@ fn quadrature_error(
         Some(completeness) => completeness,
     };
     let Some(fine) = theory.laws.iter().min_by_key(simplest) else { return Ok(errors) };
-    let coarse = fine.closure.law(theory.learner.coarser()?.as_ref())?;
+    let coarser = theory.learner.coarser()?;
     let points = theory.study.problem().probes(1, CHECKED);
-    let of = |law| theory.moments(law, &points.x, &points.t);
-    let (fine, coarse) = (of(fine.law.as_ref()), of(coarse.as_ref()));
+    let prediction = theory.study.problem().objective().prediction;
+    let coarse = fine.closure.total_moments(coarser.as_ref(), prediction, &points.x, &points.t)?;
+    let fine = theory.moments(fine.law.as_ref(), &points.x, &points.t);
     let square = |v: &mut dyn Iterator<Item = f64>| v.map(|d| d * d).sum::<f64>();
     let difference = square(&mut fine.mean.iter().zip(&coarse.mean).map(|(a, b)| a - b));
     let mean = (difference / square(&mut fine.mean.iter().copied())).sqrt();

@@ -1,8 +1,8 @@
 //! `finite-p` and `shot-noise` in many dimensions: totals over outputs and pools of models against the blocks of few dimensions.
 
-use gtv_theory::closure::{FiniteP, ShotNoise};
+use gtv_theory::closure::{FiniteP, Leading, ShotNoise};
 use gtv_theory::features::{AxisBasis, RandomFourier, Separable};
-use gtv_theory::law::{LinearLaw, TotalMoments};
+use gtv_theory::law::{LinearLaw, TotalMoments, drawn_covariance};
 use gtv_theory::learner::Ridge;
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{ChaCha8Rng, Purpose, Streams};
@@ -90,7 +90,7 @@ fn average(values: &[f64]) -> (f64, f64) {
 
 #[test]
 fn monte_carlo_draws_have_the_total_variance() {
-    const DRAWS: usize = 300;
+    const DRAWS: usize = 200;
     for (dim, samples) in [(1, 60), (2, 300), (3, 200), (6, 200)] {
         let problem = problem(dim, samples);
         let ridge = learner(&problem, 0.1, 8192);
@@ -107,7 +107,7 @@ fn monte_carlo_draws_have_the_total_variance() {
             let error = error.hypot(0.5 * error * (DRAWS as f64 / settling.models as f64).sqrt());
             println!("D = {dim}: {found:.5} ± {error:.5}, total {want:.5}, {settling:?}");
             assert!((found - want).abs() < 4.0 * error, "D = {dim}: {found} ± {error}, {want}");
-            assert!(error < 0.15 * want, "{error} {want}");
+            assert!(error < 0.2 * want, "{error} {want}");
         }
     }
 }
@@ -153,20 +153,79 @@ fn identities_the_pool_does_not_depend_on_threads() {
 }
 
 #[test]
-fn loads_that_are_too_high_and_nodes_that_are_too_few_are_refused() {
+fn nodes_that_are_too_few_are_refused() {
     // All 48 features count, on 64 nodes.
     let few = FiniteP.law(&learner(&problem(4, 200), 1e-6, 64)).err().unwrap();
     assert!(matches!(few, Error::OutOfRange { name: "quasi_nodes", .. }), "{few}");
-    // Hardly any ridge, and as many triples as features: the variance has no bound.
-    let crowded = FiniteP.law(&learner(&problem(4, 48), 1e-9, 8192)).err().unwrap();
-    assert!(matches!(crowded, Error::NotConverged { .. }), "{crowded}");
-    assert!(crowded.to_string().contains("more samples"), "{crowded}");
 }
 
 #[test]
 fn convergence_quick_fixed_points_are_near_the_exact_ones() {
-    // From 16,384 nodes on fixed points are solved to 1e-5 only; the nodes themselves differ by one replicate of nine.
+    // From 16,384 nodes on fixed points start from an eighth of the nodes, in single precision; the nodes themselves differ by one
+    // replicate of nine.
     let total =
         |nodes| FiniteP::of_ridge(&learner(&problem(4, 300), 0.1, nodes)).unwrap().total_weight_variance();
     assert!((total(16_384 + 2048) / total(16_384) - 1.0).abs() < 0.02);
+}
+
+#[test]
+fn monte_carlo_shared_points_on_quasi_random_nodes_are_those_of_tensor_nodes() {
+    let total = |draws, tensor_points| {
+        let problem = problem(2, 400).with_draws(draws).unwrap();
+        let axes = Separable::uniform(
+            2,
+            AxisBasis::Gaussian { lo: -1.5, hi: 1.5, len: 5 },
+            AxisBasis::Gaussian { lo: 0.05, hi: 1.0, len: 3 },
+        );
+        let spec = QuadratureSpec {
+            times: 16,
+            noise_spacing: 0.4,
+            quasi_nodes: 16_384,
+            tensor_points,
+            ..QuadratureSpec::default()
+        };
+        let ridge = Ridge::new(&problem, Features::Separable(axes.unwrap()), 0.1, &spec).unwrap();
+        let places = problem.probes(5, 300);
+        let of = |closure: &dyn Closure| -> f64 {
+            let found = closure.total_moments(&ridge, Prediction::Denoiser, &places.x, &places.t).unwrap();
+            found.variance.iter().sum()
+        };
+        (of(&FiniteP), of(&Leading))
+    };
+    let shares = |tensor_points| {
+        let ((one, first_one), (eight, first_eight)) = (total(1, tensor_points), total(8, tensor_points));
+        (eight / one, first_eight / first_one)
+    };
+    let (tensor, quasi) = (shares(64), shares(0));
+    // 8,192 groups of 8 triples, each with one estimate of ḡḡᵀ of about its own size as spread, seven times over.
+    let error = 7.0 / 8192f64.sqrt();
+    println!("tensor {tensor:?}, quasi-random {quasi:?}");
+    assert!((quasi.0 / tensor.0 - 1.0).abs() < error, "{quasi:?} {tensor:?}");
+    assert!((quasi.1 / tensor.1 - 1.0).abs() < error, "{quasi:?} {tensor:?}");
+    assert!(tensor.0 > 1.0 + 3.0 * error, "{tensor:?}");
+}
+
+#[test]
+fn monte_carlo_drawn_covariances_are_those_of_the_blocks() {
+    let problem = problem(2, 300);
+    let ridge = learner(&problem, 0.1, 8192);
+    let (blocks, pooled) = (FiniteP::of_ridge(&ridge).unwrap(), ShotNoise::pooled(&ridge).unwrap());
+    let (x, t) = ([0.3, -0.2, 0.5, 0.1], [0.2, 0.6]);
+    let at = |k: usize| At { x: &x[2 * k..2 * k + 2], t: t[k] };
+    let found = drawn_covariance(&pooled, Prediction::Score, &x, &t, 400, Streams::new(6)).unwrap();
+    for (k, l) in [(0, 0), (0, 1), (1, 1)] {
+        let exact = blocks.cov(at(k), at(l));
+        for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let place = (2 * k + i) * 4 + 2 * l + j;
+            let (value, error) = (found.covariance[place], found.standard_error[place]);
+            // The pool of 128 models has less than half of the variance from its members.
+            let scale = (blocks.cov(at(k), at(k))[3 * i] * blocks.cov(at(l), at(l))[3 * j]).sqrt();
+            let error = error.hypot(0.5 * scale * (2.0 / 128f64).sqrt());
+            assert!(
+                (value - exact[2 * i + j]).abs() < 4.0 * error,
+                "{value} ± {error}, {}",
+                exact[2 * i + j]
+            );
+        }
+    }
 }

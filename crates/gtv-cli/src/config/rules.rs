@@ -149,8 +149,9 @@ impl Loaded {
             ("the time grid", 8.0 * steps, "8 bytes x steps", "lower sampling.steps"),
             (
                 "the quadrature",
-                8.0 * (dim + 4.0) * nodes,
-                "8 bytes x (D + 4) x nodes",
+                // Places of many nodes are made where they are needed.
+                8.0 * (dim.min(2.0) + 4.0) * nodes,
+                "8 bytes x (min(D, 2) + 4) x nodes",
                 "raise theory.noise_spacing, or lower theory.quasi_nodes or theory.times",
             ),
             (

@@ -184,6 +184,8 @@ pub struct PoolRecord {
     pub generations: usize,
     /// Relative change of the variance in the last one.
     pub change: f64,
+    /// The variance that they had by themselves, over the closure's, to which they were brought.
+    pub ratio: f64,
 }
 
 /// How likely one level finds held-out points: the density at t = ε, by the instantaneous change of variables.

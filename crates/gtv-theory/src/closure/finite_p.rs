@@ -8,13 +8,15 @@
 //! A sample shrinks its own residual by 1/(1+δ) (leave-one-out), and the other P − 1 samples' noise shows up in it.
 //!
 //! In more than a few dimensions only S_tr = Σ_i S_ii is solved for: variances and correlations summed over outputs come from it, to
-//! the quadrature's accuracy. Draws, and the outputs' own variances and covariances, have the noise of the other samples from a pool of
-//! K models in the place of φᵀS_ijφ, whose share in them has a relative standard error of √(2/K).
+//! the quadrature's accuracy. Draws, and the outputs' own variances and covariances, are made from the influences of a sample of triples,
+//! with the noise of the other samples from a pool of K models in the place of φᵀS_ijφ, whose share in them has a relative standard error
+//! of √(2/K).
 
 use super::{Card, Closure, Role};
 use crate::error::Result;
-use crate::law::{Covariance, Law, LinearLaw, Settling};
+use crate::law::{Covariance, Law, LinearLaw, Settling, TotalMoments};
 use crate::learner::{Learner, Ridge, SelfConsistent, Spread};
+use crate::problem::Prediction;
 
 /// Self-consistent leverage.
 ///
@@ -51,6 +53,16 @@ impl Closure for FiniteP {
     fn law(&self, learner: &dyn Learner) -> Result<Box<dyn Law>> {
         Ok(Box::new(Self::of_ridge(&*learner.as_ridge()?)?))
     }
+
+    fn total_moments(
+        &self,
+        learner: &dyn Learner,
+        prediction: Prediction,
+        x: &[f64],
+        t: &[f64],
+    ) -> Result<TotalMoments> {
+        totals(&*learner.as_ridge()?, prediction, x, t)
+    }
 }
 
 impl FiniteP {
@@ -59,7 +71,7 @@ impl FiniteP {
     /// # Errors
     /// As [`Closure::law`].
     pub fn of_ridge(learner: &Ridge) -> Result<LinearLaw> {
-        Ok(law(learner, &*learner.self_consistent()?))
+        law(learner, &*learner.self_consistent()?)
     }
 
     /// The law as it is in many dimensions, from totals over outputs and a pool of models, in any dimension.
@@ -67,24 +79,40 @@ impl FiniteP {
     /// # Errors
     /// As [`Closure::law`].
     pub fn pooled(learner: &Ridge) -> Result<LinearLaw> {
-        Ok(law(learner, &SelfConsistent::pooled(learner)?))
+        law(learner, &SelfConsistent::pooled(learner)?)
     }
 }
 
 /// The Gaussian law with the mean and covariance of solved fixed points.
-pub(super) fn law(learner: &Ridge, solved: &SelfConsistent) -> LinearLaw {
-    let of = |covariance| {
-        LinearLaw::new(learner.problem(), learner.features().clone(), solved.mean.clone(), covariance)
-    };
+pub(super) fn law(learner: &Ridge, solved: &SelfConsistent) -> Result<LinearLaw> {
     match &solved.spread {
-        Spread::Blocks(blocks) => of(Covariance::from_blocks(blocks.clone())),
+        Spread::Blocks(blocks) => Ok(of(learner, solved, Covariance::from_blocks(blocks.clone()))),
         Spread::Pooled(pooled) => {
+            let pool = solved.pool(learner, pooled)?;
             let settling = Settling {
-                models: pooled.partners.models().len(),
-                generations: pooled.partners.generations,
-                change: pooled.partners.change,
+                models: pool.partners.models().len(),
+                generations: pool.partners.generations,
+                change: pool.partners.change,
+                ratio: pool.partners.ratio,
             };
-            of(Covariance::Nodes(pooled.nodes.clone())).with_total(pooled.total.clone(), settling)
+            let law = of(learner, solved, Covariance::Sampled(pool.covariance));
+            Ok(law.with_total(pooled.total.clone()).with_settling(settling))
         }
     }
+}
+
+fn of(learner: &Ridge, solved: &SelfConsistent, covariance: Covariance) -> LinearLaw {
+    LinearLaw::new(learner.problem(), learner.features().clone(), solved.mean.clone(), covariance)
+}
+
+/// Mean and total variance of solved fixed points, without a pool of models.
+pub(super) fn totals(learner: &Ridge, prediction: Prediction, x: &[f64], t: &[f64]) -> Result<TotalMoments> {
+    let solved = learner.self_consistent()?;
+    let law = match &solved.spread {
+        Spread::Blocks(blocks) => of(learner, &solved, Covariance::from_blocks(blocks.clone())),
+        Spread::Pooled(pooled) => {
+            of(learner, &solved, Covariance::from_blocks(Vec::new())).with_total(pooled.total.clone())
+        }
+    };
+    Ok(law.total_moments(prediction, x, t))
 }

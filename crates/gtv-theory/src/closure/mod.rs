@@ -18,8 +18,9 @@ pub use shot_noise::{ShotNoise, ShotNoiseLaw};
 pub use sources::{VarianceSources, variance_sources};
 
 use crate::error::Result;
-use crate::law::Law;
+use crate::law::{Law, TotalMoments};
 use crate::learner::Learner;
+use crate::problem::Prediction;
 
 /// An approximation to the law of a learned score.
 ///
@@ -42,6 +43,24 @@ pub trait Closure: Send + Sync {
     /// # Errors
     /// A singular second moment, a fixed point that does not converge, or more memory than is sensible in this dimension.
     fn law(&self, learner: &dyn Learner) -> Result<Box<dyn Law>>;
+
+    /// Mean and total variance of the learner's prediction at points: those of [`law`](Self::law), which a closure that needs more to
+    /// draw models can give sooner.
+    ///
+    /// # Shapes
+    /// `x`: n × D; `t`: n.
+    ///
+    /// # Errors
+    /// As [`law`](Self::law).
+    fn total_moments(
+        &self,
+        learner: &dyn Learner,
+        prediction: Prediction,
+        x: &[f64],
+        t: &[f64],
+    ) -> Result<TotalMoments> {
+        Ok(self.law(learner)?.total_moments(prediction, x, t))
+    }
 }
 
 /// Every closure, in the order in which reports list them.

@@ -9,7 +9,7 @@
 use super::{Card, Closure, Role, finite_p};
 use crate::error::Result;
 use crate::law::{At, Law, LinearLaw, PathCov, PredictionMoments, Response, Settling, TotalMoments};
-use crate::learner::{Learner, Part, Partners, Ridge, SelfConsistent, Spread, Sprinkling};
+use crate::learner::{Learner, Leverage, Part, Partners, Ridge, SelfConsistent, Spread, Sprinkling};
 use crate::linalg::{self, gemm_nn, quadratic_forms};
 use crate::problem::Prediction;
 use crate::rng::ChaCha8Rng;
@@ -48,6 +48,16 @@ impl Closure for ShotNoise {
     fn law(&self, learner: &dyn Learner) -> Result<Box<dyn Law>> {
         Ok(Box::new(Self::of_ridge(&*learner.as_ridge()?)?))
     }
+
+    fn total_moments(
+        &self,
+        learner: &dyn Learner,
+        prediction: Prediction,
+        x: &[f64],
+        t: &[f64],
+    ) -> Result<TotalMoments> {
+        finite_p::totals(&*learner.as_ridge()?, prediction, x, t)
+    }
 }
 
 impl ShotNoise {
@@ -56,7 +66,7 @@ impl ShotNoise {
     /// # Errors
     /// As [`Closure::law`].
     pub fn of_ridge(learner: &Ridge) -> Result<ShotNoiseLaw> {
-        Ok(Self::from_solved(learner, &*learner.self_consistent()?))
+        Self::from_solved(learner, &*learner.self_consistent()?)
     }
 
     /// The law as it is in many dimensions, its noise from a pool of models, in any dimension.
@@ -64,18 +74,18 @@ impl ShotNoise {
     /// # Errors
     /// As [`Closure::law`].
     pub fn pooled(learner: &Ridge) -> Result<ShotNoiseLaw> {
-        Ok(Self::from_solved(learner, &SelfConsistent::pooled(learner)?))
+        Self::from_solved(learner, &SelfConsistent::pooled(learner)?)
     }
 
-    fn from_solved(learner: &Ridge, solved: &SelfConsistent) -> ShotNoiseLaw {
+    fn from_solved(learner: &Ridge, solved: &SelfConsistent) -> Result<ShotNoiseLaw> {
         let noise = match &solved.spread {
             Spread::Blocks(blocks) => Noise::Blocks(
-                Box::new(Sprinkling::new(learner, &solved.system, &solved.mean)),
+                Box::new(Sprinkling::new(learner, &solved.system, &solved.mean, Leverage::Kept)),
                 blocks.iter().map(|block| linalg::fold(block, learner.features().len())).collect(),
             ),
-            Spread::Pooled(pooled) => Noise::Pool(pooled.partners.clone()),
+            Spread::Pooled(pooled) => Noise::Pool(solved.pool(learner, pooled)?.partners),
         };
-        ShotNoiseLaw { gaussian: finite_p::law(learner, solved), noise }
+        Ok(ShotNoiseLaw { gaussian: finite_p::law(learner, solved)?, noise })
     }
 }
 
@@ -144,10 +154,10 @@ impl ShotNoiseLaw {
             Noise::Pool(partners) => partners.draw(rng),
             Noise::Blocks(sprinkling, blocks) => {
                 let triples = sprinkling.triples(rng);
-                let damped = sprinkling.damped(&triples);
                 let dim = self.gaussian.dim();
                 let normal: Vec<f64> = StandardNormal.sample_iter(rng).take(triples.len() * dim).collect();
-                sprinkling.weights(&triples, &damped, &|part| self.residual(part, blocks, &normal))
+                let residuals = |part: &Part<'_>| self.residual(part, blocks, &normal);
+                sprinkling.weights(&triples, &mut Vec::new(), &residuals)
             }
         }
     }

@@ -7,7 +7,7 @@
 
 use super::Closure;
 use crate::error::Result;
-use crate::law::Law;
+use crate::law::{Law, TotalMoments};
 use crate::learner::Learner;
 
 /// Parts of the mean of tr Var y over given places, in units of y².
@@ -51,16 +51,14 @@ pub fn variance_sources(
     t: &[f64],
 ) -> Result<VarianceSources> {
     let problem = learner.problem();
-    let mean_of = |law: &dyn Law| {
-        let moments = law.total_moments(problem.objective().prediction, x, t);
-        moments.variance.iter().sum::<f64>() / t.len() as f64
-    };
+    let prediction = problem.objective().prediction;
+    let mean_of = |moments: TotalMoments| moments.variance.iter().sum::<f64>() / t.len() as f64;
     if let Some(fixed) = learner.with_fixed_start() {
         let law = closure.law(fixed.as_ref())?;
         return variance_sources(closure, fixed.as_ref(), law.as_ref(), x, t);
     }
-    let mean = |problem| closure.law(learner.on(problem)?.as_ref()).map(|law| mean_of(law.as_ref()));
-    let total = mean_of(law);
+    let mean = |problem| closure.total_moments(learner.on(problem)?.as_ref(), prediction, x, t).map(mean_of);
+    let total = mean_of(law.total_moments(prediction, x, t));
     let placement = mean(problem.with_target_mix(1.0)?)?;
     let points = if learner.resolves_points() {
         // Where the problem's own m is 1 or 2, its law is there already. P need not be even to evaluate the law at m = 2.

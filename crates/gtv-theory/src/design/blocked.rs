@@ -1,8 +1,11 @@
 //! The four sums by blocks of rows of the feature matrix, wherever the rows come from.
 
 use super::sums::Design;
-use crate::linalg::{self, gemm_nn, gemm_tn, gemm_tn_lower, mirror_lower, quadratic_forms};
+use crate::linalg::{
+    self, gemm_nn, gemm_tn, gemm_tn_lower, mirror_lower, quadratic_forms, rough_quadratic_forms,
+};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Rows in a block; fixed, so that sums do not depend on the number of threads.
 pub(crate) const BLOCK: usize = 2048;
@@ -20,29 +23,55 @@ pub(crate) trait RowBlocks: Send + Sync {
     /// `work` on the rows of a block of [`BLOCK`], the last one shorter.
     fn with_block<R>(&self, block: usize, work: impl FnOnce(&[f64]) -> R) -> R;
 
-    /// Σ over blocks of `term(block index, Φ rows)`, added in the order of the blocks.
+    /// Σ over blocks of `term(first row, Φ rows)`, added in the order of the blocks.
     fn sum_blocks(&self, len: usize, term: impl Fn(usize, &[f64]) -> Vec<f64> + Sync) -> Vec<f64> {
-        let mut sum = vec![0.0; len];
-        let blocks: Vec<usize> = (0..self.row_count().div_ceil(BLOCK)).collect();
-        for wave in blocks.chunks(WAVE) {
-            let part = |block: &usize| self.with_block(*block, |rows| term(*block, rows));
-            let parts: Vec<Vec<f64>> = wave.par_iter().map(part).collect();
-            for part in parts {
-                for (s, p) in sum.iter_mut().zip(part) {
-                    *s += p;
-                }
-            }
-        }
-        sum
+        let of_block =
+            |range: Range<usize>| self.with_block(range.start / BLOCK, |rows| term(range.start, rows));
+        sum_in_blocks(self.row_count(), len, of_block)
     }
+
+    /// `v_q φ_q` of some rows in single precision, with the rows.
+    fn scaled_rough(&self, rows: &[f64], values: &[f64]) -> (Vec<f32>, Vec<f32>) {
+        let rough = single(rows);
+        let scaled = rough.chunks_exact(self.row_len()).zip(values);
+        let scaled = scaled.flat_map(|(row, v)| row.iter().map(move |p| p * *v as f32)).collect();
+        (rough, scaled)
+    }
+}
+
+/// In single precision.
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|v| *v as f32).collect()
+}
+
+/// Blocks of `count` rows.
+pub(crate) fn blocks(count: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count).step_by(BLOCK).map(move |first| first..count.min(first + BLOCK))
+}
+
+/// Σ over blocks of rows of a term of `len` numbers, added in the order of the blocks.
+pub(crate) fn sum_in_blocks(
+    count: usize,
+    len: usize,
+    term: impl Fn(Range<usize>) -> Vec<f64> + Sync,
+) -> Vec<f64> {
+    let mut sum = vec![0.0; len];
+    let all: Vec<Range<usize>> = blocks(count).collect();
+    for wave in all.chunks(WAVE) {
+        let parts: Vec<Vec<f64>> = wave.par_iter().map(|range| term(range.clone())).collect();
+        for part in parts {
+            sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+        }
+    }
+    sum
 }
 
 impl<T: RowBlocks> Design for T {
     fn gram(&self, values: &[f64]) -> Vec<f64> {
         let f_len = self.row_len();
-        let mut sum = self.sum_blocks(f_len * f_len, |block, rows| {
+        let mut sum = self.sum_blocks(f_len * f_len, |first, rows| {
             let n = rows.len() / f_len;
-            let values = &values[block * BLOCK..block * BLOCK + n];
+            let values = &values[first..first + n];
             let mut out = vec![0.0; f_len * f_len];
             if values.iter().all(|v| *v == 0.0) {
                 return out;
@@ -61,9 +90,9 @@ impl<T: RowBlocks> Design for T {
 
     fn project(&self, values: &[f64], outputs: usize) -> Vec<f64> {
         let f_len = self.row_len();
-        self.sum_blocks(f_len * outputs, |block, rows| {
+        self.sum_blocks(f_len * outputs, |first, rows| {
             let n = rows.len() / f_len;
-            let values = &values[block * BLOCK * outputs..(block * BLOCK + n) * outputs];
+            let values = &values[first * outputs..(first + n) * outputs];
             let mut out = vec![0.0; f_len * outputs];
             gemm_tn(f_len, outputs, n, rows, values, &mut out);
             out
@@ -87,6 +116,29 @@ impl<T: RowBlocks> Design for T {
         let mut out = vec![0.0; self.row_count()];
         out.par_chunks_mut(BLOCK).enumerate().for_each(|(block, out)| {
             self.with_block(block, |rows| quadratic_forms(rows, &folded, f_len, out));
+        });
+        out
+    }
+
+    fn rough_gram(&self, values: &[f64]) -> Vec<f64> {
+        let f_len = self.row_len();
+        let mut sum = self.sum_blocks(f_len * f_len, |first, rows| {
+            let n = rows.len() / f_len;
+            let (rough, scaled) = self.scaled_rough(rows, &values[first..first + n]);
+            let mut out = vec![0.0f32; f_len * f_len];
+            gemm_tn_lower(f_len, n, &rough, &scaled, &mut out);
+            out.into_iter().map(f64::from).collect()
+        });
+        mirror_lower(&mut sum, f_len);
+        sum
+    }
+
+    fn rough_quadratic(&self, matrix: &[f64]) -> Vec<f64> {
+        let f_len = self.row_len();
+        let folded = single(&linalg::fold(matrix, f_len));
+        let mut out = vec![0.0; self.row_count()];
+        out.par_chunks_mut(BLOCK).enumerate().for_each(|(block, out)| {
+            self.with_block(block, |rows| rough_quadratic_forms(&single(rows), &folded, f_len, out));
         });
         out
     }

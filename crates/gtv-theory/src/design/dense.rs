@@ -20,7 +20,7 @@ pub(crate) struct DenseDesign {
 impl DenseDesign {
     /// Evaluates the features on all the nodes.
     pub(crate) fn new(features: &Features, nodes: &Nodes) -> Result<Self> {
-        let (q_len, f_len, dim) = (nodes.len(), features.len(), nodes.dim());
+        let (q_len, f_len) = (nodes.len(), features.len());
         let bytes = q_len.saturating_mul(f_len).saturating_mul(8);
         if bytes > STORE_LIMIT {
             return Err(Error::TooLarge {
@@ -31,9 +31,9 @@ impl DenseDesign {
             });
         }
         let mut phi = vec![0.0; q_len * f_len];
-        phi.par_chunks_mut(BLOCK * f_len)
-            .zip(nodes.x.par_chunks(BLOCK * dim).zip(nodes.t.par_chunks(BLOCK)))
-            .for_each(|(out, (x, t))| features.fill(x, t, out));
+        phi.par_chunks_mut(BLOCK * f_len).zip(nodes.t.par_chunks(BLOCK)).enumerate().for_each(
+            |(block, (out, t))| features.fill(&nodes.x(block * BLOCK..block * BLOCK + t.len()), t, out),
+        );
         Ok(Self { phi, features: f_len })
     }
 

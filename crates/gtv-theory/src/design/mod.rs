@@ -8,7 +8,7 @@ mod streamed;
 mod sums;
 mod tensor;
 
-pub(crate) use blocked::{BLOCK, RowBlocks};
+pub(crate) use blocked::{BLOCK, RowBlocks, blocks, sum_in_blocks};
 pub(crate) use dense::DenseDesign;
 use streamed::StreamedDesign;
 pub(crate) use sums::Design;
@@ -55,7 +55,7 @@ mod tests {
     fn oracle(features: &Features, nodes: &Nodes, fast: &dyn Design) {
         let (q_len, f_len) = (nodes.len(), features.len());
         let mut phi = vec![0.0; q_len * f_len];
-        features.fill(&nodes.x, &nodes.t, &mut phi);
+        features.fill(&nodes.x(0..q_len), &nodes.t, &mut phi);
         let phi = |q: usize, f: usize| phi[q * f_len + f];
         let close = |fast: &[f64], slow: &[f64]| {
             let scale = slow.iter().fold(0.0f64, |m, v| m.max(v.abs()));

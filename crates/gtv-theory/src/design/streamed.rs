@@ -27,9 +27,9 @@ impl RowBlocks for StreamedDesign {
     }
 
     fn with_block<R>(&self, block: usize, work: impl FnOnce(&[f64]) -> R) -> R {
-        let (first, dim) = (block * BLOCK, self.nodes.dim());
+        let first = block * BLOCK;
         let t = &self.nodes.t[first..self.nodes.len().min(first + BLOCK)];
-        let x = &self.nodes.x[first * dim..(first + t.len()) * dim];
+        let x = &self.nodes.x(first..first + t.len());
         let mut rows = vec![0.0; t.len() * self.features.len()];
         self.features.fill(x, t, &mut rows);
         work(&rows)

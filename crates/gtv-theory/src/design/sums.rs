@@ -13,4 +13,14 @@ pub(crate) trait Design: Send + Sync {
 
     /// φ_qᵀ M φ_q, Q. `matrix`: F × F.
     fn quadratic(&self, matrix: &[f64]) -> Vec<f64>;
+
+    /// [`gram`](Self::gram) by products in single precision where that is faster, summed in double.
+    fn rough_gram(&self, values: &[f64]) -> Vec<f64> {
+        self.gram(values)
+    }
+
+    /// [`quadratic`](Self::quadratic) by products in single precision where that is faster.
+    fn rough_quadratic(&self, matrix: &[f64]) -> Vec<f64> {
+        self.quadratic(matrix)
+    }
 }

@@ -1,7 +1,7 @@
 //! The law of a linear model's weights Ŵ (F × D) and of the score field they make.
 
 use super::field::LinearField;
-use super::node_covariance::NodeCovariance;
+use super::sampled_covariance::SampledCovariance;
 use super::weight_paths::{LinearModel, WeightCov};
 use super::{At, Law, PathCov, PredictionMoments, Response, Settling, TotalMoments};
 use crate::features::Features;
@@ -16,8 +16,8 @@ use std::sync::{Arc, OnceLock};
 pub enum Covariance {
     /// Blocks S_ij (F × F) for i ≤ j, and the lower Cholesky factor of the whole once a draw needs it.
     Blocks(BlockCovariance),
-    /// Influences of quadrature nodes, where D·F is too large for a matrix.
-    Nodes(Arc<NodeCovariance>),
+    /// Influences of a sample of triples, where D·F is too large for a matrix.
+    Sampled(Arc<SampledCovariance>),
 }
 
 /// Blocks S_ij and, once a draw needs it, their joint factor.
@@ -33,21 +33,6 @@ impl Covariance {
     /// The covariance of given blocks S_ij (F × F), i ≤ j.
     pub fn from_blocks(blocks: Vec<Vec<f64>>) -> Self {
         Self::Blocks(BlockCovariance { blocks, factor: OnceLock::new() })
-    }
-
-    /// Σ_i S_ii of D outputs, F × F.
-    fn total(&self, dim: usize) -> Vec<f64> {
-        match self {
-            Self::Blocks(own) => {
-                let mut sum = own.blocks[0].clone();
-                for i in 1..dim {
-                    let block = &own.blocks[block_index(dim, i, i)];
-                    sum.iter_mut().zip(block).for_each(|(s, b)| *s += b);
-                }
-                sum
-            }
-            Self::Nodes(nodes) => nodes.total(),
-        }
     }
 }
 
@@ -94,10 +79,16 @@ impl LinearLaw {
         Self { objective, schedule, features, mean, covariance, total, settling: None, base: None }
     }
 
-    /// Totals over outputs are those of Σ_i S_ii (F × F) rather than of the covariance, whose noise is in part from a pool of models.
+    /// Totals over outputs are those of Σ_i S_ii (F × F) rather than of the covariance, where that is made from a sample.
     #[must_use]
-    pub(crate) fn with_total(self, sum: Arc<Vec<f64>>, settling: Settling) -> Self {
-        Self { total: OnceLock::from(sum), settling: Some(settling), ..self }
+    pub(crate) fn with_total(self, sum: Arc<Vec<f64>>) -> Self {
+        Self { total: OnceLock::from(sum), ..self }
+    }
+
+    /// The pool of models that the covariance has part of its noise from.
+    #[must_use]
+    pub(crate) fn with_settling(self, settling: Settling) -> Self {
+        Self { settling: Some(settling), ..self }
     }
 
     /// The same law, whose weights are deviations from a field.
@@ -129,7 +120,25 @@ impl LinearLaw {
 
     /// Σ_i S_ii, F × F.
     fn total(&self) -> &[f64] {
-        self.total.get_or_init(|| Arc::new(self.covariance.total(self.dim())))
+        self.total.get_or_init(|| Arc::new(self.sum_over_outputs()))
+    }
+
+    fn sum_over_outputs(&self) -> Vec<f64> {
+        let (dim, f_len) = (self.dim(), self.features.len());
+        let mut sum = vec![0.0; f_len * f_len];
+        let mut add = |block: &[f64]| sum.iter_mut().zip(block).for_each(|(s, b)| *s += b);
+        match &self.covariance {
+            Covariance::Blocks(own) => (0..dim).for_each(|i| add(&own.blocks[block_index(dim, i, i)])),
+            Covariance::Sampled(sample) => {
+                let (mut identity, mut block) = (vec![0.0; f_len * f_len], vec![0.0; f_len * f_len]);
+                identity.iter_mut().step_by(f_len + 1).for_each(|v| *v = 1.0);
+                for i in 0..dim {
+                    sample.images(&identity, i, i, &mut block);
+                    add(&block);
+                }
+            }
+        }
+        sum
     }
 
     /// One draw of the weights: W̄ plus a deviation, F × D.
@@ -148,8 +157,8 @@ impl LinearLaw {
                 }
                 weights
             }
-            Covariance::Nodes(nodes) => {
-                let mut weights = nodes.sample(rng);
+            Covariance::Sampled(sample) => {
+                let mut weights = sample.sample(rng);
                 weights.iter_mut().zip(&self.mean).for_each(|(w, m)| *w += m);
                 weights
             }
@@ -275,9 +284,7 @@ impl LinearLaw {
                     }
                 }
             }
-            Covariance::Nodes(nodes) => {
-                nodes.variance(phi, &mut variance);
-            }
+            Covariance::Sampled(sample) => sample.variance(phi, &mut variance),
         }
         variance
     }
@@ -293,7 +300,7 @@ impl WeightCov for Covariance {
                 let product = if i <= j { gemm_nn } else { gemm_nt };
                 product(phi.len() / size, size, size, phi, block, out);
             }
-            Self::Nodes(nodes) => nodes.images(phi, i, j, out),
+            Self::Sampled(sample) => sample.images(phi, i, j, out),
         }
     }
 }
@@ -359,7 +366,7 @@ impl Law for LinearLaw {
                 let root = own.factor(self.dim(), self.features.len());
                 Box::new(self.model().gram(root, response, paths, points))
             }
-            nodes @ Covariance::Nodes(_) => Box::new(self.model().images(nodes, response, paths, points)),
+            sample @ Covariance::Sampled(_) => Box::new(self.model().images(sample, response, paths, points)),
         }
     }
 }

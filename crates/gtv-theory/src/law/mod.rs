@@ -3,17 +3,19 @@
 //! s_avg = E ŝ and V(z, z') = D_t Cov[ŝ(z), ŝ(z')] D_t' (Prop. 3.1) are all that the effective dynamics need in the
 //! Gaussian closure; laws of finite rank also draw whole fields.
 
+mod drawn;
 mod empirical;
 mod empirical_fields;
 mod field;
 mod in_time;
 mod linear;
 mod naive;
-mod node_covariance;
 mod pairwise;
 mod path_cov;
+mod sampled_covariance;
 mod weight_paths;
 
+pub use drawn::{DrawnCovariance, drawn_covariance};
 pub use empirical::EmpiricalLinear;
 pub use empirical_fields::EmpiricalFields;
 pub use field::LinearField;
@@ -21,8 +23,8 @@ pub use in_time::{InTime, TimeCorrelation};
 pub(crate) use linear::DENSE_LIMIT;
 pub use linear::{BlockCovariance, Covariance, LinearLaw};
 pub use naive::{Naive, StepLength};
-pub use node_covariance::NodeCovariance;
 pub use path_cov::{PathCov, Response};
+pub use sampled_covariance::SampledCovariance;
 
 use crate::problem::Prediction;
 use crate::rng::ChaCha8Rng;
@@ -65,6 +67,8 @@ pub struct Settling {
     pub generations: usize,
     /// Relative change of their variance in the last one.
     pub change: f64,
+    /// The variance that they had by themselves, over the law's, to which they were brought.
+    pub ratio: f64,
 }
 
 /// The law of a learned score over training randomness: its first two moments, and draws where it has finite rank.

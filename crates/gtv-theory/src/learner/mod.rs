@@ -6,18 +6,21 @@
 
 mod flow;
 mod labels;
+mod many_outputs;
 mod partners;
 mod ridge;
 mod self_consistent;
 mod shared;
+mod sprinkling;
 mod system;
 
 pub use flow::{Flow, FlowSpectrum, InitialFunction, MeanFit, NearestTime, VarianceSplit};
-pub(crate) use partners::{Part, Partners, Sprinkling};
+pub(crate) use partners::Partners;
 pub use ridge::Ridge;
 pub(crate) use self_consistent::{SelfConsistent, Spread};
 pub(crate) use shared::SharedPoints;
-pub(crate) use system::{RidgeSystem, sandwich};
+pub(crate) use sprinkling::{Leverage, Part, Residual, Sprinkling};
+pub(crate) use system::{Precision, RidgeSystem, sandwich};
 
 use crate::error::Result;
 use crate::law::LinearLaw;

@@ -8,18 +8,21 @@
 //! unbiased, expressive, no ridge, label noise only. Directions of feature space that the training distribution does not see have
 //! no inverse: eigenvalues of A below `CUTOFF` of the largest are dropped, which is the γ → 0 limit on the rest.
 
-use super::labels::{conditional_means, labels, posterior_means};
+use super::labels::{conditional_labels, labels};
+use super::many_outputs::{first_order, label_moment, sampled};
 use super::self_consistent::SelfConsistent;
-use super::{Learner, Order, RidgeSystem, SharedPoints, sandwich};
+use super::{Learner, Leverage, Order, Precision, Residual, RidgeSystem, SharedPoints, Sprinkling, sandwich};
 use crate::design::{Design, design};
 use crate::error::{Error, Result, check_len};
 use crate::features::Features;
-use crate::law::{Covariance, DENSE_LIMIT, LinearLaw, NodeCovariance};
+use crate::law::{Covariance, DENSE_LIMIT, LinearLaw};
 use crate::problem::TrainingProblem;
 use crate::quadrature::{Nodes, QuadratureSpec};
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+/// Quasi-random nodes from which on fixed points are solved to an error below the nodes' own.
+const MANY_NODES: usize = 16_384;
 /// Relative size below which an eigenvalue of A counts as zero.
 const CUTOFF: f64 = 1e-10;
 
@@ -46,8 +49,8 @@ pub struct Ridge {
     pub(crate) design: Arc<dyn Design>,
     /// w_q.
     pub(crate) weight: Vec<f64>,
-    /// y_q − skip_q x_q, Q × D.
-    pub(crate) target: Vec<f64>,
+    /// y_q − skip_q x_q, Q × D, once it is needed.
+    target: OnceLock<Vec<f64>>,
     /// The finite-P fixed points, once a closure has asked for them.
     solved: Arc<Mutex<Option<Arc<SelfConsistent>>>>,
 }
@@ -89,8 +92,7 @@ impl Ridge {
         design: Arc<dyn Design>,
     ) -> Self {
         let weight = nodes.t.iter().map(|&t| problem.weight(t)).collect();
-        let target = labels(&problem, &nodes);
-        let solved = Arc::default();
+        let (target, solved) = (OnceLock::new(), Arc::default());
         Self { problem, features, ridge, quadrature, nodes, design, weight, target, solved }
     }
 
@@ -125,11 +127,7 @@ impl Ridge {
     /// The same learner with other labels, P or m.
     pub(super) fn with_problem(&self, problem: TrainingProblem) -> Self {
         let mix = |problem: &TrainingProblem| problem.objective().target_mix;
-        let target = if mix(&problem) == mix(&self.problem) {
-            self.target.clone()
-        } else {
-            labels(&problem, &self.nodes)
-        };
+        let target = if mix(&problem) == mix(&self.problem) { self.target.clone() } else { OnceLock::new() };
         Self { problem, target, solved: Arc::default(), ..self.clone() }
     }
 
@@ -153,9 +151,19 @@ impl Ridge {
         Ok(made)
     }
 
-    /// Labels for the mean: their conditional means where these are at hand, which have no noise of their own.
-    pub(super) fn conditional_means(&self) -> Option<Vec<f64>> {
-        conditional_means(&self.problem, &self.nodes)
+    /// y_q − skip_q x_q, Q × D.
+    pub(crate) fn target(&self) -> &[f64] {
+        self.target.get_or_init(|| labels(&self.problem, &self.nodes, 0..self.nodes.len()))
+    }
+
+    /// The precision of products of features: single where nodes are quasi-random and many, and the ridge permits it.
+    pub(super) fn precision(&self, system: &RidgeSystem) -> Precision {
+        if self.many_nodes() { system.precision() } else { Precision::Double }
+    }
+
+    /// Whether the nodes' own error is above that of quick fixed points and products in single precision.
+    pub(super) fn many_nodes(&self) -> bool {
+        self.nodes.blocks().is_empty() && self.nodes.len() > MANY_NODES
     }
 
     /// ρ_q f(q), Q values.
@@ -170,7 +178,7 @@ impl Ridge {
 
     /// E[f φ (y − skip x)ᵀ] for f on the nodes, F × D.
     pub(crate) fn target_moment(&self, f: impl Fn(usize) -> f64) -> Vec<f64> {
-        self.moment_of(&self.target, f)
+        self.moment_of(self.target(), f)
     }
 
     /// E[f φ yᵀ] for f and y (Q × D) on the nodes, F × D.
@@ -184,50 +192,41 @@ impl Ridge {
     /// r_q = y_q − skip_q x_q − Wᵀφ_q, Q × D.
     pub(crate) fn residual(&self, weights: &[f64]) -> Vec<f64> {
         let mut residual = self.design.apply(weights, self.dim());
-        residual.iter_mut().zip(&self.target).for_each(|(r, y)| *r = y - *r);
+        residual.iter_mut().zip(self.target()).for_each(|(r, y)| *r = y - *r);
         residual
     }
 
     /// y_q − E[y | x_q, t_q], the label noise, Q × D.
     pub(super) fn label_noise(&self) -> Vec<f64> {
-        let (dim, problem) = (self.dim(), &self.problem);
-        let mean = posterior_means(problem, &self.nodes.x, &self.nodes.t);
-        let mix = 1.0 - problem.objective().target_mix;
-        let clean = self.nodes.point.iter().flat_map(|&m| problem.cloud().point(m as usize));
-        clean
-            .zip(mean)
-            .enumerate()
-            .map(|(i, (x0, m))| {
-                let (on_x0, _) =
-                    problem.objective().label_coefficients(problem.schedule(), self.nodes.t[i / dim]);
-                mix * on_x0 * (x0 - m)
-            })
-            .collect()
+        let fitted =
+            conditional_labels(&self.problem, &self.nodes.x(0..self.nodes.len()), &self.nodes.t).fitted;
+        self.target().iter().zip(fitted).map(|(y, f)| y - f).collect()
     }
 
-    /// The covariance made by one sample's influence (A+γ)⁻¹φ_q u_qᵀ, u = w r, r = `residual` (Q × D), whose mean is γ(A+γ)⁻¹W̄.
-    fn covariance(&self, system: &RidgeSystem, residual: Vec<f64>, mean: &[f64]) -> Result<Covariance> {
-        let (dim, f_len, samples) = (self.dim(), self.features.len(), self.samples());
-        let mut influence = residual;
-        for (u, w) in influence.chunks_exact_mut(dim).zip(&self.weight) {
+    /// u = w r on the nodes, Q × D.
+    pub(super) fn influence(&self, residual: Residual<'_>) -> Vec<f64> {
+        let mut influence = match residual {
+            Residual::Noise => self.label_noise(),
+            Residual::Fit(mean) => self.residual(mean),
+        };
+        for (u, w) in influence.chunks_exact_mut(self.dim()).zip(&self.weight) {
             u.iter_mut().for_each(|u| *u *= w);
         }
-        if dim * f_len > DENSE_LIMIT {
-            SharedPoints::refuse(&self.problem, "more than 6,000 weights in total")?;
-            let root_mass: Vec<f64> = self.nodes.mass.iter().map(|m| m.sqrt()).collect();
-            for (u, root) in influence.chunks_exact_mut(dim).zip(&root_mass) {
-                u.iter_mut().for_each(|u| *u *= root / samples.sqrt());
-            }
-            let shift: Vec<f64> = mean.iter().map(|m| self.ridge * m / samples.sqrt()).collect();
-            return Ok(Covariance::Nodes(Arc::new(NodeCovariance {
-                design: self.design.clone(),
-                inverse: system.inverse().to_vec(),
-                influence,
-                root_mass,
-                mean: system.solve(&shift),
-            })));
+        influence
+    }
+
+    /// The law of the covariance made by one sample's influence (A+γ)⁻¹φ_q u_qᵀ, u = w r, whose mean is γ(A+γ)⁻¹W̄, W̄ = `mean`.
+    fn law(&self, system: &RidgeSystem, residual: Residual<'_>, mean: Vec<f64>) -> LinearLaw {
+        let (dim, f_len, samples) = (self.dim(), self.features.len(), self.samples());
+        if self.has_many_outputs() {
+            let total = Arc::new(first_order(self, system, residual, &mean));
+            let covariance = sampled(self, system, &mean, residual, None);
+            let covariance = Covariance::Sampled(Arc::new(covariance));
+            return LinearLaw::new(&self.problem, self.features.clone(), mean, covariance).with_total(total);
         }
-        let shared = SharedPoints::new(self, &influence, mean)?;
+        let influence = self.influence(residual);
+        let sprinkled = || Sprinkling::new(self, system, &mean, Leverage::Dropped);
+        let shared = SharedPoints::new(self, &mean, || influence.clone(), sprinkled, residual);
         let mut blocks = Vec::with_capacity(dim * (dim + 1) / 2);
         for i in 0..dim {
             for j in i..dim {
@@ -238,7 +237,12 @@ impl Ridge {
                 blocks.push(block);
             }
         }
-        Ok(Covariance::from_blocks(blocks))
+        LinearLaw::new(&self.problem, self.features.clone(), mean, Covariance::from_blocks(blocks))
+    }
+
+    /// Whether there are too many weights for a joint covariance.
+    fn has_many_outputs(&self) -> bool {
+        self.dim() * self.features.len() > DENSE_LIMIT
     }
 }
 
@@ -253,19 +257,20 @@ impl Learner for Ridge {
 
     fn expansion(&self, order: Order) -> Result<LinearLaw> {
         let second_moment = self.second_moment(|q| self.weight[q]);
-        let law = |mean, covariance| LinearLaw::new(&self.problem, self.features.clone(), mean, covariance);
         match order {
             Order::Limit => {
                 let system = RidgeSystem::pseudo_inverse(&second_moment, self.features.len(), CUTOFF)?;
                 let zero = vec![0.0; self.features.len() * self.dim()];
-                let covariance = self.covariance(&system, self.label_noise(), &zero)?;
-                Ok(law(zero, covariance).around(self.problem.exact().clone()))
+                Ok(self.law(&system, Residual::Noise, zero).around(self.problem.exact().clone()))
             }
             Order::First => {
                 let system = RidgeSystem::new(second_moment, self.features.len(), self.ridge)?;
-                let mean = system.solve(&self.target_moment(|q| self.weight[q]));
-                let covariance = self.covariance(&system, self.residual(&mean), &mean)?;
-                Ok(law(mean, covariance))
+                let mean = if self.has_many_outputs() {
+                    system.solve(&label_moment(self, &self.weight))
+                } else {
+                    system.solve(&self.target_moment(|q| self.weight[q]))
+                };
+                Ok(self.law(&system, Residual::Fit(&mean.clone()), mean))
             }
         }
     }

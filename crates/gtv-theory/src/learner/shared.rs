@@ -7,66 +7,102 @@
 //! (1/P) {E[g_i g_jᵀ] + (m − 1) E_{x0}[ḡ_i ḡ_jᵀ] − m γ² W̄_iW̄_jᵀ}:
 //!
 //! at m = 1 the independent case; as m → ∞ at fixed n, (1/n) Cov_{x0}[ḡ], which only more data points can lower.
+//!
+//! Tensor nodes give ḡ of every data point. Elsewhere groups of L fresh triples that share a data point give E[ḡ_i ḡ_jᵀ] without bias,
+//! as the mean of g_i g_j'ᵀ over pairs of different triples.
 
-use super::Ridge;
+use super::{Residual, Ridge, Sprinkling};
+use crate::design::sum_in_blocks;
 use crate::error::{Error, Result};
-use crate::linalg::gemm_nt;
-use crate::problem::TrainingProblem;
+use crate::features::Features;
+use crate::linalg::{gemm_nn, gemm_nt, gemm_tn};
+use crate::problem::Triples;
+use crate::rng::Purpose;
+use std::sync::Arc;
+
+/// L; a divisor of the triples in a block.
+const GROUP: usize = 8;
+/// Triples in all groups.
+const TRIPLES: usize = 1 << 16;
 
 /// What must be added to E[g_i g_jᵀ].
 pub(crate) struct SharedPoints {
     dim: usize,
     /// m.
     draws: f64,
-    /// √((m − 1)/π_m) Σ_{q of m} ρ_q φ_q u_qᵀ, F × D for each data point; none at m = 1.
-    points: Vec<Vec<f64>>,
+    points: Points,
     /// γW̄, F × D.
     mean: Vec<f64>,
 }
 
-impl SharedPoints {
-    /// Refuses a two-level training set where its closures cannot be computed.
-    pub(crate) fn refuse(problem: &TrainingProblem, reason: &'static str) -> Result<()> {
-        if problem.draws() == 1 {
-            return Ok(());
-        }
-        let what = "a closure for training sets that reuse data points (draws above 1)";
-        Err(Error::Unsupported { what, reason })
-    }
+enum Points {
+    /// m = 1: no triples share one.
+    Alone,
+    /// √((m − 1)/π_m) Σ_{q of m} ρ_q φ_q u_qᵀ, F × D for each data point.
+    Each(Vec<Vec<f64>>),
+    /// u of N triples in groups, times √((m − 1)/(N (L − 1))).
+    Groups { features: Arc<Features>, triples: Triples, influence: Vec<f64> },
+}
 
+impl SharedPoints {
     /// Refuses nodes that do not resolve each data point, as quasi-random ones do not.
     pub(super) fn check_nodes(learner: &Ridge) -> Result<()> {
-        if !learner.nodes.blocks().is_empty() {
+        if !learner.nodes.blocks().is_empty() || learner.problem.draws() == 1 {
             return Ok(());
         }
-        let reason = "it needs the tensor quadrature: at most so many data points as it takes (tensor_points), in 1D or 2D";
-        Self::refuse(&learner.problem, reason)
+        Err(Error::Unsupported {
+            what: "a closure of gradient flow for training sets that reuse data points (draws above 1)",
+            reason: "it needs the tensor quadrature: at most so many data points as it takes (tensor_points), in 1D or 2D; finite-p \
+                     and shot-noise do without",
+        })
     }
 
-    /// The term of the influences u (Q × D) whose mean is γW̄, W̄ = `mean` (F × D).
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for m > 1 on quasi-random nodes, which have too few nodes of each data point.
-    pub(crate) fn new(learner: &Ridge, influence: &[f64], mean: &[f64]) -> Result<Self> {
+    /// The term of the influences whose mean is γW̄, W̄ = `mean` (F × D): those on tensor nodes (Q × D), or those that a sprinkling's
+    /// triples have with a residual.
+    pub(crate) fn new(
+        learner: &Ridge,
+        mean: &[f64],
+        influence: impl FnOnce() -> Vec<f64>,
+        sprinkled: impl FnOnce() -> Sprinkling,
+        residual: Residual<'_>,
+    ) -> Self {
         let (dim, ridge, draws) = (learner.dim(), learner.ridge, learner.problem.draws() as f64);
-        let nodes = &learner.nodes;
-        let mut points = Vec::new();
-        if draws > 1.0 {
-            Self::check_nodes(learner)?;
-            let mut values = vec![0.0; influence.len()];
-            for (m, weight) in learner.problem.cloud().weights().iter().enumerate().filter(|(_, w)| **w > 0.0)
-            {
-                let scale = ((draws - 1.0) / weight).sqrt();
-                for (q, values) in values.chunks_exact_mut(dim).enumerate() {
-                    let on = if nodes.point[q] as usize == m { scale * nodes.mass[q] } else { 0.0 };
-                    for (v, u) in values.iter_mut().zip(&influence[q * dim..]) {
-                        *v = on * u;
-                    }
+        let points = if learner.problem.draws() == 1 {
+            Points::Alone
+        } else if learner.nodes.blocks().is_empty() {
+            Self::groups(learner, &sprinkled(), residual)
+        } else {
+            Self::each(learner, &influence())
+        };
+        Self { dim, draws, points, mean: mean.iter().map(|w| ridge * w).collect() }
+    }
+
+    fn each(learner: &Ridge, influence: &[f64]) -> Points {
+        let (dim, nodes, draws) = (learner.dim(), &learner.nodes, learner.problem.draws() as f64);
+        let mut values = vec![0.0; influence.len()];
+        let live = learner.problem.cloud().weights().iter().enumerate().filter(|(_, w)| **w > 0.0);
+        let of_point = |(m, weight): (usize, &f64)| {
+            let scale = ((draws - 1.0) / weight).sqrt();
+            for (q, values) in values.chunks_exact_mut(dim).enumerate() {
+                let on = if nodes.point[q] as usize == m { scale * nodes.mass[q] } else { 0.0 };
+                for (v, u) in values.iter_mut().zip(&influence[q * dim..]) {
+                    *v = on * u;
                 }
-                points.push(learner.design.project(&values, dim));
             }
-        }
-        Ok(Self { dim, draws, points, mean: mean.iter().map(|w| ridge * w).collect() })
+            learner.design.project(&values, dim)
+        };
+        Points::Each(live.map(of_point).collect())
+    }
+
+    fn groups(learner: &Ridge, sprinkling: &Sprinkling, residual: Residual<'_>) -> Points {
+        let (problem, samples) = (&learner.problem, learner.samples());
+        let mut rng = problem.streams().named("groups of triples").stream(Purpose::TheoryModel, 0, 0);
+        let triples = problem.sampler().grouped(GROUP).draw_from(&mut rng, TRIPLES);
+        let scale =
+            samples * ((problem.draws() as f64 - 1.0) / (TRIPLES as f64 * (GROUP as f64 - 1.0))).sqrt();
+        let mut influence = sprinkling.influence(&triples, &|part| residual.of_triples(learner, part));
+        influence.iter_mut().for_each(|u| *u *= scale);
+        Points::Groups { features: learner.features.clone(), triples, influence }
     }
 
     /// Adds (m − 1) E[ḡ_i ḡ_jᵀ] − m γ² W̄_iW̄_jᵀ to E[g_i g_jᵀ], F × F.
@@ -80,10 +116,12 @@ impl SharedPoints {
                 }
             }
         };
-        for point in &self.points {
-            add(1.0, point);
-        }
         add(-self.draws, &self.mean);
+        match &self.points {
+            Points::Alone => {}
+            Points::Each(points) => points.iter().for_each(|point| add(1.0, point)),
+            Points::Groups { .. } => self.add_pairs(inner, |u, other| u[i] * other[j]),
+        }
     }
 
     /// Adds the same for i = j, summed over outputs, to E[Σ_i g_i g_iᵀ], F × F.
@@ -94,9 +132,41 @@ impl SharedPoints {
             gemm_nt(f_len, f_len, self.dim, sum, sum, &mut product);
             inner.iter_mut().zip(&product).for_each(|(v, p)| *v += sign * p);
         };
-        for point in &self.points {
-            add(1.0, point);
-        }
         add(-self.draws, &self.mean);
+        match &self.points {
+            Points::Alone => {}
+            Points::Each(points) => points.iter().for_each(|point| add(1.0, point)),
+            Points::Groups { .. } => {
+                self.add_pairs(inner, |u, other| u.iter().zip(other).map(|(a, b)| a * b).sum());
+            }
+        }
+    }
+
+    /// Adds Σ `product`(u_l, u_l') φ_l φ_l'ᵀ over pairs of different triples of a group, made symmetric as its expectation is.
+    fn add_pairs(&self, inner: &mut [f64], product: impl Fn(&[f64], &[f64]) -> f64 + Sync) {
+        let Points::Groups { features, triples, influence } = &self.points else { return };
+        let (dim, f_len) = (self.dim, features.len());
+        let sum = sum_in_blocks(triples.len(), f_len * f_len, |range| {
+            let x = &triples.x[range.start * dim..range.end * dim];
+            let mut phi = vec![0.0; range.len() * f_len];
+            features.fill(x, &triples.t[range.clone()], &mut phi);
+            let mut mixed = vec![0.0; phi.len()];
+            let groups = phi.chunks_exact(GROUP * f_len).zip(mixed.chunks_exact_mut(GROUP * f_len));
+            let influence = influence[range.start * dim..range.end * dim].chunks_exact(GROUP * dim);
+            for ((phi, mixed), u) in groups.zip(influence) {
+                let factors: Vec<f64> = (0..GROUP * GROUP)
+                    .map(|k| {
+                        let (a, b) = (k / GROUP, k % GROUP);
+                        let of = |l: usize| &u[l * dim..(l + 1) * dim];
+                        if a == b { 0.0 } else { 0.5 * (product(of(a), of(b)) + product(of(b), of(a))) }
+                    })
+                    .collect();
+                gemm_nn(GROUP, f_len, GROUP, &factors, phi, mixed);
+            }
+            let mut out = vec![0.0; f_len * f_len];
+            gemm_tn(f_len, f_len, range.len(), &phi, &mixed, &mut out);
+            out
+        });
+        inner.iter_mut().zip(sum).for_each(|(v, s)| *v += s);
     }
 }

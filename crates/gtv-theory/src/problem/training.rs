@@ -239,6 +239,11 @@ impl DsmSampler {
         Ok(self)
     }
 
+    /// The same sampler with groups of `draws` triples that share a draw of x0.
+    pub(crate) fn grouped(&self, draws: usize) -> Self {
+        Self { draws: draws.max(1), ..self.clone() }
+    }
+
     /// Triples that share one draw of x0.
     pub fn draws(&self) -> usize {
         self.draws

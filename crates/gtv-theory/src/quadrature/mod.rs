@@ -8,6 +8,7 @@
 mod gauss_legendre;
 mod nodes;
 mod normal;
+mod quasi_random;
 
 pub use gauss_legendre::gauss_legendre;
 pub use nodes::{Nodes, TensorBlock};
@@ -90,16 +91,16 @@ impl QuadratureSpec {
         } else {
             self.quasi_nodes as f64
         };
-        // In many dimensions a node is large.
-        let share = if self.is_tensor(cloud) { 1.0 } else { dim.div_ceil(4) as f64 };
-        if nodes * share <= MOST as f64 {
+        if nodes <= MOST as f64 {
             return Ok(nodes as usize);
         }
-        let bytes = |n: f64| (n * (dim + 4) as f64 * 8.0) as u64;
+        // Places of many quasi-random nodes are made where they are needed.
+        let held = if self.is_tensor(cloud) { dim + 4 } else { 4 };
+        let bytes = |n: f64| (n * held as f64 * 8.0) as u64;
         Err(Error::TooLarge {
             name: "the quadrature over (t, x0, x)",
             needed_bytes: bytes(nodes),
-            limit_bytes: bytes(MOST as f64 / share),
+            limit_bytes: bytes(MOST as f64),
             advice: if self.is_tensor(cloud) {
                 "raise noise_spacing, lower times, or lower tensor_points to use the quasi-random rule"
             } else {

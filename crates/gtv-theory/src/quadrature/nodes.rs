@@ -1,11 +1,17 @@
 //! The nodes of a quadrature over ρ(x0, t, x), flat or with their tensor structure.
 
-use super::{QuadratureSpec, gauss_legendre, normal_quantile};
+use super::gauss_legendre;
+use super::quasi_random::QuasiRandom;
 use crate::data::PointCloud;
 use crate::error::Result;
-use crate::rng::{Purpose, Streams};
+use crate::rng::Streams;
 use crate::schedule::Schedule;
-use rand::Rng;
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::QuadratureSpec;
 
 /// One (time, data point) block of a tensor rule: a product grid in the coordinates of x.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,16 +36,23 @@ pub struct Nodes {
     pub mass: Vec<f64>,
     /// Q: t_q.
     pub t: Vec<f64>,
-    /// Q × D: x_q.
-    pub x: Vec<f64>,
     /// Q: the index of the data point x0 of each node.
     pub point: Vec<u32>,
+    x: Places,
 }
 
-/// Points of one scrambled Sobol replicate.
-const REPLICATE: usize = 2048;
-/// Dimensions that the Sobol generator has; the rest of the noise is plain pseudo-random.
-const SOBOL_DIMENSIONS: usize = 256;
+/// x_q, Q × D.
+#[derive(Debug, Clone)]
+enum Places {
+    Stored(Vec<f64>),
+    /// Made anew wherever they are asked for.
+    Streamed(Arc<QuasiRandom>),
+}
+
+/// The most numbers of x that are stored.
+const STORED: usize = 16 << 20;
+/// Nodes whose x is made by one task.
+const TASK: usize = 2048;
 
 impl Nodes {
     /// The rule that suits the dimension and the number of points.
@@ -73,6 +86,7 @@ impl Nodes {
 
         let (lo, hi) = (schedule.t_min(), schedule.t_max());
         let mut nodes = Self::with_capacity(dim, count);
+        let mut x = Vec::with_capacity(count * dim);
         for (time_index, (u, w)) in gauss_legendre(spec.times).into_iter().enumerate() {
             // s in (0, 1), t = ε + (T − ε)s²; dt/(T − ε) = 2s ds, and ds = w/2.
             let s = 0.5 * (u + 1.0);
@@ -96,12 +110,13 @@ impl Nodes {
                     }
                     nodes.mass.push(weight);
                     nodes.t.push(t);
-                    nodes.x.extend(axes.iter().zip(index).map(|(axis, i)| axis[i]));
+                    x.extend(axes.iter().zip(index).map(|(axis, i)| axis[i]));
                     nodes.point.push(m as u32);
                 }
                 nodes.blocks.push(TensorBlock { time_index, point: m, axes });
             }
         }
+        nodes.x = Places::Stored(x);
         nodes
     }
 
@@ -111,39 +126,22 @@ impl Nodes {
         spec: &QuadratureSpec,
         streams: Streams,
     ) -> Self {
-        let dim = cloud.dim();
-        let picker = cloud.picker();
-        let (lo, hi) = (schedule.t_min(), schedule.t_max());
-        let mut nodes = Self::with_capacity(dim, spec.quasi_nodes);
-        for q in 0..spec.quasi_nodes {
-            let (replicate, index) = (q / REPLICATE, q % REPLICATE);
-            let mut rng = streams.stream(Purpose::Quadrature, replicate as u64, index as u64);
-            let scramble = streams.stream(Purpose::Quadrature, replicate as u64, u64::MAX).next_u32();
-            let mut coordinate = |d: usize| -> f64 {
-                // The generator's single-precision point, moved within its cell so that no quantile is infinite.
-                let jitter = (rng.next_u64() >> 11) as f64 * (0.5f64).powi(53);
-                if d < SOBOL_DIMENSIONS {
-                    let u = sobol_burley::sample(index as u32, d as u32, scramble);
-                    (f64::from(u) + jitter * (0.5f64).powi(24)).clamp(1e-12, 1.0 - 1e-12)
-                } else {
-                    jitter.clamp(1e-12, 1.0 - 1e-12)
-                }
-            };
-            // As in the tensor rule, t = ε + (T − ε)s²: half the nodes lie in the first quarter of the times.
-            let s = coordinate(0);
-            let t = lo + (hi - lo) * s * s;
-            let m = picker.pick(coordinate(1));
-            let (alpha, sigma) = (schedule.signal(t), schedule.noise_std(t));
-            for (d, mu) in cloud.point(m).iter().enumerate() {
-                nodes.x.push(alpha * mu + sigma * normal_quantile(coordinate(d + 2)));
-            }
-            nodes.mass.push(s);
-            nodes.t.push(t);
-            nodes.point.push(m as u32);
+        let (rule, count) = (QuasiRandom::new(cloud.clone(), *schedule, streams), spec.quasi_nodes);
+        let nodes: Vec<_> = (0..count).into_par_iter().map(|q| rule.node(q)).collect();
+        let total: f64 = nodes.iter().map(|node| node.mass).sum();
+        let mut all = Self {
+            dim: cloud.dim(),
+            times: Vec::new(),
+            blocks: Vec::new(),
+            mass: nodes.iter().map(|node| node.mass / total).collect(),
+            t: nodes.iter().map(|node| node.t).collect(),
+            point: nodes.iter().map(|node| node.point as u32).collect(),
+            x: Places::Streamed(Arc::new(rule)),
+        };
+        if count * cloud.dim() <= STORED {
+            all.x = Places::Stored(all.x(0..count).into_owned());
         }
-        let total: f64 = nodes.mass.iter().sum();
-        nodes.mass.iter_mut().for_each(|mass| *mass /= total);
-        nodes
+        all
     }
 
     fn with_capacity(dim: usize, len: usize) -> Self {
@@ -153,8 +151,24 @@ impl Nodes {
             blocks: Vec::new(),
             mass: Vec::with_capacity(len),
             t: Vec::with_capacity(len),
-            x: Vec::with_capacity(len * dim),
             point: Vec::with_capacity(len),
+            x: Places::Stored(Vec::new()),
+        }
+    }
+
+    /// x_q of some nodes, n × D; made anew where there are too many numbers to keep.
+    pub fn x(&self, range: Range<usize>) -> Cow<'_, [f64]> {
+        match &self.x {
+            Places::Stored(x) => Cow::Borrowed(&x[range.start * self.dim..range.end * self.dim]),
+            Places::Streamed(rule) => {
+                let mut x = vec![0.0; range.len() * self.dim];
+                x.par_chunks_mut(TASK * self.dim).enumerate().for_each(|(task, x)| {
+                    for (k, x) in x.chunks_exact_mut(self.dim).enumerate() {
+                        rule.fill(range.start + task * TASK + k, x);
+                    }
+                });
+                Cow::Owned(x)
+            }
         }
     }
 
@@ -170,8 +184,11 @@ impl Nodes {
             blocks: Vec::new(),
             mass: self.mass[..len].iter().map(|mass| mass / total).collect(),
             t: self.t[..len].to_vec(),
-            x: self.x[..len * self.dim].to_vec(),
             point: self.point[..len].to_vec(),
+            x: match &self.x {
+                Places::Stored(x) => Places::Stored(x[..len * self.dim].to_vec()),
+                Places::Streamed(rule) => Places::Streamed(rule.clone()),
+            },
         }
     }
 
@@ -203,12 +220,13 @@ impl Nodes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::quasi_random::REPLICATE;
     use super::*;
 
     fn moments(nodes: &Nodes, schedule: &Schedule) -> (f64, f64, f64) {
-        let mut sums = (0.0, 0.0, 0.0);
+        let (mut sums, all) = ((0.0, 0.0, 0.0), nodes.x(0..nodes.len()));
         for q in 0..nodes.len() {
-            let x = nodes.x[q * nodes.dim()];
+            let x = all[q * nodes.dim()];
             sums.0 += nodes.mass[q];
             sums.1 += nodes.mass[q] * x * x;
             sums.2 += nodes.mass[q] / schedule.noise_var(nodes.t[q]);
@@ -255,7 +273,8 @@ mod tests {
         let (one, second, _) = moments(&nodes, &schedule);
         assert!((one - 1.0).abs() < 1e-9);
         // Scrambled replicates are independent: their spread is the standard error.
-        let terms: Vec<f64> = (0..nodes.len()).map(|q| nodes.mass[q] * nodes.x[3 * q].powi(2)).collect();
+        let x = nodes.x(0..nodes.len());
+        let terms: Vec<f64> = (0..nodes.len()).map(|q| nodes.mass[q] * x[3 * q].powi(2)).collect();
         let count = (nodes.len() / REPLICATE) as f64;
         let means: Vec<f64> = terms.chunks(REPLICATE).map(|c| count * c.iter().sum::<f64>()).collect();
         let variance = means.iter().map(|m| (m - second).powi(2)).sum::<f64>() / (count - 1.0);
@@ -277,6 +296,23 @@ mod tests {
                 assert_eq!(nodes.len(), spec.count(&cloud).unwrap());
             }
         }
+    }
+
+    #[test]
+    fn oracle_streamed_nodes_are_the_stored_ones() {
+        let cloud = PointCloud::new((0..1200).map(|i| (i as f64 * 0.7).sin()).collect(), 300).unwrap();
+        let schedule = Schedule::paper(0.01).unwrap();
+        let quasi_nodes = STORED / 300 + 1000;
+        let spec = QuadratureSpec { quasi_nodes, ..Default::default() };
+        let streamed = Nodes::new(&cloud, &schedule, &spec, Streams::new(3)).unwrap();
+        let spec = QuadratureSpec { quasi_nodes: 5000, ..spec };
+        let stored = Nodes::new(&cloud, &schedule, &spec, Streams::new(3)).unwrap();
+        assert!(matches!(streamed.x, Places::Streamed(_)) && matches!(stored.x, Places::Stored(_)));
+        assert!(streamed.x(2040..4100) == stored.x(2040..4100));
+        for (a, b) in streamed.prefix(5000).mass.iter().zip(&stored.mass) {
+            assert!((a / b - 1.0).abs() < 1e-12);
+        }
+        assert!(streamed.t[..5000] == stored.t);
     }
 
     #[test]

@@ -42,7 +42,8 @@ fn limits_the_paper_at_the_end_is_the_naive_estimator() {
     // With a feature for every node the model ends at each node's own mean label, and V = C_y/(P ρ w) w: at (x, t),
     // Cov y = (1/P) Σ_{q at (x, t)} ρ_q n_q²/(Σ ρ_q)², n the label noise. Nodes of different data points lie at different x.
     let nodes = Nodes::new(&cloud(1), &schedule(), &quadrature(), Streams::new(0)).unwrap();
-    let map: Arc<dyn FeatureMap> = Arc::new(Indicators { x: nodes.x.clone(), t: nodes.t.clone() });
+    let map: Arc<dyn FeatureMap> =
+        Arc::new(Indicators { x: nodes.x(0..nodes.len()).into_owned(), t: nodes.t.clone() });
     let plain = Objective::default();
     let problem = TrainingProblem::new(cloud(1), schedule(), plain, 100, Streams::new(0)).unwrap();
     let law = flow(&problem, &map, f64::INFINITY).expansion(Order::Limit).unwrap();
@@ -50,7 +51,7 @@ fn limits_the_paper_at_the_end_is_the_naive_estimator() {
     // The far nodes have 1e-5 of the mass of the middle ones: look where the modes are not cut.
     let floor = 1e-6 * nodes.mass.iter().fold(0.0f64, |m, v| m.max(*v));
     for q in (0..nodes.len()).step_by(7).filter(|q| nodes.mass[*q] > floor) {
-        let at = At { x: &nodes.x[q..q + 1], t: nodes.t[q] };
+        let at = At { x: &nodes.x(q..q + 1), t: nodes.t[q] };
         let mut mean = [0.0];
         exact.denoiser_into(at.x, at.t, &mut mean);
         let noise = cloud(1).point(nodes.point[q] as usize)[0] - mean[0];
@@ -59,7 +60,7 @@ fn limits_the_paper_at_the_end_is_the_naive_estimator() {
         assert!((got - want).abs() <= 1e-8 * want.max(1e-12 / nodes.mass[q]), "{q}: {got} {want}");
         // Another node's label says nothing here.
         let other = (q + 5) % nodes.len();
-        let far = At { x: &nodes.x[other..other + 1], t: nodes.t[other] };
+        let far = At { x: &nodes.x(other..other + 1), t: nodes.t[other] };
         assert!(of_predictions(&law, at, far)[0].abs() < 1e-8 * (1.0 + got));
     }
 }

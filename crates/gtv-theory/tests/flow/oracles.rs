@@ -75,7 +75,7 @@ fn oracle_initial_functions_share() {
     let plain = Plain::new(&problem, &features);
     let flow = flow(&problem, &features, 0.0).starting_from(initial.clone()).unwrap();
     let mut psi = vec![0.0; plain.nodes.len() * 3];
-    initial.fill(&plain.nodes.x, &plain.nodes.t, &mut psi);
+    initial.fill(&plain.nodes.x(0..plain.nodes.len()), &plain.nodes.t, &mut psi);
     for time in [0.05, 2.0] {
         let flow = flow.at(time).unwrap();
         let law = flow.expansion(Order::First).unwrap();

@@ -92,14 +92,14 @@ impl Plain {
         let mut mean = vec![0.0; dim];
         let mix = objective.target_mix;
         for (q, &t) in nodes.t.iter().enumerate() {
-            let x = &nodes.x[q * dim..][..dim];
+            let x = &nodes.x(q..q + 1);
             exact.denoiser_into(x, t, &mut mean);
             let (c, d) = objective.label_coefficients(&schedule, t);
             let x0 = cloud.point(nodes.point[q] as usize);
             labels.extend((0..dim).map(|i| c * ((1.0 - mix) * x0[i] + mix * mean[i]) + d * x[i]));
         }
         let mut phi = vec![0.0; nodes.len() * features.len()];
-        features.fill(&nodes.x, &nodes.t, &mut phi);
+        features.fill(&nodes.x(0..nodes.len()), &nodes.t, &mut phi);
         Self { problem: problem.clone(), features: features.clone(), dim, nodes, weight, labels, phi }
     }
 

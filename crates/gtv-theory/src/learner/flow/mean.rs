@@ -51,7 +51,7 @@ impl Flow {
         let (values, dim) = (self.spectrum.values(), self.dim());
         let (count, c) = (values.len(), self.spectrum.coefficients());
         let rates: Vec<f64> = values.iter().map(|v| learned(*v, time)).collect();
-        let influence = Influence::along(self, count, time, &self.on_modes.target, c);
+        let influence = Influence::along(self, count, time, self.on_modes.target(), c);
         let mut own = vec![0.0; self.nodes() * dim];
         own.par_chunks_mut(BLOCK * dim).enumerate().for_each(|(block, own)| {
             let from = block * BLOCK;

@@ -163,7 +163,7 @@ impl Flow {
         let influence = match order {
             Order::Limit => Influence::of_noise(self, self.kept()),
             Order::First => {
-                let (labels, c) = (&self.on_modes.target, self.spectrum.coefficients());
+                let (labels, c) = (self.on_modes.target(), self.spectrum.coefficients());
                 Influence::of_labels(self, self.kept(), labels, c)
             }
         };

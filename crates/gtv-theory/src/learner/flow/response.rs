@@ -13,7 +13,7 @@
 //! hardly begun to be learned.
 
 use super::Flow;
-use crate::design::{BLOCK, RowBlocks};
+use crate::design::RowBlocks;
 use crate::error::{Error, Result};
 use crate::law::DENSE_LIMIT;
 use crate::learner::SharedPoints;
@@ -125,8 +125,7 @@ impl<'a> Influence<'a> {
             SharedPoints::check_nodes(on_modes)?;
         }
         let (square, pairs) = (kept * kept, outputs * (outputs + 1) / 2);
-        let sums = self.flow.modes.sum_blocks(pairs * square + groups * outputs * kept, |block, modes| {
-            let from = block * BLOCK;
+        let sums = self.flow.modes.sum_blocks(pairs * square + groups * outputs * kept, |from, modes| {
             let rows: Vec<Vec<f64>> = (0..outputs).map(|d| self.rows(from, modes, d)).collect();
             let n = rows[0].len() / kept;
             let mut out = vec![0.0; pairs * square + groups * outputs * kept];

@@ -70,9 +70,9 @@ impl FlowSpectrum {
     /// A quadrature that is too large; features of another dimension, that are not finite, or that vanish.
     pub fn new(problem: &TrainingProblem, features: Features, quadrature: &QuadratureSpec) -> Result<Self> {
         let nodes = nodes(problem, &features, quadrature)?;
-        let (dim, features) = (problem.dim(), Arc::new(features));
+        let features = Arc::new(features);
         let rows = |range: Range<usize>, out: &mut [f64]| {
-            features.fill(&nodes.x[range.start * dim..range.end * dim], &nodes.t[range], out);
+            features.fill(&nodes.x(range.clone()), &nodes.t[range], out);
         };
         Self::from_rows(problem, features.clone(), &nodes, &rows)
     }
@@ -87,7 +87,7 @@ impl FlowSpectrum {
         let name = "the second moment of the features";
         let (len, dim) = (inner.len(), problem.dim());
         // The label's conditional mean has the same moments as the label, and no label noise for the quadrature to integrate.
-        let clean = labels(&problem.with_target_mix(1.0)?, nodes);
+        let clean = labels(&problem.with_target_mix(1.0)?, nodes, 0..nodes.len());
         let root: Vec<f64> =
             nodes.mass.iter().zip(&nodes.t).map(|(mass, &t)| (mass * problem.weight(t)).sqrt()).collect();
         let (moment, cross) = moments(len, dim, &root, &clean, rows);
