@@ -127,6 +127,9 @@ pub struct CompareArgs {
     /// Label of the training (model.target): proxy, true-score (removes the label noise), or a mix from 0 to 1
     #[arg(long, value_name = "TARGET")]
     pub target: Option<String>,
+    /// Say how large each stage is, how long it will take (by a second or two of trials) and what memory it needs, and stop
+    #[arg(long)]
+    pub dry_run: bool,
     /// Write every level's samples too: samples.npz, one array (models, paths, D) a level
     #[arg(long)]
     pub save_samples: bool,

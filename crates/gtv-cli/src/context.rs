@@ -112,6 +112,11 @@ impl Context {
         self.bars.start(label, units)
     }
 
+    /// Tells the progress bars how long everything is expected to take from now on, in seconds.
+    pub fn expect(&self, seconds: f64) {
+        self.bars.expect(seconds);
+    }
+
     /// Prints a warning on stderr, `--quiet` or not, and keeps it for the record.
     pub fn warn(&self, warning: &dyn Display) {
         if self.loud {

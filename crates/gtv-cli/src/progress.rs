@@ -2,12 +2,15 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt::Write;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// The place where bars are drawn; silent off a terminal and under `--quiet`.
 #[derive(Debug, Clone)]
 pub struct Bars {
     multi: MultiProgress,
+    /// When the work of all bars began, and how long it is expected to take.
+    whole: Arc<OnceLock<(Instant, Duration)>>,
 }
 
 /// One bar; cleared when dropped.
@@ -20,7 +23,7 @@ impl Bars {
     /// Bars on stderr, or none at all when `quiet`.
     pub fn new(quiet: bool) -> Self {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        Self { multi: MultiProgress::with_draw_target(target) }
+        Self { multi: MultiProgress::with_draw_target(target), whole: Arc::default() }
     }
 
     /// Whether anything is drawn.
@@ -28,11 +31,21 @@ impl Bars {
         !self.multi.is_hidden()
     }
 
+    /// Says how long everything is expected to take from now on, in seconds; the first time counts.
+    pub fn expect(&self, seconds: f64) {
+        if let Ok(all) = Duration::try_from_secs_f64(seconds) {
+            self.whole.get_or_init(|| (Instant::now(), all));
+        }
+    }
+
     /// Starts a bar of `units` units of work.
     pub fn start(&self, label: &str, units: u64) -> Progress {
-        let left = |state: &ProgressState, out: &mut dyn Write| {
+        let whole = Arc::clone(&self.whole);
+        let left = move |state: &ProgressState, out: &mut dyn Write| {
             let left = left(state.pos(), state.len().unwrap_or(0), state.elapsed());
             let _ = left.map_or(Ok(()), |left| write!(out, "(eta {})", Spell(left)));
+            let rest = whole.get().and_then(|(began, all)| all.checked_sub(began.elapsed()));
+            let _ = rest.map_or(Ok(()), |rest| write!(out, " (to the end about {})", Spell(rest)));
         };
         let style =
             ProgressStyle::with_template("{prefix:>18} [{bar:32}] {pos}/{len} {elapsed} {left} {msg}")

@@ -8,6 +8,7 @@
 //! [`paper_figures`] are the paper's own figures as computations.
 
 mod error;
+mod forecast;
 pub mod levels;
 mod likelihood;
 mod maps;
@@ -23,10 +24,11 @@ mod theory;
 mod warning;
 
 pub use error::{Error, Result};
+pub use forecast::Stage as Forecast;
 pub use gtv_models::watch::{Session, Stage, Store, Unwatched, Watch};
 pub use origin::Origin;
 pub use probes::Probes;
 pub use record::{Arrays, Record};
-pub use study::{Outcome, Study, StudyEffort};
+pub use study::{Growth, Outcome, Study, StudyEffort};
 pub use theory::Theory;
 pub use warning::Warning;

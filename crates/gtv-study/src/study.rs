@@ -63,6 +63,29 @@ pub struct Study {
     pub compare: CompareSettings,
 }
 
+/// What the time of a stage grows with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// Members of the ensemble.
+    Members,
+    /// Nodes of the quadrature.
+    Nodes,
+    /// Paths of all models.
+    Paths,
+}
+
+/// The stages whose time is taken, in order, by their names in the record's `timing`.
+pub(crate) const CLOCKED: [(&str, Growth); 8] = [
+    ("theory", Growth::Nodes),
+    ("training", Growth::Members),
+    ("kernel", Growth::Members),
+    ("variance sources", Growth::Members),
+    ("quadrature check", Growth::Nodes),
+    ("sampling", Growth::Paths),
+    ("distances", Growth::Paths),
+    ("summaries", Growth::Paths),
+];
+
 /// About how long the stages of a study take, in seconds of one core.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StudyEffort {
@@ -124,7 +147,8 @@ impl Study {
         let models = (self.theory.models * (self.theory.closures.len() + 1)) as f64;
         let (steps, dim) = (self.sampling.integration.steps as f64, cloud.dim() as f64);
         let paths = members * self.sampling.paths as f64 + models * self.theory.paths as f64;
-        let path = steps * effort.evaluation;
+        let path =
+            steps * self.sampling.integration.integrator.tableau().nodes.len() as f64 * effort.evaluation;
         let sampling = match self.sampling.lookup.grid() {
             None => paths * path,
             Some(grid) => {
@@ -138,7 +162,18 @@ impl Study {
             Origin::Trained => members * effort.member,
             Origin::Outside(_) => 0.0,
         };
-        StudyEffort { training, theory: nodes * effort.node, sampling, path }
+        /// Seconds of one coordinate of a datum in an exact score, of which every node and path of the true score asks one or more.
+        const DATUM: f64 = 1.2e-10;
+        let exact = DATUM * cloud.len() as f64 * dim;
+        let node = if self.theory.quadrature.is_tensor(cloud) { effort.product_node } else { effort.node };
+        let closures = 0.5 + self.theory.laws().len() as f64;
+        let single = members * self.sampling.paths as f64 * steps;
+        StudyEffort {
+            training,
+            theory: nodes * (closures * node + 1.5 * exact),
+            sampling: sampling + single * exact,
+            path,
+        }
     }
 
     /// Trains the ensemble.

@@ -1,5 +1,6 @@
 //! `gtv-cli compare`: the theory's levels against a really trained ensemble, with numbers, figures and a report.
 
+use super::dry_run;
 use super::opening::{self, Work};
 use crate::args::CompareArgs;
 use crate::config::{Change, Loaded, Problem};
@@ -26,6 +27,9 @@ pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
     };
     let problem = loaded.build(ctx)?;
     loaded.check_quadrature(&problem)?;
+    if args.dry_run {
+        return dry_run::run(&problem, ctx);
+    }
     let out = args.out.unwrap_or_else(|| RunDir::default_path(args.config.as_deref(), "main"));
     opening::announce(&problem, Work::Compare, ctx);
     let run = RunDir::create(&out, &problem.resolved, ctx)?;

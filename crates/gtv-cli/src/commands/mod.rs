@@ -4,6 +4,7 @@ mod compare;
 mod completions;
 mod devices;
 mod distance;
+mod dry_run;
 mod evaluate;
 mod explain;
 mod figure;

@@ -29,6 +29,7 @@ pub fn announce(problem: &Problem, work: Work, ctx: &Context) {
         ctx.note(&chosen(&problem.chosen));
     }
     ctx.note(&line(problem, work, ctx.threads));
+    ctx.expect(core_seconds(problem, work) / ctx.threads as f64);
     if let Some(activation) = problem.study.family.kernel_activation() {
         warn_of_slow(activation, ctx);
     }
@@ -45,7 +46,7 @@ pub fn warn_of_slow(activation: Activation, ctx: &Context) {
 }
 
 /// What was chosen to fit the data, a line for each section.
-fn chosen(all: &[Chosen]) -> String {
+pub fn chosen(all: &[Chosen]) -> String {
     let mut lines = vec![
         "chosen to fit the data, and written to config.toml (a config, or --set, overrides each):".to_owned(),
     ];
@@ -81,7 +82,8 @@ pub fn about(seconds: f64) -> String {
     }
 }
 
-fn what(problem: &Problem) -> String {
+/// The data, the model and the members.
+pub fn what(problem: &Problem) -> String {
     let (study, config) = (&problem.study, &problem.config);
     let cloud = study.problem().cloud();
     let data = match &config.data {
@@ -91,7 +93,6 @@ fn what(problem: &Problem) -> String {
             .and_then(|value| value["kind"].as_str().map(str::to_owned))
             .unwrap_or_else(|| "built-in".to_owned()),
     };
-    let plural = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
     format!(
         "data: {data}, {} in {}; model: {}, P = {}; {}",
         plural(cloud.len(), "point"),
@@ -100,6 +101,11 @@ fn what(problem: &Problem) -> String {
         study.problem().samples(),
         plural(study.members.len(), "member"),
     )
+}
+
+/// `1 point`, `2 points`.
+pub fn plural(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 
 /// Estimate in seconds of one core; see the module's head.

@@ -78,7 +78,7 @@ impl Loaded {
         let study = Study { family, members, origin, test, ensemble, sampling, theory, compare };
         let (chosen, settings) = (self.chosen.clone(), self.settings.table());
         let bytes = needs.iter().map(|need| need.bytes).sum();
-        Ok(Problem { config, chosen, settings, resolved, study, fingerprint, bytes })
+        Ok(Problem { config, chosen, settings, resolved, study, fingerprint, needs, bytes })
     }
 
     /// The forward process.

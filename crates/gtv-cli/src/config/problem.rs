@@ -2,6 +2,7 @@
 
 use super::{Chosen, Config};
 use crate::run_dir::Fingerprint;
+use gtv_models::family::Need;
 use gtv_study::Study;
 
 /// A config made into validated objects.
@@ -18,6 +19,8 @@ pub struct Problem {
     pub study: Study,
     /// What partial results must agree with.
     pub fingerprint: Fingerprint,
+    /// The same part by part.
+    pub needs: Vec<Need>,
     /// Estimated memory of a comparison in bytes: what all its parts hold, at once.
     pub bytes: f64,
 }

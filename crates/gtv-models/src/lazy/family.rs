@@ -80,7 +80,12 @@ impl Family for LazyFamily {
             Activation::Silu | Activation::Tanh => 1.5e-7,
         };
         let evaluation = kernel * arch.depth.max(1) as f64 * samples;
-        Effort { member: samples * (MULTIPLICATION * samples * samples + evaluation), evaluation, node: 5e-4 }
+        Effort {
+            member: samples * (MULTIPLICATION * samples * samples + evaluation),
+            evaluation,
+            node: 5e-4,
+            product_node: 5e-4,
+        }
     }
 
     fn kernel_activation(&self) -> Option<Activation> {

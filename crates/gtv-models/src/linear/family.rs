@@ -95,14 +95,22 @@ impl Family for LinearFamily {
         let evaluation = match features.as_ref() {
             // Functions on each coordinate, and the product of all at the time in hand.
             Features::Separable(basis) => {
-                8e-9 * dim * basis.space()[0].len() as f64 + 1e-9 * basis.space_len() as f64
+                1.5e-9 * dim * basis.space()[0].len() as f64 + 2e-10 * dim * basis.space_len() as f64
             }
-            Features::RandomFourier(_) | Features::Mapped(_) => count * (1e-8 + 1e-9 * dim),
+            Features::RandomFourier(_) => count * (2e-9 + 1e-10 * dim),
+            Features::Mapped(_) => count * (1e-8 + 1e-9 * dim),
+        };
+        let node = 1.5e-10 * count * count;
+        let product_node = match features.as_ref() {
+            Features::Separable(_) if problem.dim() > 1 => 0.15 * node,
+            Features::Separable(_) => node,
+            Features::RandomFourier(_) | Features::Mapped(_) => node,
         };
         Effort {
             member: MULTIPLICATION * count * count * (problem.samples() as f64 + count),
             evaluation,
-            node: 3e-10 * count * count,
+            node,
+            product_node,
         }
     }
 

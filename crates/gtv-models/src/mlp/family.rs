@@ -160,6 +160,7 @@ impl Family for MlpFamily {
             member: 3.0 * 0.5 * MULTIPLICATION * triples * parameters,
             evaluation: MULTIPLICATION * parameters,
             node: 5e-4,
+            product_node: 5e-4,
         }
     }
 

@@ -110,7 +110,7 @@ impl QuadratureSpec {
     }
 
     /// Whether the tensor rule suits the dimension and the number of points.
-    pub(crate) fn is_tensor(&self, cloud: &PointCloud) -> bool {
+    pub fn is_tensor(&self, cloud: &PointCloud) -> bool {
         cloud.dim() <= 2 && cloud.len() <= self.tensor_points
     }
 

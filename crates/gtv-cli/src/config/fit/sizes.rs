@@ -59,7 +59,7 @@ impl Sizes {
         // Two evaluations a step; theory, ensemble, and the Gaussian with its moments.
         let of_a_model = 2.0 * (steps * members) as f64 * (3.0 * learned + exact);
         let paths = (PART / of_a_model).clamp(16.0, 2000.0) as usize;
-        let most = if facts.dim <= PRODUCTS { 131_072.0 } else { 65_536.0 };
+        let most = if facts.dim <= PRODUCTS { 262_144.0 } else { 65_536.0 };
         // Half as many again tell the quadrature's error; a node of many coordinates is large.
         let nodes = (PART / (1.5 * exact)).min(most).min(4e7 / dim);
         let nodes = 2048 * (nodes / 2048.0).max(2.0) as usize;
