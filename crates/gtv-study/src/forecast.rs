@@ -106,6 +106,7 @@ impl Study {
             sampling,
             theory,
             compare: self.compare.clone(),
+            test: None,
         }
     }
 

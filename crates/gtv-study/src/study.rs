@@ -26,9 +26,10 @@ use std::time::Instant;
 
 /// Share of samples outside the histogram's range from which on the user is told.
 const NOTABLE_OUTSIDE: f64 = 0.05;
-/// Relative quadrature error from which on the user is told, where it is also this share of what the members resolve.
+/// Relative quadrature error from which on the user is told, where it is also the share below of what the members resolve.
 const NOTABLE_ERROR: f64 = 0.01;
-const NOTABLE_SHARE: f64 = 0.5;
+/// What they resolve itself: the change between two resolutions is more than the finer one's error.
+const NOTABLE_SHARE: f64 = 1.0;
 /// Share of the data next to an earlier datum up to which they are copies; above, the data are dense on the scale of the noise.
 const FEW_COPIES: f64 = 0.1;
 /// Points at which two resolutions of the quadrature are compared.
