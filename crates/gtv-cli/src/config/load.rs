@@ -285,6 +285,13 @@ impl Loaded {
     pub fn to_toml(&self) -> String {
         manual::plain(&self.settings)
     }
+
+    /// The same without what was chosen to fit the data, for use with other data.
+    pub fn to_toml_for_any_data(&self) -> String {
+        let mut settings = self.settings.clone();
+        settings.0.retain(|key, _| self.chosen.iter().all(|chosen| chosen.key != key.as_str()));
+        manual::plain(&settings)
+    }
 }
 
 /// Settings resolved, and as the types that they are for.

@@ -15,6 +15,8 @@ use toml::Value;
 
 /// Where the cells are, in the sweep's folder.
 pub const CELLS: &str = "cells/";
+/// The keys of the data.
+const DATA: &str = "data.";
 /// Most cells of a sweep.
 const MOST_CELLS: usize = 10_000;
 /// Longest name of a cell's folder, in characters.
@@ -82,7 +84,10 @@ impl Plan {
         };
         let digits = (count - 1).to_string().len().max(3);
         let cells = (0..count).map(|index| cell(index, digits, &lists)).collect();
-        let resolved = format!("{}\n{}", base.to_toml(), lists.to_toml());
+        // Where the data differ from cell to cell, so does what is chosen to fit them.
+        let of_data = lists.keys.iter().any(|swept| swept.key.starts_with(DATA));
+        let shared = if of_data { base.to_toml_for_any_data() } else { base.to_toml() };
+        let resolved = format!("{shared}\n{}", lists.to_toml());
         let (config, sets) = (config.to_owned(), sets.to_vec());
         Ok(Self { config, sets, changes: changes.to_vec(), base, lists, resolved, cells })
     }

@@ -34,7 +34,7 @@ pub struct Phase<'a> {
 
 /// A number in every cell, x first.
 struct Map {
-    /// Whose it is; empty where it is the ensemble's.
+    /// The closure that it is about; empty where it is the ensemble.
     name: String,
     numbers: Vec<Option<Estimate>>,
     /// Above zero where the number exceeds its floor; NaN where that is not known.
@@ -96,7 +96,7 @@ impl<'a> Phase<'a> {
 
     fn ratios(&self) -> Vec<Map> {
         let ratio = |c: &String| {
-            self.map(&label(&of_closure(c)), |g| {
+            self.map(c, |g| {
                 let e = g.number(&format!("kernel.{c}.variance_ratio"))?;
                 let outside = e.ends().map(|(lo, hi)| (lo - 1.0).max(1.0 - hi));
                 Some((Estimate { floor: Some(1.0), ..e }, outside.unwrap_or(f64::NAN)))
@@ -106,7 +106,7 @@ impl<'a> Phase<'a> {
     }
 
     fn errors(&self) -> Vec<Map> {
-        let error = |c: &String| self.distance(&label(&of_closure(c)), &of_closure(c));
+        let error = |c: &String| self.distance(c, &of_closure(c));
         self.closures().iter().map(error).filter(Map::has_numbers).collect()
     }
 
@@ -116,7 +116,7 @@ impl<'a> Phase<'a> {
         let values = |maps: &[Map]| maps.iter().flat_map(Map::values).collect::<Vec<f64>>();
         let power = |label: &str, maps: &[Map]| ColorScale::power(label, values(maps).into_iter());
         let (x, y) = (&self.x.label, &self.y.label);
-        let line = "The line is where it exceeds";
+        let line = "Rings, and the line around them: it exceeds";
         let mut figures = Vec::new();
         let mut add = |id, what: String, scale: ColorScale, maps: Vec<Map>, shown: fn(f64) -> f64, alt| {
             if maps.iter().any(Map::has_numbers) {
@@ -143,7 +143,7 @@ impl<'a> Phase<'a> {
         ] {
             let maps = vec![self.of_ensemble(quantity)];
             let what = format!(
-                "Ensemble: {name}. Along the line its interval begins to leave out what the true score gives."
+                "Ensemble: {name}. Rings, and the line around them: its interval leaves out what the true score gives."
             );
             add(id, what, power(name, &maps), maps, |v| v, alt);
         }
@@ -162,7 +162,7 @@ impl<'a> Phase<'a> {
             "Maps of each closure's distance to the ensemble",
         );
         let maps = self.ratios();
-        let what = "Variance of y, predicted over measured, by closure. Along the line its interval begins to leave out 1.".to_owned();
+        let what = "Variance of y, predicted over measured, by closure. Rings, and the line around them: its interval leaves out 1.".to_owned();
         let mut sizes: Vec<f64> =
             values(&maps).iter().map(|v| v.log2().abs()).filter(|v| v.is_finite()).collect();
         sizes.sort_by(f64::total_cmp);
@@ -175,12 +175,16 @@ impl<'a> Phase<'a> {
     fn heatmaps(&self, maps: &[Map], scale: ColorScale, shown: fn(f64) -> f64) -> Heatmaps {
         let (nx, ny) = (self.x.points.len(), self.y.points.len());
         let panel = |map: &Map| HeatPanel {
-            title: map.name.clone(),
+            title: if map.name.is_empty() { String::new() } else { label(&of_closure(&map.name)) },
             values: map.values().map(shown).collect(),
             nx,
             ny,
             x: (-0.5, nx as f64 - 0.5),
             y: (-0.5, ny as f64 - 0.5),
+            points: (0..nx * ny)
+                .filter(|cell| map.excess[*cell] > 0.0)
+                .map(|cell| [(cell / ny) as f64, (cell % ny) as f64])
+                .collect(),
             contours: zero_lines(&map.excess, nx, ny),
             ..HeatPanel::default()
         };
