@@ -94,22 +94,23 @@ fn killed_and_late_tasks_go_on_where_they_were() {
     let [lock_one, lock_two] = held;
     drop(lock_one);
     said("scontrol", &["requeue", &one]).expect("requeued");
-    // Slurm lets two minutes pass otherwise.
-    let at_once = |task: &str| said("scontrol", &["update", &format!("JobId={task}"), "StartTime=now"]);
-    wait_for("requeued task", || state(&one) == "PENDING" && at_once(&one).is_some());
-    wait_for("end of the requeued task", || state(&one) == "COMPLETED");
+    // Slurm lets up to two minutes pass before a requeued task starts, unless it is told not to.
+    let completes = |task: &str| {
+        let _ = said("scontrol", &["update", &format!("JobId={task}"), "StartTime=now"]);
+        state(task) == "COMPLETED"
+    };
+    wait_for("end of the requeued task", || completes(&one));
     assert!(first.iter().all(|cell| is_there(cell)));
     let after = std::fs::metadata(run.join(&first[0]).join("summary.json")).expect("it").modified().ok();
     assert_eq!(before, after, "a finished cell was run again");
 
     // Out of time: it stops by itself, before Slurm would end it, and queues again.
-    wait_for("requeue of the late task", || restarts(&two) == 1 && state(&two) == "PENDING");
+    wait_for("requeue of the late task", || restarts(&two) > 0);
     let log = std::fs::read_to_string(bench.path("run/slurm/task-2.log")).expect("its log");
     assert!(log.contains("1 of 3 cells are finished"), "{log}");
     assert!(!log.contains("TIME LIMIT"), "{log}");
     drop(lock_two);
-    at_once(&two).expect("started");
-    wait_for("end of the late task", || state(&two) == "COMPLETED");
+    wait_for("end of the late task", || completes(&two));
     wait_for("summary", || state(&merge) == "COMPLETED");
     for name in ["sweep.csv", "sweep.json", "config.toml", "report.html"] {
         let [whole, run] = ["whole", "run"].map(|f| std::fs::read(bench.path(f).join(name)).expect("a file"));

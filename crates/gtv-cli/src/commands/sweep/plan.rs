@@ -5,7 +5,7 @@
 
 use super::cost::Cost;
 use super::order;
-use crate::config::{Change, Loaded, Problem, Sweep, Type, keys};
+use crate::config::{Change, Loaded, Problem, Sweep, Swept, Type, keys};
 use crate::context::Context;
 use crate::failure::UsageError;
 use crate::run_dir::Fingerprint;
@@ -61,7 +61,8 @@ impl Plan {
     /// A config that cannot be read, without `[sweep]`, or with a key that is also fixed on the command line.
     pub fn read(config: &Path, sets: &[String], changes: &[Change], ctx: &Context) -> Result<Self> {
         let base = Loaded::read(Some(config), changes, ctx)?;
-        let lists = base.swept()?;
+        let mut lists = base.swept()?;
+        lists.keys.iter_mut().filter(|swept| is_path(&swept.key)).for_each(|swept| anchor(swept, config));
         let place = || config.display().to_string();
         if lists.keys.is_empty() {
             let reason = "no [sweep]: expected dotted keys with the values they take, e.g. \"model.samples\" = [256, 1024]";
@@ -152,22 +153,10 @@ impl Plan {
     pub fn loaded(&self, cell: &Cell, ctx: &Context) -> Result<Loaded> {
         let own = self.lists.keys.iter().zip(&cell.values).map(|(swept, value)| {
             let place = format!("[sweep] {} = {value}", swept.key);
-            Change::argument(&swept.key, self.anchored(&swept.key, value), place)
+            Change::argument(&swept.key, value.clone(), place)
         });
         let changes: Vec<Change> = self.changes.iter().cloned().chain(own).collect();
         Loaded::read(Some(&self.config), &changes, ctx).with_context(|| format!("cell {}", cell.name()))
-    }
-
-    /// A swept path is relative to the config that lists it, as one in `[data]` is.
-    fn anchored(&self, key: &str, value: &Value) -> Value {
-        let is_path = keys().of(key).any(|k| k.kind == Type::Path);
-        match (is_path, value.as_str(), self.config.parent()) {
-            (true, Some(path), Some(folder)) => {
-                let here = std::env::current_dir().unwrap_or_default();
-                here.join(folder).join(path).to_string_lossy().into_owned().into()
-            }
-            _ => value.clone(),
-        }
     }
 
     /// The comparison that makes the cell by itself.
@@ -175,7 +164,7 @@ impl Plan {
         let mut words = vec!["gtv-cli".to_owned(), "compare".to_owned(), self.config.display().to_string()];
         let sets = self.sets.iter().filter(|s| !s.trim_start().starts_with("sweep.")).cloned();
         let own = self.lists.keys.iter().zip(&cell.values);
-        let own = own.map(|(swept, value)| format!("{}={}", swept.key, self.anchored(&swept.key, value)));
+        let own = own.map(|(swept, value)| format!("{}={value}", swept.key));
         words.extend(sets.chain(own).flat_map(|s| ["--set".to_owned(), s]));
         if let Some(seed) = ctx.seed {
             words.extend(["--seed".to_owned(), seed.to_string()]);
@@ -200,6 +189,20 @@ impl Checked {
     }
 }
 
+fn is_path(key: &str) -> bool {
+    keys().of(key).any(|k| k.kind == Type::Path)
+}
+
+/// A swept path is relative to the config that lists it, as one in `[data]` is.
+fn anchor(swept: &mut Swept, config: &Path) {
+    let folder = std::env::current_dir().unwrap_or_default().join(config.parent().unwrap_or(Path::new("")));
+    for value in &mut swept.values {
+        if let Some(path) = value.as_str() {
+            *value = folder.join(path).to_string_lossy().into_owned().into();
+        }
+    }
+}
+
 /// The places of the factors in the cell of an index: the last factor varies fastest.
 fn places(index: usize, lengths: &[usize]) -> Vec<usize> {
     let mut rest = index;
@@ -218,7 +221,11 @@ fn places(index: usize, lengths: &[usize]) -> Vec<usize> {
 
 fn cell(index: usize, digits: usize, lists: &Sweep) -> Cell {
     let values = lists.values(&places(index, &lists.lengths()));
-    let settings = lists.keys.iter().zip(&values).map(|(k, v)| format!("-{}={}", k.key, in_a_name(v)));
+    let named = |key: &str, value: &Value| match value.as_str().and_then(|path| Path::new(path).file_name()) {
+        Some(name) if is_path(key) => in_a_name(&name.to_string_lossy().into_owned().into()),
+        Some(_) | None => in_a_name(value),
+    };
+    let settings = lists.keys.iter().zip(&values).map(|(k, v)| format!("-{}={}", k.key, named(&k.key, v)));
     let name: String = settings.collect::<String>().chars().take(LONGEST_NAME).collect();
     Cell { index, folder: format!("{CELLS}{index:0digits$}{name}"), values }
 }
@@ -240,7 +247,6 @@ fn in_a_name(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Swept;
 
     fn lists(all: &[(&str, &[Value])]) -> Sweep {
         let swept =
