@@ -1,5 +1,6 @@
 //! `compare`, `train`, `sample`, `figure` and `report` as a user runs them, at sizes that take seconds.
 
+use gtv_cli::record::{ARRAYS, Described, KEYS, SAMPLES};
 use gtv_tests::Bench;
 use ndarray::{Array1, Array2, Array3};
 use ndarray_npy::NpzReader;
@@ -100,6 +101,68 @@ fn compare_writes_what_the_contract_names() {
     bench.line("report run").done();
     let again = std::fs::read_to_string(bench.path("run").join("report.html")).expect("rendered again");
     assert_eq!(page, again);
+}
+
+/// Paths of the leaves of a JSON value; the config has a page of its own.
+fn leaves(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+    let under = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        _ if path == "config" => found.push(path.to_owned()),
+        serde_json::Value::Object(map) => map.iter().for_each(|(k, v)| leaves(v, &under(k), found)),
+        serde_json::Value::Array(list) => list.iter().for_each(|v| leaves(v, &format!("{path}[]"), found)),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => found.push(path.to_owned()),
+    }
+}
+
+#[test]
+fn every_name_that_runs_write_is_described() {
+    let bench = bench();
+    let points: Vec<f64> = (0..30).map(|i| (f64::from(i) * 0.7).sin()).collect();
+    bench.npy("ten.npy", &[10, 3], &points);
+    let tiny = "--quiet --save-samples --set ensemble.members=9 --set theory.models=9 --set sampling.paths=60 \
+                --set theory.paths=60 --set theory.closures=[\"leading\"]";
+    let features = "--set model.features.x=4 --set model.features.t=4";
+    for (run, data) in [
+        ("line", String::new()),
+        ("plane", format!("--set data.kind=square {features}")),
+        (
+            "space",
+            format!(
+                "--set data.kind=file --set data.path=ten.npy --set theory.tensor_points=10000 {features}"
+            ),
+        ),
+    ] {
+        bench.line(&format!("compare small.toml --out {run} {tiny} {data}")).done();
+        let described = |table: &[Described], name: &str| {
+            assert!(table.iter().any(|d| d.covers(name)), "{run}: {name} is not in docs/files.md");
+        };
+        let names = |file: &str| {
+            let file = File::open(bench.path(run).join(file)).expect("the file is there");
+            NpzReader::new(file).expect("an npz").names().expect("names")
+        };
+        names("arrays.npz").iter().for_each(|name| described(ARRAYS, name));
+        names("samples.npz").iter().for_each(|name| described(SAMPLES, name));
+        let mut keys = Vec::new();
+        leaves(&summary(&bench, run), "", &mut keys);
+        assert!(keys.len() > 100, "{keys:?}");
+        keys.iter().for_each(|key| described(KEYS, key));
+        let has = |name: &str| names("arrays.npz").iter().any(|n| n == name);
+        assert_eq!((has("history_t"), has("ensemble_history")), (run != "space", run != "space"));
+        assert_eq!((has("ensemble_pair_corr"), has("projected_ensemble")), (run == "line", run == "space"));
+    }
+    // Along the reverse process all mass stays on the axes, which reach 3.2 standard deviations at T (0.14 % beyond, each path
+    // a Bernoulli trial: 540 paths, 5 standard errors), and the data's density integrates to 1 where bins resolve it.
+    let edges = vector(&bench, "line", "history_x");
+    let file = File::open(bench.path("line").join("arrays.npz")).expect("arrays.npz is there");
+    let mut arrays = NpzReader::new(file).expect("an npz");
+    for level in ["data", "pf_ode", "ensemble"] {
+        let history: Array2<f64> = arrays.by_name(&format!("{level}_history")).expect("the history");
+        let masses: Vec<f64> = history.rows().into_iter().map(|r| r.sum() * (edges[1] - edges[0])).collect();
+        assert!(masses.iter().all(|m| (m - 1.0).abs() < 0.01), "{level}: {masses:?}");
+    }
 }
 
 #[test]

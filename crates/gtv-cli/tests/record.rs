@@ -119,3 +119,22 @@ fn identities_numbers_that_are_not_finite_come_back_as_nan() {
     assert_eq!(total.predicted["leading"], 0.1);
     assert_eq!(gtv_cli::record::to_json(&back).unwrap(), gtv_cli::record::to_json(&record).unwrap());
 }
+
+/// docs/files.md.
+fn page() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/files.md")
+}
+
+#[test]
+fn identities_the_page_of_files_is_made_from_the_table() {
+    assert!(
+        std::fs::read_to_string(page()).unwrap_or_default() == gtv_cli::record::files_page(),
+        "docs/files.md is stale; write it again: cargo test --release -p gtv-cli --test record -- --ignored write_the_page"
+    );
+}
+
+#[test]
+#[ignore = "it writes docs/files.md"]
+fn write_the_page() {
+    std::fs::write(page(), gtv_cli::record::files_page()).unwrap();
+}

@@ -76,6 +76,10 @@ fn identities_the_report_stands_alone() {
         let pieces = html.split("data:image/png;base64,");
         let texts = pieces.enumerate().map(|(i, p)| if i == 0 { p } else { &p[p.find('"').unwrap()..] });
         let text: String = texts.collect();
+        // Scripts, and numbers packed for them, are no text of the page either.
+        let pieces = text.split("<script").enumerate();
+        let text: String =
+            pieces.map(|(i, p)| if i == 0 { p } else { p.split_once("</script>").unwrap().1 }).collect();
         assert!(!text.contains("NaN") && !text.contains("undefined"));
     }
 }
@@ -110,6 +114,32 @@ fn identities_each_kind_of_record_gives_its_figures() {
             html.split("<figure id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
         shown.sort_unstable();
         assert_eq!(shown, names);
+    }
+}
+
+#[test]
+fn identities_numbers_in_the_page_unpack_to_those_of_the_record() {
+    use base64::Engine;
+    let mut saved = synthetic::one_dimension();
+    let history: Vec<f64> = (0..240).map(|i| (f64::from(i) * 0.1).sin().powi(2) + 1e-4).collect();
+    saved.arrays.insert("history_x", (0..=120).map(|i| -3.0 + 0.05 * f64::from(i)).collect());
+    saved.arrays.insert("history_t", vec![1.0, 0.01]);
+    saved.arrays.insert_shaped("ensemble_history", &[2, 120], history.clone()).unwrap();
+    let (_dir, html) = rendered(&saved);
+    let json = html.split("id=\"live-numbers\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let live: serde_json::Value = serde_json::from_str(json).unwrap();
+    let levels = live["density"]["levels"].as_array().unwrap();
+    let ensemble = levels.iter().find(|l| l["label"] == "trained ensemble").unwrap();
+    let (packed, number) = (&ensemble["history"], |key: &str| ensemble["history"][key].as_f64().unwrap());
+    let bytes =
+        base64::engine::general_purpose::STANDARD_NO_PAD.decode(packed["q"].as_str().unwrap()).unwrap();
+    let codes: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)).collect();
+    assert_eq!(codes.len(), history.len());
+    for (code, value) in codes.iter().zip(&history) {
+        let share = (f64::from(*code) / 65534.0).powf(1.0 / number("power"));
+        let back = number("lo") + (number("hi") - number("lo")) * share;
+        // Half a code in the root of the share: at most 2 × 0.5/65534 of the range.
+        assert!((back - value).abs() <= number("hi") / 65534.0, "{back} {value}");
     }
 }
 

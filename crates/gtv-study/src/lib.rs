@@ -9,6 +9,7 @@
 
 mod error;
 mod forecast;
+mod history;
 pub mod levels;
 mod likelihood;
 mod maps;

@@ -15,9 +15,11 @@ use rayon::prelude::*;
 /// Positions and times of the one-dimensional maps.
 const LINE: (usize, usize) = (81, 60);
 /// Positions on each axis of the two-dimensional maps.
-const PLANE: usize = 41;
+const PLANE: usize = 31;
 /// Their times, as shares of the way from ε to T: most of the label noise is early.
-const PLANE_TIMES: [f64; 3] = [0.02, 0.1, 0.3];
+const PLANE_TIMES: [f64; 6] = [0.02, 0.05, 0.1, 0.2, 0.3, 0.6];
+/// Positions and times between all pairs of which correlations are saved, in one dimension.
+const PAIRS: (usize, usize) = (21, 12);
 /// Times of the correlation maps.
 const TIMES: usize = 40;
 
@@ -28,6 +30,7 @@ const TIMES: usize = 40;
 pub fn save(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Result<()> {
     let Some(grid) = Grid::of(theory.study) else { return Ok(()) };
     grid.save(theory, ensemble, arrays)?;
+    pairs(theory, ensemble, arrays)?;
     correlations(theory, ensemble, arrays)
 }
 
@@ -38,6 +41,11 @@ pub fn points(study: &Study) -> (Vec<f64>, Vec<f64>) {
     for position in datum_and_gap(study.problem()).chunks_exact(study.problem().dim()) {
         x.extend(position.repeat(TIMES));
         t.extend(&times);
+    }
+    if let Some((line, times)) = paired(study) {
+        let (pair_x, pair_t) = crossed(&line, &times);
+        x.extend(pair_x);
+        t.extend(pair_t);
     }
     (x, t)
 }
@@ -123,6 +131,38 @@ impl Grid {
     }
 }
 
+/// Positions and times whose pairs are looked at, in one dimension.
+fn paired(study: &Study) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (problem, [lo, hi]) = (study.problem(), study.compare.range);
+    let (start, end) = (problem.schedule().t_min(), problem.schedule().t_max());
+    (problem.dim() == 1).then(|| (spread(lo, hi, PAIRS.0), spread(start, end, PAIRS.1)))
+}
+
+/// All points of positions and times, time after time.
+fn crossed(line: &[f64], times: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let x = times.iter().flat_map(|_| line.iter().copied()).collect();
+    (x, times.iter().flat_map(|t| std::iter::repeat_n(*t, line.len())).collect())
+}
+
+/// Correlations of y between all pairs of points (x, t) of a grid, times × positions, in one dimension.
+fn pairs(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Result<()> {
+    let Some((line, times)) = paired(theory.study) else { return Ok(()) };
+    let (x, t) = crossed(&line, &times);
+    let count = x.len();
+    if let Some(probes) = Probes::known(x.clone(), t.clone(), ensemble) {
+        let measured = normalised(&probes.covariance(), count);
+        arrays.insert_shaped("ensemble_pair_corr", &[count, count], measured)?;
+    }
+    let points: Vec<At<'_>> = x.chunks_exact(1).zip(&t).map(|(x, t)| At { x, t: *t }).collect();
+    for solved in theory.covariances() {
+        let predicted = normalised(&covariance(solved.law.as_ref(), &points), count);
+        arrays.insert_shaped(format!("theory_{}_pair_corr", solved.name()), &[count, count], predicted)?;
+    }
+    arrays.insert("pair_x", line);
+    arrays.insert("pair_t", times);
+    Ok(())
+}
+
 /// Correlations between all pairs of times at fixed x: a datum, and the middle between it and its nearest neighbour.
 fn correlations(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Result<()> {
     let problem = theory.study.problem();
@@ -140,7 +180,10 @@ fn correlations(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -
     }
     let name = |closure: &str| format!("theory_{closure}_time_corr");
     for solved in theory.covariances() {
-        let of = |x| normalised(&covariance(solved.law.as_ref(), x, &times), TIMES);
+        let of = |x| {
+            let points: Vec<At<'_>> = times.iter().map(|t| At { x, t: *t }).collect();
+            normalised(&covariance(solved.law.as_ref(), &points), TIMES)
+        };
         let values: Vec<f64> = positions.chunks_exact(dim).flat_map(of).collect();
         arrays.insert_shaped(name(solved.name()), &shape, values)?;
     }
@@ -180,18 +223,15 @@ fn datum_and_gap(problem: &TrainingProblem) -> Vec<f64> {
     positions
 }
 
-/// tr Cov[ŝ(x, t), ŝ(x, t')] for all pairs of times, T × T.
-fn covariance(law: &dyn Law, x: &[f64], times: &[f64]) -> Vec<f64> {
-    let rows: Vec<Vec<f64>> = (0..times.len())
+/// tr Cov[ŝ(z), ŝ(z')] for all pairs of n points, n × n.
+fn covariance(law: &dyn Law, points: &[At<'_>]) -> Vec<f64> {
+    let count = points.len();
+    let rows: Vec<Vec<f64>> = (0..count)
         .into_par_iter()
-        .map(|k| {
-            let here = At { x, t: times[k] };
-            let trace = |t: &f64| law.cov_trace(here, At { x, t: *t });
-            times[..=k].iter().map(trace).collect()
-        })
+        .map(|k| points[..=k].iter().map(|other| law.cov_trace(points[k], *other)).collect())
         .collect();
     let entry = |i: usize, j: usize| rows[i.max(j)][i.min(j)];
-    (0..times.len()).flat_map(|i| (0..times.len()).map(move |j| (i, j))).map(|(i, j)| entry(i, j)).collect()
+    (0..count).flat_map(|i| (0..count).map(move |j| (i, j))).map(|(i, j)| entry(i, j)).collect()
 }
 
 /// The correlations of a covariance matrix, n × n; NaN where a variance is 0.

@@ -1,6 +1,7 @@
 //! A comparison from end to end: theory and ensemble, kernel numbers, sources of variance, levels, distances, record.
 
 use crate::error::Result;
+use crate::history;
 use crate::levels::{Sampled, Sampler};
 use crate::likelihood;
 use crate::maps;
@@ -36,6 +37,9 @@ const FEW_COPIES: f64 = 0.1;
 const CHECKED: usize = 1_000;
 /// Samples shown as images for each level.
 const IMAGES: usize = 16;
+/// Principal axes that samples are shown on, above two dimensions, and how many samples.
+const PROJECTED: usize = 3;
+const SHOWN: usize = 4_000;
 /// Data sets up to this size are kept among the arrays.
 const FEW_DATA: usize = 256;
 /// Most evaluations of models in sampling the Gaussian with an ensemble's own moments, where each path asks all members.
@@ -271,7 +275,9 @@ impl Study {
         })?;
         session.check()?;
         self.densities(&levels, &mut arrays, session)?;
+        clock.time("reverse process", || history::save(&theory, &ensemble, session, &mut arrays))?;
         self.images(&levels, &mut arrays)?;
+        self.projections(&levels, &mut arrays)?;
         record.timing = clock.seconds;
         Ok(Outcome { record, arrays, levels })
     }
@@ -420,6 +426,33 @@ impl Study {
             arrays.insert_shaped("data", &[cloud.len(), cloud.dim()], cloud.points().to_vec())?;
         }
         Ok(())
+    }
+
+    /// Some samples of each level and the data on the data's first principal axes, above two dimensions.
+    fn projections(&self, levels: &[Sampled], arrays: &mut Arrays) -> Result<()> {
+        let (cloud, dim) = (self.problem().cloud(), self.problem().dim());
+        if dim <= 2 {
+            return Ok(());
+        }
+        let (axes, mean) = (cloud.principal_axes(PROJECTED), cloud.mean());
+        let count = axes.len() / dim;
+        let onto_axes = |x: &[f64]| -> Vec<f64> {
+            let along = |axis: &[f64]| axis.iter().zip(x).zip(&mean).map(|((a, x), m)| a * (x - m)).sum();
+            axes.chunks_exact(dim).map(along).collect()
+        };
+        let mut keep = |name: String, points: Vec<f64>| {
+            arrays.insert_shaped(name, &[points.len() / count, count], points)
+        };
+        for level in levels.iter().filter(|l| l.samples.level().has_density()) {
+            let groups = level.samples.groups();
+            let each = SHOWN.div_ceil(groups.len());
+            let picked = groups.iter().flat_map(|g| g.chunks_exact(dim).take(each)).take(SHOWN);
+            keep(format!("projected_{}", name(level)), picked.flat_map(onto_axes).collect())?;
+        }
+        let step = cloud.len().div_ceil(SHOWN);
+        let points = (0..cloud.len()).step_by(step).flat_map(|m| onto_axes(cloud.point(m)));
+        keep("projected_points".to_owned(), points.collect())?;
+        arrays.insert_shaped("principal_axes", &[count, dim], axes)
     }
 
     /// Some samples of each level with their nearest data, where a datum is an image.

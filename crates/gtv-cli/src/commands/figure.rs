@@ -7,7 +7,7 @@ use crate::io::{Compression, Named, WriteError, check_writable, write_npz};
 use crate::plot::{ColorScale, Curve, Densities, DensityPanel, Figure, HeatPanel, Heatmaps};
 use crate::report::levels::{ENSEMBLE, TRUE_SCORE, key};
 use anyhow::Result;
-use gtv_study::paper_figures::{Fig2, Fig2Spec, Fig3, Fig3Spec, Mode};
+use gtv_study::paper_figures::{Basis, Fig2, Fig2Spec, Fig3, Fig3Spec, Mode};
 use gtv_theory::data::BuiltIn;
 use gtv_theory::rng::Streams;
 use gtv_theory::score::{CovKind, ExactScore};
@@ -180,7 +180,10 @@ fn fig3(out: &Path, mode: Mode, streams: Streams, ctx: &Context) -> Result<()> {
         };
         let range = (found.edges[0], found.edges[bins]);
         panels.push(HeatPanel {
-            title: format!("{} features, angle {angle}", panel.basis.name()),
+            title: match panel.basis {
+                Basis::Gaussian => format!("Gaussian features, turned by {angle}"),
+                Basis::Fourier => format!("Fourier features, turned by {angle}"),
+            },
             values: panel.drawn(mode),
             nx: bins,
             ny: bins,
@@ -192,15 +195,16 @@ fn fig3(out: &Path, mode: Mode, streams: Streams, ctx: &Context) -> Result<()> {
     }
     write(&file, &arrays)?;
     let value = match mode {
-        Mode::Published => "density over x₂, each column by itself",
-        Mode::Corrected => "density",
+        Mode::Published => "density over x₂, each column by itself (1/units of x)",
+        Mode::Corrected => "density (1/units of x²)",
     };
+    let all: Vec<f64> = panels.iter().flat_map(|panel| &panel.values).copied().collect();
     let figure = Heatmaps {
         panels,
         columns: 3,
         x_label: "x₁".to_owned(),
         y_label: "x₂".to_owned(),
-        scales: vec![ColorScale::new(value, None)],
+        scales: vec![ColorScale::power(value, all.into_iter())],
         square: true,
         ..Heatmaps::default()
     };

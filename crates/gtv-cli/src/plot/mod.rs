@@ -17,7 +17,7 @@ mod stacked;
 pub mod style;
 
 pub use axes::superscript;
-pub use canvas::{Figure, Page};
+pub use canvas::{Figure, Page, Stroke};
 pub use contours::zero_lines;
 pub use densities::{Curve, Densities, DensityPanel};
 pub use distances::{DistancePlot, MetricPanel};

@@ -2,10 +2,12 @@
 //! rendered again from a run directory alone.
 
 mod files;
+mod page;
 mod samples;
 mod sweep;
 
 pub use files::{Saved, from_json, to_json};
 pub use gtv_study::record::*;
+pub use page::files_page;
 pub use samples::write_samples;
 pub use sweep::{SWEEP_SCHEMA, SweepCell, SweepKey, SweepRecord, quantities, shown};

@@ -6,7 +6,7 @@ use minijinja::value::{Serde, Value};
 use minijinja::{Environment, context};
 
 use super::answer::{answer, no_interval};
-use super::figures::Picture;
+use super::figures::{Picture, live};
 use super::levels::{ENSEMBLE, card};
 use super::number::{count, duration, plain};
 use super::sections::{Place, section};
@@ -60,6 +60,7 @@ pub fn page(saved: &Saved, figures: &[(Picture, String)]) -> Result<String> {
         seed => record.seed,
         device => record.device.as_str(),
         config => saved.config_toml.as_str(),
+        live => live::numbers(saved)?.map(Value::from_safe_string),
     };
     Ok(environment.get_template("report.html")?.render(page)?)
 }
@@ -92,6 +93,8 @@ pub fn environment(name: &'static str, template: &'static str) -> Result<Environ
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.add_global("style", Value::from_safe_string(include_str!("style.css").to_owned()));
     environment.add_global("script", Value::from_safe_string(include_str!("script.js").to_owned()));
+    let live = Value::from_safe_string(include_str!("live.js").to_owned());
+    environment.add_global("live_script", live);
     environment.add_template(name, template)?;
     Ok(environment)
 }

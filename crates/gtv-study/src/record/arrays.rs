@@ -7,14 +7,7 @@ use std::collections::BTreeMap;
 
 /// Named arrays of a comparison: the contents of `arrays.npz`, float64 throughout.
 ///
-/// Names: `x_edges`, `y_edges`; `<level>_density` (bins, or bins × bins with x first); `<level>_q25`, `<level>_q75`;
-/// `probe_x` (n × D), `probe_t` (n), `<source>_mean`, `<source>_var` at the probes; in one dimension `map_x`,
-/// `map_t`, `<source>_var_map`, `proxy_cov_map`, `skewness_map` and `kurtosis_map` (times × positions); in two `plane_x`,
-/// `plane_y`, `plane_t`, `<source>_var_plane`, `proxy_cov_plane`, `skewness_plane` and `kurtosis_plane` (times × nx × ny);
-/// `corr_x` (K × D), `corr_t` (T) and `<source>_time_corr` (K × T × T); along sampling paths of the exact score, in any dimension,
-/// `path_x` (K × T × D), `path_t` (T), `<source>_var_path` (K × T) and `<source>_path_corr` (K × T × T); for images `samples_<level>` and `nearest_<level>` (k × D); `data`
-/// (M × D), where it is small. A source is `ensemble` or `theory_<closure>`; a
-/// variance is the trace over outputs, `proxy_cov` that of the labels, tr Var[y | x, t], in units of y².
+/// [`ARRAYS`](super::ARRAYS) lists them; docs/files.md says the same. A source is `ensemble` or `theory_<closure>`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Arrays(BTreeMap<String, ArrayD<f64>>);
 

@@ -2,9 +2,11 @@
 //! Plots and reports read only these.
 
 mod arrays;
+mod described;
 mod parts;
 
 pub use arrays::Arrays;
+pub use described::{ARRAYS, Described, KEYS, SAMPLES, SWEEP_COLUMNS};
 pub use gtv_models::family::{LazyRecord, LinearisedRecord};
 pub use parts::{
     Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, LikelihoodRecord, OutsideRecord,

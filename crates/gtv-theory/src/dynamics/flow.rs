@@ -58,8 +58,13 @@ impl<A> Flow<'_, A> {
 
     /// From the integrated coordinate to x at ε.
     pub fn leave(&self, z: &mut [f64]) {
+        self.leave_at(self.schedule.t_min(), z);
+    }
+
+    /// From the integrated coordinate to x at time t.
+    pub fn leave_at(&self, t: f64, z: &mut [f64]) {
         if self.form == Form::Denoiser {
-            let sigma = self.schedule.noise_std(self.schedule.t_min());
+            let sigma = self.schedule.noise_std(t);
             z.iter_mut().for_each(|z| *z *= sigma);
         }
     }

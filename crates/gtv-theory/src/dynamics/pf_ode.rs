@@ -5,13 +5,14 @@
 //! have at early and at late times, then gives a straight line that every method follows exactly.
 
 use super::adaptive::{Adaptive, Stop};
-use super::driver::{CHUNK, Progress, Samples, Tally, count_diverged, run_together};
+use super::driver::{CHUNK, Progress, Samples, Tally, count_diverged, draw_initial, run_together};
 use super::flow::{Answer, Flow};
 use super::sampling::{Integrator, Sampling, start_centre};
 use super::steppers::{Ode, Stages};
 use crate::error::Result;
-use crate::rng::Streams;
+use crate::rng::{Purpose, Streams};
 use crate::score::ScoreField;
+use std::ops::Range;
 
 /// A sampler of the probability-flow ODE of one score field.
 ///
@@ -95,7 +96,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
             let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out);
             let mut system = Flow { answer, schedule: self.field.schedule(), form, x: &mut work.state };
             system.enter(rows);
-            let stop = self.integrate(&mut system, rows, &mut work.stages);
+            let stop = self.integrate(&mut system, 0..self.times.len() - 1, rows, &mut work.stages);
             system.leave(rows);
             if stop == Stop::Exhausted {
                 rows.fill(f64::NAN);
@@ -146,11 +147,53 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         }
     }
 
-    fn integrate<A: Answer>(&self, system: &mut Flow<A>, z: &mut [f64], stages: &mut Stages) -> Stop {
+    /// The states of the first paths of [`PfOde::sample`] at some of the step times, on the calling thread: a list of n × D
+    /// for each of `at`, which holds increasing indices of [`PfOde::times`]. `chunk`: which [`CHUNK`] paths, of which the first
+    /// `paths`. Paths that fail are not finite from then on.
+    pub fn record(
+        &self,
+        paths: usize,
+        chunk: u64,
+        (streams, member): (Streams, u64),
+        at: &[usize],
+    ) -> Vec<Vec<f64>> {
+        let schedule = self.field.schedule();
+        let mut x = vec![0.0; paths.min(CHUNK) * self.field.dim()];
+        let scale = schedule.noise_std(schedule.t_max());
+        draw_initial(&mut streams.stream(Purpose::Initial, member, chunk), &self.centre, scale, &mut x);
+        let (mut work, form) = (self.workspace(), self.settings.form);
+        let mut seen: Vec<Vec<f64>> = at.iter().map(|_| Vec::with_capacity(x.len())).collect();
+        for rows in x.chunks_mut(self.batch() * self.field.dim()) {
+            let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out);
+            let mut system = Flow { answer, schedule, form, x: &mut work.state };
+            system.enter(rows);
+            let mut from = 0;
+            for (k, seen) in at.iter().zip(&mut seen) {
+                self.integrate(&mut system, from..*k, rows, &mut work.stages);
+                let first = seen.len();
+                seen.extend_from_slice(rows);
+                system.leave_at(self.times[*k], &mut seen[first..]);
+                from = *k;
+            }
+        }
+        seen
+    }
+
+    /// Integrates over a range of steps.
+    fn integrate<A: Answer>(
+        &self,
+        system: &mut Flow<A>,
+        steps: Range<usize>,
+        z: &mut [f64],
+        stages: &mut Stages,
+    ) -> Stop {
         let coordinate = |k: usize| system.coordinate(self.times[k]);
-        let last = self.times.len() - 1;
+        if steps.is_empty() {
+            return Stop::Done;
+        }
         if self.settings.integrator == Integrator::Dopri5 {
-            let (start, end, first) = (coordinate(0), coordinate(last), coordinate(1) - coordinate(0));
+            let (start, end) = (coordinate(steps.start), coordinate(steps.end));
+            let first = coordinate(steps.start + 1) - start;
             let Sampling { rtol, atol, max_steps, .. } = self.settings;
             let control = Adaptive { rtol, atol, max_steps };
             let run = control.integrate(system, start, end, first, z, stages);
@@ -159,7 +202,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
             }
             return run.stop;
         }
-        for times in self.times.windows(2) {
+        for times in self.times[steps.start..=steps.end].windows(2) {
             let (s, end) = (system.coordinate(times[0]), system.coordinate(times[1]));
             self.settings.integrator.tableau().step(system, s, end - s, z, stages);
         }

@@ -25,7 +25,7 @@ pub use exact32::ExactScore32;
 pub use mixture::MixtureScore;
 pub use objective::{MeanEstimate, Objectives, objectives};
 
-pub(crate) use screen::{NEAREST_BLOCK, nearest_two};
+pub(crate) use screen::{NEAREST_BLOCK, nearest_two, principal_axes};
 pub(crate) use source::Source;
 
 use crate::derivative::central;

@@ -5,7 +5,7 @@ use crate::record::Arrays;
 use crate::report::number::significant;
 
 /// Most times shown as rows of maps over the plane, and most positions of correlations in time.
-const MOST_ROWS: usize = 6;
+const MOST_ROWS: usize = 3;
 
 /// Where maps have their values.
 pub enum Places {

@@ -10,8 +10,10 @@ mod density;
 mod density_planes;
 mod distances;
 mod images;
+pub mod live;
 mod maps;
 mod overview;
+mod projections;
 mod shape;
 mod variances;
 
@@ -29,6 +31,7 @@ pub const FIGURES: &[&dyn ReportFigure] = &[
     &overview::Overview,
     &density::Density,
     &density_planes::DensityPlanes,
+    &projections::Projections,
     &closures::Closures,
     &closure_planes::ClosurePlanes,
     &distances::Distances,

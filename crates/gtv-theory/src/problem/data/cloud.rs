@@ -85,6 +85,33 @@ impl PointCloud {
         self.dim
     }
 
+    /// The first principal axes of the points, weights aside: `count` orthonormal rows, the largest variance first, from a
+    /// sample of the points. Each has its largest component positive, so that its sign means something.
+    ///
+    /// # Shapes
+    /// min(`count`, D) × D.
+    pub fn principal_axes(&self, count: usize) -> Vec<f64> {
+        /// Points that axes are found from, and iterations that settle them for the eye.
+        const SAMPLE: usize = 2_000;
+        const ITERATIONS: usize = 30;
+        let (dim, len) = (self.dim, self.len());
+        let sampled = len.min(SAMPLE);
+        let rows = || (0..sampled).map(|i| self.point(i * len / sampled));
+        let mut centre = vec![0.0; dim];
+        for row in rows() {
+            centre.iter_mut().zip(row).for_each(|(c, v)| *c += v / sampled as f64);
+        }
+        let sample: Vec<f64> = rows().flat_map(|row| row.iter().zip(&centre).map(|(v, c)| v - c)).collect();
+        let mut axes = crate::score::principal_axes(&sample, dim, count.min(dim), ITERATIONS);
+        for axis in axes.chunks_exact_mut(dim) {
+            let largest = axis.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
+            if largest < 0.0 {
+                axis.iter_mut().for_each(|v| *v = -*v);
+            }
+        }
+        axes
+    }
+
     /// The points μ_m, M × D row-major.
     pub fn points(&self) -> &[f64] {
         &self.points

@@ -1,25 +1,26 @@
 //! Principal axes by subspace iteration: Q ← orth(Sᵀ S Q) for a sample S of the centred data, then Rayleigh–Ritz.
 //!
-//! Bounds hold for any orthonormal axes; good ones only make them sharp. So a sample and two iterations are enough.
+//! Bounds hold for any orthonormal axes; good ones only make them sharp. So a sample and two iterations are enough for them.
 
 use crate::linalg::{gemm_nn, gemm_nt, gemm_tn, symmetric_eigen};
 use crate::rng::{Purpose, Streams};
 use rand::RngExt;
 
-const ITERATIONS: usize = 2;
+/// Iterations that make bounds sharp.
+pub(super) const FOR_BOUNDS: usize = 2;
 
 /// `count` orthonormal rows of length D, in the order of the sample's variance along them.
 ///
 /// # Shapes
 /// `sample`: N × D, centred. Returns `count` × D.
-pub(super) fn principal_axes(sample: &[f64], dim: usize, count: usize) -> Vec<f64> {
+pub(crate) fn principal_axes(sample: &[f64], dim: usize, count: usize, iterations: usize) -> Vec<f64> {
     let n = sample.len() / dim;
     let mut rng = Streams::new(0).stream(Purpose::Probe, 0, 0);
     let mut noise = || rng.random::<f64>() - 0.5;
     let mut basis: Vec<f64> = (0..count * dim).map(|_| noise()).collect();
     orthonormalise(&mut basis, dim, &mut noise);
     let mut seen = vec![0.0; n * count];
-    for _ in 0..ITERATIONS {
+    for _ in 0..iterations {
         gemm_nt(n, count, dim, sample, &basis, &mut seen);
         gemm_tn(count, dim, n, &seen, sample, &mut basis);
         orthonormalise(&mut basis, dim, &mut noise);
@@ -92,7 +93,7 @@ mod tests {
                         .sum()
                 })
                 .collect();
-            let axes = principal_axes(&sample, dim, count);
+            let axes = principal_axes(&sample, dim, count, FOR_BOUNDS);
             let mut gram = vec![0.0; count * count];
             gemm_nt(count, count, dim, &axes, &axes, &mut gram);
             for (i, g) in gram.iter().enumerate() {

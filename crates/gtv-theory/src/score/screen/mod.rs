@@ -20,7 +20,8 @@ pub(super) use sweep::{GROUP, NORMS, PANEL, Six, Terms, Visit, sweep};
 
 use super::source::Source;
 use crate::linalg::gemm_nt;
-use axes::principal_axes;
+use axes::FOR_BOUNDS;
+pub(crate) use axes::principal_axes;
 use rayon::prelude::*;
 
 /// Fewest and most axes, and the smallest level.
@@ -88,7 +89,7 @@ impl Index {
             let factor = if length > reach { reach / length } else { 1.0 };
             row.iter_mut().for_each(|v| *v *= factor / scale);
         }
-        let axes = principal_axes(&sample, dim, count);
+        let axes = principal_axes(&sample, dim, count, FOR_BOUNDS);
         drop(sample);
         let mut out = Self { dim, len, centre, scale, axes, levels, panels: vec![], seconds: 0.0 };
         out.project(source);
