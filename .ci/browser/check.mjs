@@ -83,6 +83,8 @@ async function interact() {
 const browser = await puppeteer.launch({
   executablePath: process.env.CHROMIUM,
   args: ["--no-sandbox", "--disable-gpu"],
+  // CI machines may be slow.
+  timeout: 300_000,
   protocolTimeout: 300_000,
 });
 for (const report of reports) {
@@ -97,7 +99,7 @@ for (const report of reports) {
       page.on("request", (r) => /^https?:/.test(r.url()) && fault(where, `fetches ${r.url()}`));
       await page.setViewport({ width, height });
       await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
-      await page.goto(`file://${path.resolve(report)}`, { waitUntil: "load" });
+      await page.goto(`file://${path.resolve(report)}`, { waitUntil: "load", timeout: 300_000 });
       for (const text of await page.evaluate(interact)) fault(where, text);
       for (const text of await page.evaluate(layout, SMALLEST, true)) fault(where, text);
       await page.screenshot({ path: path.join(folder, `${name}-${width}-${theme}.png`), fullPage: true });
@@ -111,7 +113,7 @@ for (const report of reports) {
   }
   const page = await browser.newPage();
   await page.setViewport({ width: PAPER, height: 900 });
-  await page.goto(`file://${path.resolve(report)}`, { waitUntil: "load" });
+  await page.goto(`file://${path.resolve(report)}`, { waitUntil: "load", timeout: 300_000 });
   await page.emulateMediaType("print");
   for (const text of await page.evaluate(layout, 0, false)) fault("printed", text);
   const printed = await page.pdf({ path: path.join(folder, `${name}.pdf`), preferCSSPageSize: true, format: "A4" });
