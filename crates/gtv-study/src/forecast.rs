@@ -102,6 +102,7 @@ impl Study {
             family: self.family.on(self.problem().clone()),
             members: ensemble.draws(),
             origin: Origin::Trained,
+            test: Vec::new(),
             ensemble,
             sampling,
             theory,
