@@ -102,12 +102,11 @@ impl Study {
             family: self.family.on(self.problem().clone()),
             members: ensemble.draws(),
             origin: Origin::Trained,
-            test: Vec::new(),
             ensemble,
             sampling,
             theory,
             compare: self.compare.clone(),
-            test: None,
+            test: Vec::new(),
         }
     }
 
