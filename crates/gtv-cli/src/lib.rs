@@ -19,6 +19,8 @@ pub mod run_dir;
 pub mod session;
 pub mod warnings;
 
+pub use commands::members;
+
 use clap::Parser;
 use std::process::ExitCode;
 

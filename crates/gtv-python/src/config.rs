@@ -22,6 +22,11 @@ pub fn loaded(path: Option<&Path>, settings: &str, ctx: &Context) -> anyhow::Res
     Loaded::read(path, &changes(settings)?, ctx)
 }
 
+/// The main job with settings changed.
+pub fn main_job(settings: &str, ctx: &Context) -> anyhow::Result<Loaded> {
+    Loaded::main_job(&changes(settings)?, ctx)
+}
+
 /// The defaults with settings changed.
 pub fn settings(settings: &str) -> PyResult<Config> {
     Ok(loaded(None, settings, &Context::silent()).map_err(raise)?.config)

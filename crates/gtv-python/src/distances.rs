@@ -69,13 +69,13 @@ pub fn distance<'py>(
     progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<BTreeMap<&'static str, [f64; 4]>> {
     let settings = config::settings(settings)?.compare;
-    let groups = |level: &str, arrays: &[Array<'py>]| -> PyResult<LevelSamples> {
+    let groups = |index: usize, arrays: &[Array<'py>]| -> PyResult<LevelSamples> {
         let arrays = arrays.iter().map(rows).collect::<PyResult<Vec<_>>>()?;
         let dim = arrays.first().map_or(1, |(_, dim)| *dim);
         let groups = arrays.into_iter().map(|(values, _)| values).collect();
-        LevelSamples::new(Level::Theory(level.to_owned()), dim, groups).map_err(raise)
+        LevelSamples::new(Level::Given(index), dim, groups).map_err(raise)
     };
-    let (a, b) = (groups("a", &a)?, groups("b", &b)?);
+    let (a, b) = (groups(0, &a)?, groups(1, &b)?);
     let found =
         watched(py, progress, |_| compare_levels(&[&a, &b], &[(0, 1)], &settings, Streams::new(seed)))?;
     let pairs = found.warned(py)?.map_err(raise)?;

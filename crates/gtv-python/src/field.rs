@@ -2,6 +2,7 @@
 
 use crate::points::{Points, array, scatter};
 use crate::watch::{Watcher, watched};
+use gtv_models::external::chunks_a_call;
 use gtv_study::Watch;
 use gtv_theory::dynamics::CHUNK;
 use gtv_theory::{Prediction, Schedule, ScoreField};
@@ -57,13 +58,10 @@ pub fn score(field: &dyn ScoreField, points: &Points, watcher: &Watcher) -> Vec<
     all
 }
 
-/// Most numbers in one call of a function of Python, and most chunks of paths.
-const LARGEST_CALL: usize = 1 << 22;
-const MOST_CHUNKS: usize = 64;
-
-/// Chunks of paths that one call brings.
-pub fn chunks_a_call(dim: usize) -> usize {
-    (LARGEST_CALL / (CHUNK * dim)).clamp(1, MOST_CHUNKS)
+/// A field at points that each have their own time, n × D.
+pub fn by_times(field: &dyn ScoreField, x: &[f64], t: &[f64]) -> Vec<f64> {
+    let points = Points { x: x.to_vec(), t: t.to_vec(), dim: field.dim() };
+    score(field, &points, &Watcher::default())
 }
 
 /// A function of Python `f(x, t)`, already wrapped by the Python half so that it answers a float64 array n × D or raises.

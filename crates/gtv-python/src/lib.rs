@@ -3,6 +3,7 @@
 //! The other half, in `python/gtv`, has the public functions with their types and docstrings; it hands over checked float64
 //! arrays. Long work runs beside Python's thread, which meanwhile hears Ctrl-C and moves progress bars ([`watch`]).
 
+mod compare;
 mod config;
 mod distances;
 mod errors;
@@ -18,6 +19,8 @@ mod watch;
 /// What `gtv` is made of; see its stubs in `python/gtv/_gtv.pyi`.
 #[pyo3::pymodule]
 mod _gtv {
+    #[pymodule_export]
+    use crate::compare::{Comparison, compare};
     #[pymodule_export]
     use crate::distances::{directions, distance, energy_distance, sliced_w2, w1};
     #[pymodule_export]

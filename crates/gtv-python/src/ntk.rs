@@ -22,7 +22,7 @@ pub fn ntk<'py>(
     b: Option<PyReadonlyArray2<'py, f64>>,
     spec: &str,
     progress: Option<Bound<'py, PyAny>>,
-) -> PyResult<(Bound<'py, PyArrayDyn<f64>>, Bound<'py, PyArrayDyn<f64>>)> {
+) -> PyResult<[Bound<'py, PyArrayDyn<f64>>; 2]> {
     let spec: serde_json::Value =
         serde_json::from_str(spec).map_err(|e| PyValueError::new_err(e.to_string()))?;
     let spec: MlpSpec = serde_json::from_value(spec)
@@ -48,5 +48,5 @@ pub fn ntk<'py>(
         Ok::<_, Error>(all)
     })?;
     let kernels = found.warned(py)?.map_err(raise)?;
-    Ok((array(py, kernels.nngp, &[n, m]), array(py, kernels.ntk, &[n, m])))
+    Ok([array(py, kernels.nngp, &[n, m]), array(py, kernels.ntk, &[n, m])])
 }

@@ -49,6 +49,11 @@ impl Watcher {
         self.stopped.store(true, Ordering::SeqCst);
     }
 
+    /// The warnings so far, in order.
+    pub fn said(&self) -> Vec<String> {
+        self.state().warnings.clone()
+    }
+
     /// Waits until the work is done, or for a while; whether it is done.
     fn wait(&self) -> bool {
         let (state, _) = self

@@ -24,6 +24,13 @@ pub enum Origin {
 const NOTABLE_MISFIT: f64 = 1.0;
 
 impl Study {
+    /// Puts an ensemble from outside in the place of the one that would be trained.
+    pub fn bring(&mut self, ensemble: Arc<Ensemble>) {
+        self.ensemble.members = ensemble.members();
+        self.members = self.ensemble.draws();
+        self.origin = Origin::Outside(ensemble);
+    }
+
     /// The ensemble: trained here, or brought.
     ///
     /// # Errors

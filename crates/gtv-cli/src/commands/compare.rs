@@ -11,7 +11,6 @@ use crate::run_dir::{PartStore, RunDir};
 use crate::session::Kept;
 use anyhow::Result;
 use gtv_study::Outcome;
-use std::time::SystemTime;
 
 /// Runs the command.
 ///
@@ -60,13 +59,8 @@ pub fn into_folder(
     ctx: &Context,
 ) -> Result<Record> {
     let kept = Kept::new(run, PartStore::open(run, problem.fingerprint, ctx)?);
-    let Outcome { mut record, arrays, levels } = problem.study.run(kept.session(ctx))?;
-    record.fingerprint = problem.fingerprint.hex();
-    record.config = serde_json::to_value(&problem.settings)?;
-    record.command = command;
-    record.finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    record.warnings = ctx.take_warnings();
-    let saved = Saved { record, arrays, config_toml: RunDir::config_text(&problem.resolved) };
+    let Outcome { record, arrays, levels } = problem.study.run(kept.session(ctx))?;
+    let saved = Saved::new(problem, record, arrays, command, ctx.take_warnings())?;
     saved.write(run.path())?;
     if samples {
         write_samples(&levels, &run.file("samples.npz"))?;

@@ -10,7 +10,7 @@ mod explain;
 mod figure;
 mod init;
 mod likelihood;
-mod members;
+pub mod members;
 mod merge;
 mod ntk;
 mod opening;

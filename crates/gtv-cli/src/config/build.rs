@@ -157,7 +157,8 @@ impl Loaded {
         counted.map(drop).map_err(|e| self.refused(&["theory"], e))
     }
 
-    pub(super) fn value(&self, key: &str, reason: &str) -> ConfigError {
+    /// The error that the value of a key makes no sense; `reason` goes on from the key.
+    pub fn value(&self, key: &str, reason: &str) -> ConfigError {
         ConfigError::Value { place: self.place(key), key: key.to_owned(), reason: reason.to_owned() }
     }
 

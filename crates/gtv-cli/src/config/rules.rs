@@ -35,7 +35,10 @@ impl Loaded {
     }
 
     /// What a theory needs that is to predict members from outside: a learner that is made without them.
-    pub(super) fn check_outside(&self, family: &dyn Family) -> Result<(), ConfigError> {
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check_outside(&self, family: &dyn Family) -> Result<(), ConfigError> {
         if self.config.ensemble.spec.initialisations.is_some() {
             let reason = "crosses members that gtv trains; remove it, or set ensemble.kind = \"trained\"";
             return Err(self.value("ensemble.initialisations", reason));
@@ -43,7 +46,7 @@ impl Loaded {
         if !family.learner_needs_members() {
             return Ok(());
         }
-        let reason = "is \"file\", but model.kind = \"mlp\" predicts from networks that gtv has trained; use model.kind = \"lazy\" or \"linear\", or theory.kernel = \"infinite\"";
+        let reason = "brings models that were trained elsewhere, but model.kind = \"mlp\" predicts from networks that gtv has trained; use model.kind = \"lazy\" or \"linear\", or theory.kernel = \"infinite\"";
         Err(self.value("ensemble.kind", reason))
     }
 

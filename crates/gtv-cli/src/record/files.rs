@@ -1,11 +1,14 @@
 //! Reading and writing of records.
 
 use super::{Arrays, Record, SCHEMA};
+use crate::config::Problem;
 use crate::io::{Compression, Named, ReadError, WriteError, read_archive, write_bytes, write_npz};
 use crate::memory::Budget;
+use crate::run_dir::RunDir;
 use anyhow::Context;
 use ndarray::ArrayD;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// The text of a record's `summary.json`.
 ///
@@ -71,6 +74,25 @@ pub struct Saved {
 }
 
 impl Saved {
+    /// What a study of a problem has found, with all that a report says of the run; `command` is what made it.
+    ///
+    /// # Errors
+    /// Never for a record built by this program.
+    pub fn new(
+        problem: &Problem,
+        mut record: Record,
+        arrays: Arrays,
+        command: Vec<String>,
+        warnings: Vec<String>,
+    ) -> anyhow::Result<Self> {
+        record.fingerprint = problem.fingerprint.hex();
+        record.config = serde_json::to_value(&problem.settings)?;
+        record.command = command;
+        record.finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        record.warnings = warnings;
+        Ok(Self { record, arrays, config_toml: RunDir::config_text(&problem.resolved) })
+    }
+
     /// Writes `summary.json` and `arrays.npz` into a run's folder, whose `config.toml` is there from its start.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::error::Error as Fault;
 use crate::error::{Error, Result};
 use crate::family::{Members, of_each};
+use gtv_theory::dynamics::CHUNK;
 use gtv_theory::problem::Prediction;
 use gtv_theory::{Schedule, ScoreField, TrainingProblem};
 use std::collections::BTreeMap;
@@ -152,6 +153,15 @@ impl Members for CalledMembers {
     }
 }
 
+/// Most numbers in a call, and most chunks of paths.
+const LARGEST_CALL: usize = 1 << 22;
+const MOST_CHUNKS: usize = 64;
+
+/// Chunks of paths that one call of a function from outside brings: so many that the call costs little beside its work.
+pub fn chunks_a_call(dim: usize) -> usize {
+    (LARGEST_CALL / (CHUNK * dim.max(1))).clamp(1, MOST_CHUNKS)
+}
+
 /// One called member.
 struct CalledField {
     member: usize,
@@ -175,5 +185,9 @@ impl ScoreField for CalledField {
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         let times = vec![t; x.len() / self.called.dim];
         self.called.as_prediction(self.member, Prediction::Denoiser, x, &times, out);
+    }
+
+    fn chunks_a_call(&self) -> usize {
+        chunks_a_call(self.called.dim)
     }
 }

@@ -7,7 +7,7 @@ mod error;
 mod given;
 mod tabulated;
 
-pub use called::CalledMembers;
+pub use called::{CalledMembers, chunks_a_call};
 pub use error::Error;
 pub use given::Given;
 pub use tabulated::{Arrays, Tabulated};

@@ -1,9 +1,10 @@
 """What distribution does a diffusion model learn on average, and why?
 
-`exact_score` is the score of data in closed form, `v_kernel` the theory's law of a learned score, `sample` draws from any score,
+`compare` puts theory and trained models side by side: gtv's own, or yours. `exact_score` is the score of data in closed form, `v_kernel` the theory's law of a learned score, `sample` draws from any score,
 `distance` compares samples with intervals and floors.
 """
 
+from gtv._compare import Result, compare
 from gtv._distances import Estimate, directions, distance, energy_distance, sliced_w2, w1
 from gtv._gtv import VERSION as __version__
 from gtv._kernel import VKernel, v_kernel
@@ -16,9 +17,11 @@ __all__ = [
     "ExactScore",
     "Field",
     "Kernels",
+    "Result",
     "Schedule",
     "VKernel",
     "__version__",
+    "compare",
     "directions",
     "distance",
     "energy_distance",

@@ -1,6 +1,8 @@
 """The compiled half of gtv."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from gtv._arrays import Doubles
 from gtv._progress import OpensBar
@@ -40,6 +42,25 @@ class VKernel:
     def cov(self, x: Doubles, t: Doubles, other_x: Doubles, other_t: Doubles, progress: OpensBar | None) -> Doubles: ...
     def sample_field(self, index: int) -> Field: ...
 
+class Comparison:
+    def summary(self) -> str: ...
+    def arrays(self) -> dict[str, Doubles]: ...
+    def samples(self) -> dict[str, list[Doubles]]: ...
+    def config(self) -> str: ...
+    def text(self) -> tuple[list[str], str]: ...
+    def save(self, dir: Path) -> None: ...
+
+def compare(
+    main_job: bool,
+    path: str | None,
+    settings: str,
+    functions: list[Any] | None,
+    prediction: str,
+    arrays: list[tuple[str, Doubles]] | None,
+    run: str | None,
+    features: object,
+    progress: OpensBar | None,
+) -> Comparison: ...
 def exact_score(
     data: Doubles,
     weights: Doubles | None,
@@ -50,7 +71,7 @@ def exact_score(
     tolerance: float | None,
     progress: OpensBar | None,
 ) -> dict[str, Doubles]: ...
-def ntk(a: Doubles, b: Doubles | None, spec: str, progress: OpensBar | None) -> tuple[Doubles, Doubles]: ...
+def ntk(a: Doubles, b: Doubles | None, spec: str, progress: OpensBar | None) -> list[Doubles]: ...
 def v_kernel(path: str | None, settings: str, closure: str, progress: OpensBar | None) -> VKernel: ...
 def sample(
     field: object,

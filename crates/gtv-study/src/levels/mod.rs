@@ -12,7 +12,7 @@ mod small_noise;
 pub use fokker_planck::FokkerPlanck;
 use in_time::{DAMPED, MATCHED, WHITE};
 pub use naive::Naive;
-pub use sampler::{Sampled, Sampler, integrate, tell_lost};
+pub use sampler::{Sampled, Sampler, ensemble_part, integrate, tell_lost};
 pub(crate) use small_noise::about_mean_paths;
 pub use small_noise::{LinearNoise, Semiclassical};
 

@@ -174,6 +174,13 @@ impl Sampler<'_> {
     }
 }
 
+/// The member, and its states at ε, of what is kept under a key of the ensemble's level; `None` for what is kept of another.
+pub fn ensemble_part<'a>(key: &str, values: &'a [f64]) -> Option<(usize, &'a [f64])> {
+    let member = key.strip_prefix(&Level::Ensemble.to_string())?.strip_prefix('-')?.parse().ok()?;
+    // Two counts of paths that did not arrive come last.
+    Some((member, &values[..values.len().checked_sub(2)?]))
+}
+
 /// Warns of paths that did not arrive.
 ///
 /// # Errors
