@@ -234,3 +234,38 @@ fn settings_that_cannot_be_trained_are_refused_before_work() {
         .refused(2, &["--device flex", "training.device", "\"linear\""]);
     assert!(!bench.path("run").exists());
 }
+
+/// Error bars of one network: a report and the spread of its retrainings from its run alone; what is missing is named.
+#[test]
+fn bands_of_one_network_need_no_ensemble() {
+    let bench = bench();
+    let small = "[model]\nkind = \"mlp\"\nsamples = 128\n[model.mlp]\nwidth = 16\ndepth = 1\n[training]\nsteps = 120\nbatch = 32\n\
+                 [ensemble]\nmembers = 2\n[sampling]\nsteps = 20\npaths = 400\nlookup = \"grid\"\ngrid_points = 100\n[theory]\nmodels = 20\n\
+                 paths = 400\n[compare]\nbootstrap = 20\n";
+    bench.file("b.toml", small);
+    bench.line("train b.toml --out run --quiet").done();
+    bench.line("bands run --member 1").done();
+    let summary = std::fs::read(bench.path("run/bands-00001/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+    let spread = &summary["levels"]["theory_one-run"]["spread"];
+    assert!(spread["from_average"].as_f64().unwrap() > 0.0, "{spread}");
+    assert!(
+        spread["mass_near"].as_array().unwrap().iter().all(|m| (0.0..0.5).contains(&m.as_f64().unwrap()))
+    );
+    let one_run = &summary["one_run"];
+    let share = |name: &str| one_run[name].as_f64().unwrap();
+    assert!(share("data") > 0.0 && share("batches") >= 0.0 && share("initial") > 0.0, "{one_run}");
+    assert_eq!(one_run["least_certain"].as_array().unwrap().len(), 8);
+    let report = std::fs::read_to_string(bench.path("run/bands-00001/report.html")).unwrap();
+    assert!(report.contains("Error bars from one run") && report.contains("id=\"retraining\""));
+    // The same command again, and `report`, end with the same numbers.
+    bench.line("bands run --member 1 --quiet").done();
+    bench.line("bands run --member 5").refused(2, &["--member", "2 members"]);
+    bench.line("bands nowhere").refused(2, &["nowhere", "no trained members"]);
+    let compare = "compare b.toml --out c --quiet --set theory.kernel=trained";
+    bench.line(&format!("{compare} --set training.clip=1")).refused(2, &["training.clip", "filter"]);
+    bench.line(&format!("{compare} --set theory.closures=[\"leading\"]")).refused(2, &["leading", "one-run"]);
+    bench.line(&format!("{compare} --set theory.anchors=3")).refused(2, &["theory.anchors", "2"]);
+    std::fs::remove_file(bench.path("run/members/optimizer-00000.safetensors")).unwrap();
+    bench.line("bands run").refused(2, &["optimizer-*.safetensors", "train again"]);
+}

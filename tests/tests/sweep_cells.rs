@@ -182,3 +182,21 @@ fn damaged_foreign_and_duplicate_cells_are_named_and_count_once() {
     assert!(twice.stderr.contains("2 cells of s2 are in whole too"), "{}", twice.stderr);
     assert_eq!(text(&bench, "again/sweep.csv"), text(&bench, "whole/sweep.csv"));
 }
+
+#[test]
+fn shards_over_data_sets_merge_though_each_has_settings_of_its_own() {
+    let bench = Bench::new(env!("CARGO_BIN_EXE_gtv-cli-under-test"));
+    bench.npy("a.npy", &[3, 1], &[-1.0, 0.0, 1.0]);
+    bench.npy("b.npy", &[4, 1], &[-3.0, -1.0, 2.0, 5.0]);
+    let data = "[data]\nkind = \"file\"\npath = \"a.npy\"\n[sweep]\n\"data.path\" = [\"a.npy\", \"b.npy\"]\n";
+    bench.file("tiny.toml", format!("{TINY}{data}"));
+    bench.line("sweep tiny.toml --out whole --quiet").done();
+    for part in 1..=2 {
+        bench.line(&format!("sweep tiny.toml --out s{part} --shard {part}/2 --quiet")).done();
+    }
+    let merged = bench.line("merge s1 s2 --out both");
+    merged.done();
+    assert!(!merged.stderr.contains("left out"), "{}", merged.stderr);
+    assert_eq!(text(&bench, "both/sweep.csv"), text(&bench, "whole/sweep.csv"));
+    assert_eq!(text(&bench, "both/sweep.csv").matches(",levels.ensemble.gap_mass,").count(), 2);
+}

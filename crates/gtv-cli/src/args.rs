@@ -62,6 +62,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Run a comparison for every combination of the values in a config's [sweep]
     Sweep(SweepArgs),
+    /// Error bars of one trained network: what retrainings on other data would generate
+    Bands(BandsArgs),
     /// Put the shards of a sweep together
     Merge(MergeArgs),
     /// Say how far a run or a sweep is: finished, running, failed, missing
@@ -480,6 +482,29 @@ pub struct FigureArgs {
     /// Folder to write into
     #[arg(long, short, value_name = "DIR", default_value = "out/figures")]
     pub out: PathBuf,
+}
+
+/// `gtv-cli bands`.
+///
+/// Linearises the network about its trained parameters, in the metric of its optimiser, and unrolls the optimiser's own steps: how much
+/// would the learned distribution change with other training data? Writes DIR/: report.html, summary.json (levels.theory_one-run.spread:
+/// the standard deviation of every datum's and the gaps' mass, the expected distance of a retrained network from the average; one_run:
+/// sources of variance, where the score is least certain), arrays.npz (theory_one-run_q25, _q75, uncertainty_map), config.toml and figures/.
+/// Networks trained with Adam need members/optimizer-*.safetensors, which gtv-cli train writes.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct BandsArgs {
+    /// Folder of a run of gtv-cli train --model mlp
+    pub run: PathBuf,
+    /// The network, counted from 0
+    #[arg(long, value_name = "I", default_value = "0")]
+    pub member: usize,
+    /// Folder to write into [default: RUN/bands-0000I]
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Changes to the run's config, e.g. theory.models or theory.residuals.
+    #[command(flatten)]
+    pub changes: ConfigArgs,
 }
 
 /// `gtv-cli report`.

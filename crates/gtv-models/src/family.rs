@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::watch::Session;
 use gtv_theory::ScoreField;
 use gtv_theory::law::{EmpiricalFields, Law};
-use gtv_theory::learner::Learner;
+use gtv_theory::learner::{Learner, OneRunShares};
 use gtv_theory::memo::MemoField;
 use gtv_theory::ntk::Activation;
 use gtv_theory::problem::TrainingProblem;
@@ -104,6 +104,18 @@ pub trait Family: Send + Sync {
     /// [`Error::Member`](crate::Error::Member).
     fn decode(&self, file: &[u8]) -> Result<Box<dyn ScoreField>>;
 
+    /// Trained members from their files, in the order of their draws.
+    ///
+    /// # Errors
+    /// A file that is damaged or of another model; a family of which nothing is asked that a single field does not answer.
+    fn restore(&self, _draws: &[Member], _files: &[MemberFiles]) -> Result<Box<dyn Members>> {
+        Err(gtv_theory::Error::Unsupported {
+            what: "error bars from one training run of this family",
+            reason: "they are for networks (model.kind = \"mlp\"); the closures of linear and lazy models need no run",
+        }
+        .into())
+    }
+
     /// Most members that are sampled from side by side.
     fn sampled_side_by_side(&self) -> usize {
         usize::MAX
@@ -127,6 +139,15 @@ pub trait Family: Send + Sync {
 
     /// What a run's record says of trained members, beside what every family's does.
     fn facts(&self, members: &dyn Members) -> Facts;
+}
+
+/// One member's files, read.
+#[derive(Debug, Clone)]
+pub struct MemberFiles {
+    /// The model.
+    pub model: Vec<u8>,
+    /// What its optimizer kept, where the run saved it.
+    pub optimizer: Option<Vec<u8>>,
 }
 
 /// What is said of a finished training.
@@ -185,6 +206,14 @@ pub trait Members: Any + Send + Sync {
     /// None for a valid member.
     fn encode(&self, member: usize, about: &BTreeMap<String, String>) -> Result<Vec<u8>>;
 
+    /// The file of what a member's optimizer kept, with `about` in its metadata; none where it keeps nothing.
+    ///
+    /// # Errors
+    /// None for a valid member.
+    fn encode_optimizer(&self, _member: usize, _about: &BTreeMap<String, String>) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
     /// The Gaussian law with the members' own mean and covariance.
     ///
     /// The default asks every member at every point, each remembering what it was asked for up to its share of 200 million numbers.
@@ -231,6 +260,22 @@ pub enum LearnerRecord {
     Lazy(LazyRecord),
     /// Gradient flow on the networks' linearisation.
     Linearised(LinearisedRecord),
+    /// Trained networks, seen from their end.
+    OneRun(OneRunRecord),
+}
+
+/// What single runs of training say of the spread between trainings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct OneRunRecord {
+    /// Networks whose covariances are averaged.
+    pub anchors: usize,
+    /// Directions of the parameters that were looked at.
+    pub directions: usize,
+    /// Modes that training has learned for each sample.
+    pub load: f64,
+    /// E w tr Var y by source, and the rest.
+    #[serde(flatten)]
+    pub shares: OneRunShares,
 }
 
 /// The tangent kernel of infinitely wide networks over the training distribution, and what gradient flow has learned of it.

@@ -7,12 +7,14 @@
 //!
 //! [`paper_figures`] are the paper's own figures as computations.
 
+mod bands;
 mod error;
 mod forecast;
 mod history;
 pub mod levels;
 mod likelihood;
 mod maps;
+mod one_run;
 mod origin;
 pub mod paper_figures;
 mod paths;
@@ -20,6 +22,7 @@ mod probes;
 pub mod record;
 mod sources;
 pub mod spec;
+mod spread;
 mod study;
 mod theory;
 mod warning;

@@ -5,12 +5,14 @@ use crate::history;
 use crate::levels::{Sampled, Sampler};
 use crate::likelihood;
 use crate::maps;
+use crate::one_run;
 use crate::origin::Origin;
 use crate::paths;
 use crate::probes::Probes;
 use crate::record::{Arrays, Distances, GaussianityRecord, KernelNumbers, LevelRecord, PoolRecord, Record};
 use crate::sources;
 use crate::spec::{EnsembleSpec, SamplingSpec, TheorySpec};
+use crate::spread;
 use crate::theory::Theory;
 use crate::warning::Warning;
 use gtv_models::external::Ensemble;
@@ -227,10 +229,9 @@ impl Study {
             let ensemble = ensemble(&mut clock)?;
             (theory, learner, ensemble)
         };
-        match learner {
-            LearnerRecord::Exact => {}
-            LearnerRecord::Lazy(lazy) => record.lazy = Some(lazy),
-            LearnerRecord::Linearised(linearised) => record.linearised = Some(linearised),
+        adopt(learner, &mut record);
+        if let Some(one_run) = &mut record.one_run {
+            one_run.gap = theory.gap();
         }
         let load = theory.learner.load();
         record.load = Some(load);
@@ -249,6 +250,9 @@ impl Study {
             self.check_outside(probes, session)?;
             (record.kernel, record.gaussianity) =
                 clock.time("kernel", || kernel(&theory, probes, &ensemble, &mut arrays))?;
+            if let (Some(one_run), Some(members)) = (&mut record.one_run, ensemble.fields()) {
+                one_run.fidelity = clock.time("fidelity", || one_run::fidelity(&theory, members))?;
+            }
             if let Origin::Trained = self.origin {
                 record.variance_sources =
                     clock.time("variance sources", || sources::measure(&theory, probes, session))?;
@@ -269,21 +273,34 @@ impl Study {
         }
         record.distances = clock.time("distances", || self.distances(&levels))?;
         session.check()?;
-        record.levels = clock.time("summaries", || {
-            let data = self.distinct_data(session)?;
-            levels.iter().map(|level| Ok((name(level), self.summary(level, &data)?))).collect()
-        })?;
-        session.check()?;
-        self.densities(&levels, &mut arrays, session)?;
+        clock.time("summaries", || self.describe_levels(&levels, &mut record, &mut arrays, session))?;
         clock.time("reverse process", || history::save(&theory, &ensemble, session, &mut arrays))?;
-        self.images(&levels, &mut arrays)?;
         self.projections(&levels, &mut arrays)?;
         record.timing = clock.seconds;
         Ok(Outcome { record, arrays, levels })
     }
 
+    /// Every level on its own: numbers, densities, images.
+    ///
+    /// # Errors
+    /// An interrupt.
+    pub(crate) fn describe_levels(
+        &self,
+        levels: &[Sampled],
+        record: &mut Record,
+        arrays: &mut Arrays,
+        session: Session<'_>,
+    ) -> Result<()> {
+        let data = self.distinct_data(session)?;
+        record.levels =
+            levels.iter().map(|l| Ok((name(l), self.summary(l, &data)?))).collect::<Result<_>>()?;
+        session.check()?;
+        self.densities(levels, arrays, session)?;
+        self.images(levels, arrays)
+    }
+
     /// The record before anything is computed.
-    fn describe(&self) -> Record {
+    pub(crate) fn describe(&self) -> Record {
         Record {
             seed: self.problem().streams().seed(),
             dimension: self.problem().dim(),
@@ -389,6 +406,8 @@ impl Study {
             summary.mass_near = near.near_mass.into_iter().map(Into::into).collect();
             summary.gap_mass = Some(near.gap_mass.into());
         }
+        let (radius, streams) = (summary.near_radius, self.problem().streams());
+        summary.spread = spread::between_models(&level.samples, data, radius, streams)?;
         Ok(summary)
     }
 
@@ -479,6 +498,16 @@ impl Study {
     }
 }
 
+/// What a learner says of itself, into the record.
+pub(crate) fn adopt(learner: LearnerRecord, record: &mut Record) {
+    match learner {
+        LearnerRecord::Exact => {}
+        LearnerRecord::Lazy(lazy) => record.lazy = Some(lazy),
+        LearnerRecord::Linearised(linearised) => record.linearised = Some(linearised),
+        LearnerRecord::OneRun(run) => record.one_run = Some(run.into()),
+    }
+}
+
 fn name(level: &Sampled) -> String {
     level.samples.level().to_string()
 }
@@ -529,8 +558,10 @@ fn quadrature_error(
         // A law without variance (one data point) has no relative error.
         if relative.is_finite() {
             errors.insert(quantity.to_owned(), relative);
-            // Without members to compare with, nothing says what is small.
-            if relative > NOTABLE_ERROR.max(NOTABLE_SHARE * resolved) {
+            // Without members to compare with, nothing says what is small. One run is measured on a sample, whose error no setting of
+            // the quadrature makes smaller.
+            let sampled = theory.learner.as_one_run().is_some();
+            if relative > NOTABLE_ERROR.max(NOTABLE_SHARE * resolved) && !sampled {
                 session.watch.warn(&Warning::Quadrature { quantity, relative });
             }
         }

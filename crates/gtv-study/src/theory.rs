@@ -9,7 +9,7 @@ use gtv_theory::closure::{Closure, VarianceSources, variance_sources};
 use gtv_theory::compare::Level;
 use gtv_theory::dynamics::SmallNoise1d;
 use gtv_theory::law::{Law, Naive, StepLength, TotalMoments};
-use gtv_theory::learner::Learner;
+use gtv_theory::learner::{GapMatch, Learner};
 use std::sync::OnceLock;
 
 /// A closure with its law.
@@ -98,6 +98,12 @@ impl<'a> Theory<'a> {
     /// As the closure.
     pub fn variance_sources(&self, solved: &Solved, x: &[f64], t: &[f64]) -> Result<VarianceSources> {
         Ok(variance_sources(solved.closure, self.learner.as_ref(), solved.law.as_ref(), x, t)?)
+    }
+
+    /// The generalisation gap of the anchors and the ridge that has it, where the theory is from trained models and the gap is not lost in
+    /// its noise.
+    pub fn gap(&self) -> Option<GapMatch> {
+        self.learner.as_one_run()?.matched_to_gap().ok().map(|(_, gap)| gap)
     }
 
     /// A level of `theory.closures`.

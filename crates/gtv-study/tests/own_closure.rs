@@ -3,7 +3,7 @@
 use gtv_models::{LinearFamily, LinearTrainer, Unwatched};
 use gtv_study::spec::{EnsembleSpec, SamplingSpec, TheoryName, TheorySpec};
 use gtv_study::{Error, Origin, Outcome, Result, Study};
-use gtv_theory::closure::{CLOSURES, Card, Leading, Role, named};
+use gtv_theory::closure::{CLOSURES, Card, Leading, Needs, Role, named};
 use gtv_theory::compare::{CompareSettings, MetricName};
 use gtv_theory::features::{AxisBasis, Features, Separable};
 use gtv_theory::quadrature::QuadratureSpec;
@@ -27,7 +27,7 @@ const CARD: Card = Card {
     meaning: "leading order, its deviations five times as large",
     role: Role::Other,
     completeness: None,
-    of_ridge: false,
+    needs: Needs::Learner,
     covariance_of: None,
 };
 

@@ -4,7 +4,7 @@
 //! in. A law needs no more than a mean score and a covariance. Run with
 //! `cargo run --release -p gtv-theory --example own_closure`.
 
-use gtv_theory::closure::{Card, FiniteP, Leading, Role};
+use gtv_theory::closure::{Card, FiniteP, Leading, Needs, Role};
 use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::law::EmpiricalLinear;
 use gtv_theory::{At, Closure, Features, Law, Learner, Objective, PointCloud, Prediction, Result, Schedule};
@@ -20,7 +20,7 @@ static CARD: Card = Card {
     meaning: "leading order with the variance inflation of least squares",
     role: Role::Other,
     completeness: Some(1),
-    of_ridge: false,
+    needs: Needs::Learner,
     covariance_of: None,
 };
 

@@ -36,6 +36,15 @@ pub enum Error {
         /// The offending value.
         value: f64,
     },
+    /// An optimiser whose steps are too long for the curvature where it ended.
+    #[error(
+        "the optimiser's steps are too long for a mode of curvature {curvature:e} in its metric: unrolled there it would have left \
+         the trained parameters; theory.kernel = \"trained\" is not for runs at the edge of stability: lower training.rate"
+    )]
+    Unstable {
+        /// λ.
+        curvature: f64,
+    },
     /// Something that must hold at least one element is empty.
     #[error("{name} is empty: at least one is needed")]
     Empty {

@@ -32,18 +32,12 @@ pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
     let out = args.out.unwrap_or_else(|| RunDir::default_path(args.config.as_deref(), "main"));
     opening::announce(&problem, Work::Compare, ctx);
     let run = RunDir::create(&out, &problem.resolved, ctx)?;
-    let record = into_folder(&problem, &run, this_command(), args.save_samples, ctx)?;
+    let record = into_folder(&problem, &run, super::this_command(), args.save_samples, ctx)?;
     ctx.say(&report::terminal_table(&record))?;
     for (part, needs) in record.outside.iter().flat_map(|outside| &outside.missing) {
         ctx.say(&format!("missing: {part}; it needs {needs}"))?;
     }
     ctx.say(&format!("report: {}", out.join("report.html").display()))
-}
-
-/// The command line of this process, the program's plain name first.
-fn this_command() -> Vec<String> {
-    let words = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).enumerate();
-    words.map(|(i, a)| if i == 0 { "gtv-cli".to_owned() } else { a }).collect()
 }
 
 /// One comparison with everything that belongs into its folder; `command` is what the report says made it. `samples`: every

@@ -1,5 +1,6 @@
 //! The commands, one file each: `run(args, &Context)`.
 
+mod bands;
 mod compare;
 mod completions;
 mod devices;
@@ -42,6 +43,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Merge(args) => merge::run(args, &ctx),
         Command::Status(args) => status::run(args, &ctx),
         Command::Train(args) => train::run(args, &ctx),
+        Command::Bands(args) => bands::run(args, &ctx),
         Command::Sample(args) => sample::run(args, &ctx),
         Command::Probes(args) => probes::run(args, &ctx),
         Command::Evaluate(args) => evaluate::run(args, &ctx),
@@ -68,6 +70,12 @@ fn read_argument(path: &Path, ctx: &Context) -> Result<Array, ReadError> {
     };
     array.tell_of_header(ctx);
     Ok(array)
+}
+
+/// The command line of this process, the program's plain name first.
+fn this_command() -> Vec<String> {
+    let words = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).enumerate();
+    words.map(|(i, a)| if i == 0 { "gtv-cli".to_owned() } else { a }).collect()
 }
 
 /// Refuses an output of several arrays that is no .npz file, or that cannot be written.

@@ -6,13 +6,13 @@ use crate::args::{ModelArg, TrainArgs};
 use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
 use crate::failure::UsageError;
-use crate::io::{WriteError, write_json};
+use crate::io::write_json;
 use crate::run_dir::{PartStore, RunDir};
 use crate::session::Kept;
 use anyhow::Result;
 use gtv_models::device::Backend;
 use gtv_study::Origin;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// What says that a run is finished, and what came of it.
@@ -41,7 +41,7 @@ pub fn run(args: TrainArgs, ctx: &Context) -> Result<()> {
         return ctx.say(&format!("this run is finished: {}", run.file("members").display()));
     }
     // From here on the folder holds an unfinished run, whatever it held before.
-    remove(&run.file(RECORD))?;
+    members::remove(&run.file(RECORD))?;
     let started = Instant::now();
     let trained = study.train(kept.session(ctx))?;
     let seconds = started.elapsed().as_secs_f64();
@@ -51,15 +51,6 @@ pub fn run(args: TrainArgs, ctx: &Context) -> Result<()> {
     kept.finish()?;
     let done = facts.sentence.replace("{seconds}", &format!("{seconds:.2} s"));
     ctx.say(&format!("{done}: {}", run.file("members").display()))
-}
-
-fn remove(path: &Path) -> Result<(), WriteError> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(WriteError::new(path, "remove the file", e))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Whether the folder holds all that this command makes for this config.

@@ -2,7 +2,7 @@
 
 use super::check::Settings;
 use gtv_models::mlp::TrainingSpec;
-use gtv_study::spec::TheoryName;
+use gtv_study::spec::{TheoryName, TheorySpec};
 use std::cmp::Reverse;
 use toml::Value;
 
@@ -30,6 +30,11 @@ pub(super) fn value(key: &str, all: &Settings) -> Option<Value> {
         "training.warmup" => Some((whole("training.steps")? / WARM_UP).into()),
         // Rounded up, without running over.
         "training.log_every" => Some(((whole("training.steps")? - 1).max(0) / LOG_LINES + 1).into()),
+        "theory.closures" => {
+            let kernel = all.get("theory.kernel").cloned().and_then(|name| name.try_into().ok());
+            let names = TheorySpec::closures_of(kernel.unwrap_or_default()).into_iter();
+            Some(Value::Array(names.map(|name| name.name().into()).collect()))
+        }
         "theory.base" => {
             let closures = all.get("theory.closures")?.as_array()?;
             let named = |base: &TheoryName| closures.iter().any(|c| c.as_str() == Some(base.name()));

@@ -4,8 +4,9 @@ use super::family::FamilyConfig;
 use super::{ConfigError, Loaded};
 use gtv_models::family::Need;
 use gtv_models::{Family, LinearFamily};
-use gtv_study::spec::{TheoryName, Vary};
+use gtv_study::spec::{KernelName, TheoryName, Vary};
 use gtv_theory::PointCloud;
+use gtv_theory::closure::Needs;
 use gtv_theory::dynamics::Integrator;
 
 impl Loaded {
@@ -67,6 +68,22 @@ impl Loaded {
         }
         for closure in &theory.closures {
             let name = closure.name();
+            let of_trained = closure.card().needs == Needs::TrainedModels;
+            if matches!(self.config.model.family, FamilyConfig::Mlp(_)) && closure.closure().is_some() {
+                let trained = theory.kernel == KernelName::Trained;
+                let reason = match (of_trained, trained) {
+                    (true, true) | (false, false) => None,
+                    (true, false) => {
+                        Some(format!("names \"{name}\", which needs theory.kernel = \"trained\""))
+                    }
+                    (false, true) => Some(format!(
+                        "names \"{name}\", which is for networks about their start; theory.kernel = \"trained\" has \"one-run\""
+                    )),
+                };
+                if let Some(reason) = reason {
+                    return Err(self.value("theory.closures", &reason));
+                }
+            }
             let Some(level) = closure.derived() else { continue };
             if level.card().one_dimensional && dim > 1 {
                 let reason = format!("names \"{name}\", which is for one dimension; the data have {dim}");
@@ -90,7 +107,7 @@ impl Loaded {
 
     /// Refuses closures that have no initial function where it is not subtracted.
     pub(super) fn check_initial_function(&self, centred: bool) -> Result<(), ConfigError> {
-        let data_only = |name: &&TheoryName| name.card().of_ridge;
+        let data_only = |name: &&TheoryName| name.card().needs == Needs::Ridge;
         match self.config.theory.closures.iter().find(data_only).filter(|_| !centred) {
             None => Ok(()),
             Some(name) => {

@@ -71,6 +71,8 @@ impl Role {
             Self::Closure(Closure::LeadingOrder) => dashed(rgb(0, 158, 115), 4.0, 2.0),
             Self::Closure(Closure::FiniteSample) => full(THEORY, 1.7),
             Self::Closure(Closure::ShotNoise) => dashed(rgb(86, 180, 233), 9.0, 2.0),
+            Self::Closure(Closure::OneRunGap) => dashed(rgb(213, 94, 0), 3.0, 2.0),
+            Self::Closure(Closure::OneRun) => full(rgb(213, 94, 0), 1.4),
             Self::Closure(Closure::Other) => dashed(SOFT, 3.0, 1.5),
             Self::OwnMoments => dashed(rgb(204, 121, 167), 2.0, 2.5),
             Self::Ensemble => full(EXPERIMENT, 2.0),

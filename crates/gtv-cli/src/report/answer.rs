@@ -10,6 +10,7 @@ use super::findings;
 use super::levels::{self, ENSEMBLE, OWN_MOMENTS};
 use super::metrics;
 use super::number::{bracket, estimate, plain, with_error};
+use super::one_run;
 use super::view::{Baseline, View, models};
 use crate::record::{Estimate, Record};
 
@@ -22,7 +23,10 @@ const SURE: f64 = 2.0;
 pub fn answer(record: &Record) -> Vec<String> {
     let mut said: Vec<String> = findings::far_from_data(record).into_iter().collect();
     let Some(view) = View::new(record) else {
-        said.push("No distances were saved, so this record answers nothing about distributions.".into());
+        let alone = one_run::answer(record);
+        let nothing =
+            "No distances were saved, so this record answers nothing about distributions.".to_owned();
+        said.push(alone.unwrap_or(nothing));
         return said;
     };
     let main = view.main();

@@ -8,6 +8,7 @@ pub mod levels;
 mod likelihood;
 mod metrics;
 pub mod number;
+mod one_run;
 mod outside;
 mod sections;
 pub mod sweep;
@@ -23,6 +24,7 @@ use crate::io::write_bytes;
 use crate::record::Saved;
 
 pub use answer::answer;
+pub use one_run::bands_table;
 pub use table::aligned;
 pub use terminal::terminal_table;
 

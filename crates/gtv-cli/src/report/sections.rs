@@ -27,19 +27,22 @@ pub enum Place {
     Prediction,
     /// The shape of its distribution over models.
     Gaussianity,
+    /// Error bars from single runs.
+    OneRun,
     /// Samples, and where they lie.
     Samples,
 }
 
 impl Place {
     /// In the order of the report.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Answer,
         Self::Levels,
         Self::Distances,
         Self::Attribution,
         Self::Prediction,
         Self::Gaussianity,
+        Self::OneRun,
         Self::Samples,
     ];
 }
@@ -90,6 +93,13 @@ pub fn section(record: &Record, place: Place) -> Section {
             "Closures of second order treat the score at a point as Gaussian over models. Skewness and excess kurtosis test that.",
             vec![gaussianity(record)],
         ),
+        Place::OneRun => (
+            "one_run",
+            "Error bars from one run",
+            "What networks trained on other data would have learned, predicted from trained networks alone: linear about their \
+             parameters, in the metric of their optimiser, through its own steps.",
+            super::one_run::tables(record),
+        ),
         Place::Samples => {
             ("samples", "Samples and mass", "", vec![likelihood(record), masses(record), moments(record)])
         }
@@ -98,7 +108,7 @@ pub fn section(record: &Record, place: Place) -> Section {
     Section { id, title, intro: intro.to_owned(), tables }
 }
 
-fn head(names: &[&str]) -> Vec<String> {
+pub fn head(names: &[&str]) -> Vec<String> {
     names.iter().map(|n| (*n).to_owned()).collect()
 }
 
@@ -113,7 +123,7 @@ fn summaries(record: &Record) -> impl Iterator<Item = (&str, &LevelRecord)> {
 }
 
 /// "within …", where the radius about a datum is known.
-fn near_radius(record: &Record) -> Option<String> {
+pub fn near_radius(record: &Record) -> Option<String> {
     record.levels.values().find_map(|l| l.near_radius).map(plain)
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use super::levels::{self, DATA, ENSEMBLE, MEAN_SCORE, TRUE_SCORE, closure, ranked};
 use super::metrics;
+use gtv_theory::closure::{Closure, OneRun};
+
 use crate::record::{Estimate, LevelRecord, Record};
 
 /// A record and the metric that leads its report.
@@ -88,6 +90,12 @@ pub fn all_levels(record: &Record) -> Vec<&str> {
 /// The level of the closure that the answer is about.
 pub fn main_theory(record: &Record) -> Option<String> {
     View::new(record)?.main().map(|(closure, _)| levels::of_closure(closure))
+}
+
+/// The level that single runs predict.
+pub fn one_run_level(record: &Record) -> Option<String> {
+    let level = levels::of_closure(OneRun.card().name);
+    record.levels.contains_key(&level).then_some(level)
 }
 
 /// Levels of the attribution from the data to the ensemble, each adding one effect.

@@ -126,6 +126,7 @@ pub fn record(dimension: usize, metrics: &[&str]) -> Record {
             near_radius: Some(0.2),
             mass_near: vec![interval(0.31 - 0.05 * spread, 0.004); if dimension > 2 { 0 } else { 3 }],
             gap_mass: Some(interval(0.0023 + 0.2 * spread, 0.002)),
+            spread: None,
             total_variance: Some(interval(0.667 + 0.03 * spread, 0.005)),
             mean: vec![0.00123; if dimension > 2 { 0 } else { dimension }],
             covariance: vec![0.671; if dimension > 2 { 0 } else { dimension * dimension }],

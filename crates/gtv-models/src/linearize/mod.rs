@@ -2,9 +2,11 @@
 //! F(z; θ) ≈ F(z; θ₀) + J(z)(θ − θ₀), J = ∂F/∂θ, whose kernel Θ(z, z') = J(z) J(z')ᵀ is the (empirical) neural tangent kernel.
 //!
 //! [`Tangent`] gives J, exactly, and Θ, without J; [`JacobianFeatures`] and [`KernelFeatures`] are feature maps for the linear
-//! learners of `gtv_theory`; [`Linearised`] trains the linear model by gradient descent in closed form; [`Laziness`]
+//! learners of `gtv_theory`; [`TrainedNetwork`] is a network about its end, in its optimiser's metric; [`Linearised`] trains the linear model by gradient descent in closed form; [`Laziness`]
 //! measures how far training has left it. Weights are those that are trained, with multipliers outside.
 
+mod along;
+mod columns;
 mod drift;
 mod features;
 mod gram;
@@ -15,6 +17,7 @@ mod number;
 mod predictor;
 mod tangent;
 mod trace;
+mod trained;
 
 pub(crate) use trace::activate;
 
@@ -25,3 +28,4 @@ pub use kernel_features::{KernelFeatureSpec, KernelFeatures, Truncation};
 pub use number::Number;
 pub use predictor::{Course, Linearised};
 pub use tangent::{Metric, Points, Tangent};
+pub use trained::{TrainedNetwork, TrainedSpec};

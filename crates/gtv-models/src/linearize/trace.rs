@@ -101,7 +101,7 @@ fn backwards<T: Number>(
 }
 
 /// out = scale · left · right for a row-major left of `rows` rows.
-fn product<T: Number>(rows: usize, left: &[T], right: MatRef<'_, T>, scale: f64, out: &mut [T]) {
+pub(super) fn product<T: Number>(rows: usize, left: &[T], right: MatRef<'_, T>, scale: f64, out: &mut [T]) {
     let left = MatRef::from_row_major_slice(left, rows, right.nrows());
     let out = MatMut::from_row_major_slice_mut(out, rows, right.ncols());
     matmul(out, Accum::Replace, left, right, T::of(scale), Par::Seq);

@@ -3,29 +3,28 @@
 //! A member's file holds `layers.0.weight` (out × in, float32), `layers.0.bias`, …, `readout.weight`, as `torch.nn.Linear` stores
 //! them, multipliers inside; with `model.mlp.centred` also `initial.layers.0.weight`, … of the network that is subtracted.
 //!
+//! Beside it, `optimizer-….safetensors` holds Adam's final v̂ under the same names ([`files`]).
+//!
 //! The metadata hold the rest of the score: y = skip_t x + out_t F(inputs), ŝ = a_t y + b_t x. The inputs are c_in(t) x, and
 //! then cos ω₀u, sin ω₀u, cos ω₁u, … with ω in `time_frequencies` (u itself where there are none), u the log-SNR
 //! ln(α²/σ²), held within ±20 (t itself for `time = raw`), mapped to [−1, 1] over the two numbers of `clock`.
 
 use super::run::{self, Log};
-use super::{Layer, MlpField, NetworkForm, NoiseDraws, StepRule, Task, Weights, linearised};
+use super::{MlpField, NoiseDraws, OneRunSettings, StepRule, Task, files, linearised, one_run};
 use crate::device::Backend;
 use crate::error::{Error, Result};
 use crate::family::{
-    Effort, Facts, Family, LearnerRecord, MULTIPLICATION, Member, Members, Need, Resolution, of_each,
+    Effort, Facts, Family, LearnerRecord, MULTIPLICATION, Member, MemberFiles, Members, Need, Resolution,
+    of_each,
 };
 use crate::watch::Session;
-use crate::weights_file::{encode, numbers, tensors};
 use gtv_theory::dynamics::Sampling;
 use gtv_theory::learner::Learner;
-use gtv_theory::ntk::LayerScaling;
 use gtv_theory::problem::TrainingProblem;
 use gtv_theory::{Preconditioning, ScoreField};
-use safetensors::tensor::Dtype;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The kernel that stands for networks in their closures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +35,8 @@ pub enum KernelName {
     Initial,
     /// The tangent kernel in the limit of infinite width.
     Infinite,
+    /// The tangent kernel of trained networks, in the metric of their optimiser, through its own steps: one-run.
+    Trained,
 }
 
 /// Networks of one architecture, trained on a device.
@@ -47,6 +48,10 @@ pub struct MlpFamily {
     pub device: Backend,
     /// The kernel that stands for them.
     pub kernel: KernelName,
+    /// What laws from single runs are made from.
+    pub one_run: OneRunSettings,
+    /// Whether each training draws its own initial parameters.
+    pub own_start: bool,
     /// Steps between two lines of the log.
     pub log_every: u64,
     /// Steps between checkpoints; none for a minute.
@@ -63,6 +68,8 @@ pub struct MlpMembers {
     log: Log,
     /// What a member's file says of the score around its tensors.
     about: BTreeMap<String, String>,
+    /// What its optimizer's file says of the training.
+    optimizer: BTreeMap<String, String>,
 }
 
 /// Members up to this width are trained together on a CPU: wider ones fill it alone.
@@ -185,7 +192,7 @@ impl Family for MlpFamily {
 
     fn train(&self, kind: &str, members: &[Member], session: Session<'_>) -> Result<Box<dyn Members>> {
         let (fields, log) = run::train(self, kind, members, session)?;
-        Ok(Box::new(MlpMembers { fields, draws: members.to_vec(), log, about: self.about()? }))
+        Ok(Box::new(MlpMembers { log, ..MlpMembers::new(self, members.to_vec(), fields)? }))
     }
 
     fn on(&self, problem: TrainingProblem) -> Box<dyn Family> {
@@ -193,29 +200,12 @@ impl Family for MlpFamily {
     }
 
     fn decode(&self, file: &[u8]) -> Result<Box<dyn ScoreField>> {
-        let form = Arc::new(NetworkForm::of(&self.task));
-        let stored = tensors(file)?;
-        let values =
-            |name: &str, shape: &[usize]| numbers(&stored, name, (Dtype::F32, shape), f32::from_le_bytes);
-        let weights = |prefix: &str| -> Result<Arc<Weights>> {
-            let layers = form.layers();
-            let layer = |(l, scaling): (usize, &LayerScaling)| -> Result<Layer> {
-                let name = layer_name(prefix, l, layers.len());
-                let (rows, columns) = (scaling.fan_out, scaling.fan_in);
-                let stored = values(&format!("{name}.weight"), &[rows, columns])?;
-                let weight =
-                    (0..columns).flat_map(|i| (0..rows).map(move |o| o * columns + i)).map(|k| stored[k]);
-                let weight = weight.collect();
-                let bias = match scaling.bias {
-                    Some(_) => values(&format!("{name}.bias"), &[rows])?,
-                    None => Vec::new(),
-                };
-                Ok(Layer { weight, bias })
-            };
-            Ok(Arc::new(Weights { layers: layers.iter().enumerate().map(layer).collect::<Result<_>>()? }))
-        };
-        let initial = self.task.training().centred.then(|| weights("initial.")).transpose()?;
-        Ok(Box::new(MlpField::new(form.clone(), weights("")?, initial)))
+        Ok(Box::new(files::network(&self.task, file)?))
+    }
+
+    fn restore(&self, draws: &[Member], files: &[MemberFiles]) -> Result<Box<dyn Members>> {
+        let fields = files.iter().map(|file| files::restored(&self.task, file)).collect::<Result<_>>()?;
+        Ok(Box::new(MlpMembers::new(self, draws.to_vec(), fields)?))
     }
 
     /// A wide network's paths keep every core busy, and its weights all of the cache.
@@ -233,8 +223,16 @@ impl Family for MlpFamily {
         resolution: &Resolution,
         session: Session<'_>,
     ) -> Result<(Box<dyn Learner>, LearnerRecord)> {
-        let (learner, record) = linearised::learner(self, members, resolution, session)?;
-        Ok((Box::new(learner), LearnerRecord::Linearised(record)))
+        match self.kernel {
+            KernelName::Initial | KernelName::Infinite => {
+                let (learner, record) = linearised::learner(self, members, resolution, session)?;
+                Ok((Box::new(learner), LearnerRecord::Linearised(record)))
+            }
+            KernelName::Trained => {
+                let (learner, record) = one_run::learner(self, members, session)?;
+                Ok((Box::new(learner), LearnerRecord::OneRun(record)))
+            }
+        }
     }
 
     fn facts(&self, members: &dyn Members) -> Facts {
@@ -273,7 +271,8 @@ impl MlpMembers {
     /// # Errors
     /// None for a valid family.
     pub fn new(family: &MlpFamily, draws: Vec<Member>, fields: Vec<MlpField>) -> Result<Self> {
-        Ok(Self { fields, draws, log: Log::default(), about: family.about()? })
+        let (about, optimizer) = (family.about()?, files::training(&family.task)?);
+        Ok(Self { fields, draws, log: Log::default(), about, optimizer })
     }
 
     /// Members that are networks; `None` for others.
@@ -306,38 +305,14 @@ impl Members for MlpMembers {
     }
 
     fn encode(&self, member: usize, about: &BTreeMap<String, String>) -> Result<Vec<u8>> {
-        let field = &self.fields[member];
-        let mut named = named("", field.layers(), field.weights());
-        if let Some(initial) = field.initial() {
-            named.extend(self::named("initial.", field.layers(), initial));
-        }
-        let tensors =
-            named.iter().map(|(name, shape, bytes)| (&name[..], Dtype::F32, shape.clone(), &bytes[..]));
         let mut all = self.about.clone();
         all.extend(about.clone());
-        encode(tensors, &all)
+        files::encoded(&self.fields[member], &all)
     }
-}
 
-type Named = (String, Vec<usize>, Vec<u8>);
-
-/// The tensors of one network; a layer's weight is stored fan_in × fan_out and written fan_out × fan_in.
-fn named(prefix: &str, layers: &[LayerScaling], weights: &Weights) -> Vec<Named> {
-    let mut made = Vec::new();
-    for (l, (scaling, layer)) in layers.iter().zip(&weights.layers).enumerate() {
-        let (rows, columns) = (scaling.fan_out, scaling.fan_in);
-        let entry = |o: usize, i: usize| layer.weight[i * rows + o].to_le_bytes();
-        let bytes = (0..rows).flat_map(|o| (0..columns).flat_map(move |i| entry(o, i))).collect();
-        let name = layer_name(prefix, l, layers.len());
-        made.push((format!("{name}.weight"), vec![rows, columns], bytes));
-        if scaling.bias.is_some() {
-            let bytes = layer.bias.iter().flat_map(|v| v.to_le_bytes()).collect();
-            made.push((format!("{name}.bias"), vec![rows], bytes));
-        }
+    fn encode_optimizer(&self, member: usize, about: &BTreeMap<String, String>) -> Result<Option<Vec<u8>>> {
+        let mut all = self.optimizer.clone();
+        all.extend(about.clone());
+        files::encoded_moments(&self.fields[member], &all)
     }
-    made
-}
-
-fn layer_name(prefix: &str, layer: usize, layers: usize) -> String {
-    if layer + 1 == layers { format!("{prefix}readout") } else { format!("{prefix}layers.{layer}") }
 }

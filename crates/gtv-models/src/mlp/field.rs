@@ -52,6 +52,8 @@ pub struct MlpField {
     weights: Arc<Weights>,
     /// The network at initialisation, where its function is subtracted.
     initial: Option<Arc<Weights>>,
+    /// v̂ of each parameter, where the optimizer kept it.
+    second_moments: Option<Arc<Weights>>,
 }
 
 /// Rows that a network sees at a time: bounds what a wide one needs, and keeps its activations in cache.
@@ -73,7 +75,24 @@ struct Buffers {
 impl MlpField {
     /// A network of a form, its weights with multipliers inside; `initial` is subtracted from it.
     pub fn new(form: Arc<NetworkForm>, weights: Arc<Weights>, initial: Option<Arc<Weights>>) -> Self {
-        Self { form, weights, initial }
+        Self { form, weights, initial, second_moments: None }
+    }
+
+    /// The same network with v̂ = v/(1 − β₂^k) of its parameters (multipliers outside) at the end of training, from which Adam's last
+    /// metric follows.
+    #[must_use]
+    pub fn with_second_moments(self, moments: Arc<Weights>) -> Self {
+        Self { second_moments: Some(moments), ..self }
+    }
+
+    /// v̂ of the parameters at the end of training, where Adam trained the network and its run kept it.
+    pub fn second_moments(&self) -> Option<&Weights> {
+        self.second_moments.as_deref()
+    }
+
+    /// What the network shares with the others of its run.
+    pub fn form(&self) -> &Arc<NetworkForm> {
+        &self.form
     }
 
     /// The network's layers; their multipliers are 1.

@@ -54,7 +54,7 @@ pub(super) fn learner(
     };
     let Chosen { features, truncation, initial } = match family.kernel {
         KernelName::Infinite => infinite(family)?,
-        KernelName::Initial => own(family, members.draws(), metric, session)?,
+        KernelName::Initial | KernelName::Trained => own(family, members.draws(), metric, session)?,
     };
     stage.advance(1);
     session.check()?;

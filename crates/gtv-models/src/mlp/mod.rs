@@ -9,11 +9,13 @@ mod derivative;
 mod engine;
 mod family;
 mod field;
+mod files;
 mod forward;
 #[cfg(feature = "flex")]
 mod fused;
 mod kernels;
 mod linearised;
+mod one_run;
 mod optimizer;
 mod run;
 mod spec;
@@ -30,6 +32,7 @@ pub use field::{MlpField, NetworkForm};
 pub use forward::{Scratch, forward};
 #[cfg(feature = "flex")]
 pub use fused::FusedEngine;
+pub use one_run::OneRunSettings;
 pub use optimizer::{Optimizer, RateSchedule, StepRule};
 pub use run::Log;
 pub use spec::{NoiseDraws, TrainingSpec};

@@ -3,15 +3,18 @@
 use super::batch::{Batch, BatchSource};
 use super::engine::{Engine, Parameters, Snapshot, StepReport};
 use super::field::{MlpField, NetworkForm};
+use super::optimizer::StepRule;
 use super::spec::NoiseDraws;
 use super::task::{Examples, Task};
-use super::weights::{Initial, Weights};
+use super::weights::{Initial, Layer, Weights};
 use crate::device::Backend;
 use crate::error::{Error, Result};
 use crate::family::Member;
 use gtv_theory::compare::memorized_fraction;
 use gtv_theory::dynamics::{PfOde, Sampling};
+use gtv_theory::ntk::LayerScaling;
 use gtv_theory::rng::{Purpose, Streams};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Losses of a group on probe points, each member's own.
@@ -208,9 +211,35 @@ impl<'a> Trainer<'a> {
             vec![None; weights.len()]
         };
         let made = weights.into_iter().zip(initial);
-        Ok(made
-            .map(|(w, start)| MlpField::new(form.clone(), Arc::new(w.effective(&layers)), start))
-            .collect())
+        let fields =
+            made.map(|(w, start)| MlpField::new(form.clone(), Arc::new(w.effective(&layers)), start));
+        Ok(match self.second_moments()? {
+            None => fields.collect(),
+            Some(moments) => fields.zip(moments).map(|(f, m)| f.with_second_moments(Arc::new(m))).collect(),
+        })
+    }
+
+    /// v̂ = v/(1 − β₂^k) of every member's parameters, multipliers outside; `None` before the first step and for optimizers without.
+    fn second_moments(&mut self) -> Result<Option<Vec<Weights>>> {
+        if self.done == 0 || !StepRule::has_second(self.task.training().optimizer) {
+            return Ok(None);
+        }
+        let correction = self.task.training().rule(self.done - 1).bias_corrections().1;
+        let arrays: BTreeMap<String, Vec<f32>> = self.engine.snapshot()?.arrays.into_iter().collect();
+        let of = |l: usize, kind: &str, member: usize, len: usize| -> Vec<f32> {
+            let all = arrays.get(&format!("{l}.{kind}.second")).map_or(&[][..], Vec::as_slice);
+            let own = all.get(member * len..(member + 1) * len).unwrap_or_default();
+            own.iter().map(|v| (f64::from(*v) / correction) as f32).collect()
+        };
+        let layers = self.task.layers();
+        let member = |member: usize| {
+            let layer = |(l, s): (usize, &LayerScaling)| Layer {
+                weight: of(l, "weight", member, s.fan_in * s.fan_out),
+                bias: of(l, "bias", member, s.bias.map_or(0, |_| s.fan_out)),
+            };
+            Weights { layers: layers.iter().enumerate().map(layer).collect() }
+        };
+        Ok(Some((0..self.members.len()).map(member).collect()))
     }
 
     /// What the members have learned, with the architecture's multipliers outside.

@@ -2,7 +2,7 @@
 
 use gtv_models::device::Backend;
 use gtv_models::lazy::InitialFunctions;
-use gtv_models::mlp::{KernelName, Task, TrainingSpec};
+use gtv_models::mlp::{KernelName, OneRunSettings, Task, TrainingSpec};
 use gtv_models::{Family, LazyFamily, LazyTrainer, LinearFamily, LinearTrainer, Member, MlpFamily};
 use gtv_theory::dynamics::Sampling;
 use gtv_theory::features::{AxisBasis, Features, Separable};
@@ -54,6 +54,8 @@ pub fn networks(cloud: PointCloud, width: usize, time: TimeEmbedding, centred: b
         task,
         device: Backend::Flex,
         kernel: KernelName::Initial,
+        one_run: OneRunSettings::default(),
+        own_start: true,
         log_every: 10,
         checkpoint: Some(7),
         sampling: Sampling::default(),

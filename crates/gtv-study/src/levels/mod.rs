@@ -18,7 +18,7 @@ pub use small_noise::{LinearNoise, Semiclassical};
 
 use crate::error::Result;
 use crate::theory::Theory;
-use gtv_theory::closure::{Card, Role};
+use gtv_theory::closure::{Card, Needs, Role};
 use gtv_theory::dynamics::{self, Samples, Tally};
 use gtv_theory::rng::Streams;
 
@@ -40,8 +40,15 @@ pub struct DerivedCard {
 impl DerivedCard {
     /// A level of independent paths in any dimension; it is no closure, and so has no rank among them.
     const fn new(name: &'static str, label: &'static str, meaning: &'static str, role: Role) -> Self {
-        let card =
-            Card { name, label, meaning, role, completeness: None, of_ridge: false, covariance_of: None };
+        let card = Card {
+            name,
+            label,
+            meaning,
+            role,
+            completeness: None,
+            needs: Needs::Learner,
+            covariance_of: None,
+        };
         Self { card, path_wise: false, one_dimensional: false, is_a_base: false, most_paths: usize::MAX }
     }
 }

@@ -3,11 +3,13 @@
 
 mod arrays;
 mod described;
+mod one_run;
 mod parts;
 
 pub use arrays::Arrays;
 pub use described::{ARRAYS, Described, KEYS, SAMPLES, SWEEP_COLUMNS};
-pub use gtv_models::family::{LazyRecord, LinearisedRecord};
+pub use gtv_models::family::{LazyRecord, LinearisedRecord, OneRunRecord};
+pub use one_run::{Fidelity, FidelityRecord, LeastCertain, OneRunNumbers, SpreadRecord};
 pub use parts::{
     Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, LikelihoodRecord, OutsideRecord,
     PoolRecord, VarianceSource,
@@ -75,6 +77,9 @@ pub struct Record {
     /// The linear model that stands for a trained network in the theory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linearised: Option<LinearisedRecord>,
+    /// What single trainings say of the spread between trainings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_run: Option<OneRunNumbers>,
     /// The kernel of infinitely wide networks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lazy: Option<LazyRecord>,
@@ -133,6 +138,7 @@ impl Default for Record {
             gaussianity: None,
             variance_sources: BTreeMap::new(),
             linearised: None,
+            one_run: None,
             lazy: None,
             levels: BTreeMap::new(),
             likelihood: BTreeMap::new(),

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use super::SpreadRecord;
 use gtv_theory::compare;
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +150,9 @@ pub struct LevelRecord {
     /// Share of samples near no datum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap_mass: Option<Estimate>,
+    /// How much its models differ; none for a level of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<SpreadRecord>,
     /// tr Cov x0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_variance: Option<Estimate>,

@@ -2,7 +2,8 @@
 
 use super::theory_name::TheoryName;
 use gtv_models::mlp::KernelName;
-use gtv_theory::closure::{CLOSURES, Closure};
+use gtv_theory::closure::{CLOSURES, Closure, Needs};
+use gtv_theory::learner::Residuals;
 use gtv_theory::quadrature::QuadratureSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,11 +13,20 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct TheorySpec {
     /// The predictions to compute.
-    #[schemars(length(min = 1))]
+    #[schemars(
+        length(min = 1),
+        extend("derived" = "one-run and one-run-gap with kernel = \"trained\", else paper, leading, finite-p and shot-noise")
+    )]
     pub closures: Vec<TheoryName>,
     /// The kernel of a network's closures.
     #[schemars(extend("when" = {"model.kind": ["mlp"]}))]
     pub kernel: KernelName,
+    /// Trained networks whose covariances one-run averages.
+    #[schemars(range(min = 1), extend("when" = {"kernel": ["trained"]}))]
+    pub anchors: usize,
+    /// The triples on which one-run measures what trained networks leave unexplained.
+    #[schemars(extend("when" = {"kernel": ["trained"]}))]
+    pub residuals: Residuals,
     /// The law that the derived closures start from: paper, leading, finite-p or naive.
     #[schemars(extend(
         "when" = {"closures": ["white", "matched-white", "damped", "linear-noise", "semiclassical"]},
@@ -47,8 +57,10 @@ pub struct TheorySpec {
 impl Default for TheorySpec {
     fn default() -> Self {
         Self {
-            closures: CLOSURES.map(TheoryName::Closure).to_vec(),
+            closures: TheorySpec::closures_of(KernelName::default()),
             kernel: KernelName::default(),
+            anchors: 1,
+            residuals: Residuals::default(),
             base: None,
             kappa: None,
             correlation_time: 0.1,
@@ -60,6 +72,15 @@ impl Default for TheorySpec {
 }
 
 impl TheorySpec {
+    /// The closures that go with a kernel where none are named.
+    pub fn closures_of(kernel: KernelName) -> Vec<TheoryName> {
+        let goes = |closure: &&'static dyn Closure| match (kernel, closure.card().needs) {
+            (KernelName::Trained, needs) => needs == Needs::TrainedModels,
+            (KernelName::Initial | KernelName::Infinite, needs) => needs != Needs::TrainedModels,
+        };
+        CLOSURES.into_iter().filter(goes).map(TheoryName::Closure).collect()
+    }
+
     /// The closures that are needed, in order, each once.
     pub fn laws(&self) -> Vec<&'static dyn Closure> {
         let mut laws: Vec<&'static dyn Closure> = Vec::new();

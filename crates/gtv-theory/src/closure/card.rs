@@ -25,8 +25,23 @@ pub enum Role {
     FiniteSample,
     /// Finite P with every cumulant.
     ShotNoise,
+    /// One run of training, by its generalisation gap.
+    OneRunGap,
+    /// One run of training, by its steps.
+    OneRun,
     /// A closure of no other role.
     Other,
+}
+
+/// What a closure is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Any learner that is linear in its features.
+    Learner,
+    /// Ridge regression, which has no random initial function.
+    Ridge,
+    /// Trained models, seen from their end.
+    TrainedModels,
 }
 
 /// What a closure is called, and what it holds: levels, legends, tables, help texts and random streams are made from it.
@@ -43,8 +58,8 @@ pub struct Card {
     /// A rank by how much of a finite training set's effect it keeps; none for a level that only makes a point about the
     /// theory. The level `mean_score` is the mean of the closure with the highest rank.
     pub completeness: Option<u8>,
-    /// Whether it is made from ridge regression, which has no random initial function.
-    pub of_ridge: bool,
+    /// What it is made from.
+    pub needs: Needs,
     /// The name of the closure whose mean and covariance it shares, if any.
     pub covariance_of: Option<&'static str>,
 }

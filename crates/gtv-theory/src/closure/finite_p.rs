@@ -12,7 +12,7 @@
 //! with the noise of the other samples from a pool of K models in the place of φᵀS_ijφ, whose share in them has a relative standard error
 //! of √(2/K).
 
-use super::{Card, Closure, Role};
+use super::{Card, Closure, Needs, Role};
 use crate::error::Result;
 use crate::law::{Covariance, Law, LinearLaw, Settling, TotalMoments};
 use crate::learner::{Learner, Ridge, SelfConsistent, Spread};
@@ -41,7 +41,7 @@ static CARD: Card = Card {
     meaning: "effective dynamics; mean and V with self-consistent leverage at finite P",
     role: Role::FiniteSample,
     completeness: Some(2),
-    of_ridge: true,
+    needs: Needs::Ridge,
     covariance_of: None,
 };
 

@@ -1,6 +1,6 @@
 //! Leading order in 1/P, with the actual residual (THEORY §5 and §6).
 
-use super::{Card, Closure, Role};
+use super::{Card, Closure, Needs, Role};
 use crate::error::Result;
 use crate::law::Law;
 use crate::learner::{Learner, Order};
@@ -26,7 +26,7 @@ static CARD: Card = Card {
     meaning: "effective dynamics; mean and V to leading order in 1/P, residuals instead of label noise",
     role: Role::LeadingOrder,
     completeness: Some(1),
-    of_ridge: false,
+    needs: Needs::Learner,
     covariance_of: None,
 };
 

@@ -6,13 +6,17 @@
 mod card;
 mod finite_p;
 mod leading;
+mod one_run;
+mod one_run_gap;
 mod paper;
 mod shot_noise;
 mod sources;
 
-pub use card::{Card, Role};
+pub use card::{Card, Needs, Role};
 pub use finite_p::FiniteP;
 pub use leading::Leading;
+pub use one_run::OneRun;
+pub use one_run_gap::OneRunGap;
 pub use paper::Paper;
 pub use shot_noise::{ShotNoise, ShotNoiseLaw};
 pub use sources::{VarianceSources, variance_sources};
@@ -64,7 +68,7 @@ pub trait Closure: Send + Sync {
 }
 
 /// Every closure, in the order in which reports list them.
-pub static CLOSURES: [&dyn Closure; 4] = [&Paper, &Leading, &FiniteP, &ShotNoise];
+pub static CLOSURES: [&dyn Closure; 6] = [&Paper, &Leading, &FiniteP, &ShotNoise, &OneRunGap, &OneRun];
 
 /// The closure of a name.
 ///

@@ -1,6 +1,6 @@
 //! The paper's limit (Props. 5.1 and 5.2): s_avg → s, V from label noise alone, as if the model were unbiased and expressive.
 
-use super::{Card, Closure, Role};
+use super::{Card, Closure, Needs, Role};
 use crate::error::Result;
 use crate::law::Law;
 use crate::learner::{Learner, Order};
@@ -25,7 +25,7 @@ static CARD: Card = Card {
     meaning: "effective dynamics; V in the unbiased, expressive limit (paper, Prop. 5.1–5.2)",
     role: Role::Limit,
     completeness: Some(0),
-    of_ridge: false,
+    needs: Needs::Learner,
     covariance_of: None,
 };
 

@@ -6,7 +6,7 @@
 //! dimensions η_n = −(Ŵ_k − W̄)ᵀφ_n, Ŵ_k one of a pool of models that were trained on other sets, drawn anew for each triple. Where m
 //! triples share a data point, so do those of a draw.
 
-use super::{Card, Closure, Role, finite_p};
+use super::{Card, Closure, Needs, Role, finite_p};
 use crate::error::Result;
 use crate::law::{At, Law, LinearLaw, PathCov, PredictionMoments, Response, Settling, TotalMoments};
 use crate::learner::{Learner, Leverage, Part, Partners, Ridge, SelfConsistent, Spread, Sprinkling};
@@ -36,7 +36,7 @@ static CARD: Card = Card {
     meaning: "as finite-p, with every cumulant to first order in one sample's influence",
     role: Role::ShotNoise,
     completeness: Some(3),
-    of_ridge: true,
+    needs: Needs::Ridge,
     covariance_of: Some("finite-p"),
 };
 

@@ -10,6 +10,7 @@ mod field;
 mod in_time;
 mod linear;
 mod naive;
+mod one_run;
 mod pairwise;
 mod path_cov;
 mod sampled_covariance;
@@ -23,6 +24,8 @@ pub use in_time::{InTime, TimeCorrelation};
 pub(crate) use linear::DENSE_LIMIT;
 pub use linear::{BlockCovariance, Covariance, LinearLaw};
 pub use naive::{Naive, StepLength};
+pub(crate) use one_run::AnchorLaw;
+pub use one_run::OneRunLaw;
 pub use path_cov::{PathCov, Response};
 pub use sampled_covariance::SampledCovariance;
 

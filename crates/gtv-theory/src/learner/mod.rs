@@ -7,6 +7,7 @@
 mod flow;
 mod labels;
 mod many_outputs;
+mod one_run;
 mod partners;
 mod ridge;
 mod self_consistent;
@@ -15,6 +16,10 @@ mod sprinkling;
 mod system;
 
 pub use flow::{Flow, FlowSpectrum, InitialFunction, MeanFit, NearestTime, VarianceSplit};
+pub use one_run::{
+    Anchor, Change, Course, Curvature, Filter, GapMatch, LinearModel, OneRun, OneRunShares, OneRunSpec,
+    Passes, Pulls, Residuals, TrainedModel, Unrolled, UpdateRule,
+};
 pub(crate) use partners::Partners;
 pub use ridge::Ridge;
 pub(crate) use self_consistent::{SelfConsistent, Spread};
@@ -23,7 +28,7 @@ pub(crate) use sprinkling::{Leverage, Part, Residual, Sprinkling};
 pub(crate) use system::{Precision, RidgeSystem, sandwich};
 
 use crate::error::Result;
-use crate::law::LinearLaw;
+use crate::law::{Law, LinearLaw};
 use crate::problem::TrainingProblem;
 use std::borrow::Cow;
 
@@ -66,6 +71,28 @@ pub trait Learner: Send + Sync {
     /// # Errors
     /// [`Unsupported`](crate::Error::Unsupported) where there is none.
     fn as_ridge(&self) -> Result<Cow<'_, Ridge>>;
+
+    /// The law that trained models tell of their own retrainings; of a model that is linear in its parameters it is the first order.
+    ///
+    /// # Errors
+    /// As [`Learner::expansion`].
+    fn one_run(&self) -> Result<Box<dyn Law>> {
+        Ok(Box::new(self.expansion(Order::First)?))
+    }
+
+    /// The law of the ridge regression in trained models' directions that has their generalisation gap; of a model that is linear in its
+    /// parameters it is the first order.
+    ///
+    /// # Errors
+    /// As [`Learner::expansion`]; a gap that is lost in its noise.
+    fn one_run_gap(&self) -> Result<Box<dyn Law>> {
+        Ok(Box::new(self.expansion(Order::First)?))
+    }
+
+    /// The trained models, where the learner is made from such.
+    fn as_one_run(&self) -> Option<&OneRun> {
+        None
+    }
 
     /// The same learner at a coarser resolution of the training distribution. The difference of the two tells the quadrature's error.
     ///

@@ -5,7 +5,8 @@ use crate::config::build::Ground;
 use crate::config::{ConfigError, Loaded};
 use gtv_models::MlpFamily;
 use gtv_models::device::Backend;
-use gtv_models::mlp::{KernelName, Optimizer, Task, TrainingSpec};
+use gtv_models::mlp::{KernelName, NoiseDraws, OneRunSettings, Optimizer, Task, TrainingSpec};
+use gtv_study::spec::Vary;
 use gtv_theory::ntk::{MlpSpec, Parameterisation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,8 +65,10 @@ impl MlpConfig {
         if loaded.trains {
             check_device(training.device, loaded)?;
         }
-        if kernel == KernelName::Infinite {
-            self.check_infinite(loaded)?;
+        match kernel {
+            KernelName::Initial => {}
+            KernelName::Infinite => self.check_infinite(loaded)?,
+            KernelName::Trained => self.check_trained(loaded)?,
         }
         let embedding = net.inputs.embedding("model.mlp", loaded, &ground)?;
         let spec = TrainingSpec { centred: net.centred, ..training.spec.clone() };
@@ -74,7 +77,30 @@ impl MlpConfig {
             .map_err(|e| loaded.refused_model(&["model.mlp", "model", "training"], e))?;
         let (device, sampling) = (training.device, loaded.config.sampling.integration);
         let MlpTraining { log_every, checkpoint, .. } = *training;
-        Ok(MlpFamily { task, device, kernel, log_every, checkpoint, sampling })
+        let theory = &loaded.config.theory;
+        let one_run = OneRunSettings { anchors: theory.anchors, residuals: theory.residuals };
+        let own_start = loaded.config.ensemble.spec.varies(Vary::Init);
+        Ok(MlpFamily { task, device, kernel, one_run, own_start, log_every, checkpoint, sampling })
+    }
+
+    /// What the unrolled filter of trained networks needs of their training.
+    fn check_trained(&self, loaded: &Loaded) -> Result<(), ConfigError> {
+        let training = &self.training.spec;
+        if training.clip.is_some() {
+            let reason = "is set, but shortened gradients have no linear filter, which theory.kernel = \"trained\" unrolls; remove it";
+            return Err(loaded.value("training.clip", reason));
+        }
+        if training.noise == NoiseDraws::Fresh {
+            let reason =
+                "is \"fresh\", but theory.kernel = \"trained\" is about one training set; use \"fixed\"";
+            return Err(loaded.value("training.noise", reason));
+        }
+        let (anchors, members) = (loaded.config.theory.anchors, loaded.config.ensemble.spec.members);
+        if anchors > members {
+            let reason = format!("is {anchors}, expected at most ensemble.members = {members}");
+            return Err(loaded.value("theory.anchors", &reason));
+        }
+        Ok(())
     }
 
     /// What the kernel of infinite width needs, to stand for networks that are trained.

@@ -5,7 +5,7 @@ use crate::plot::{Curve, Densities, DensityPanel};
 use crate::record::{Arrays, Saved};
 use crate::report::levels::{DATA, ENSEMBLE, MEAN_SCORE, TRUE_SCORE, key};
 use crate::report::number::plain;
-use crate::report::view::{main_theory, models, of_level};
+use crate::report::view::{main_theory, models, of_level, one_run_level};
 
 /// The trained ensemble beside what one has without the theory, and beside the theory.
 pub struct Density;
@@ -64,8 +64,11 @@ impl Bins {
         }
         let edges = arrays.vector("x_edges")?;
         let x: Vec<f64> = edges.windows(2).map(|e| 0.5 * (e[0] + e[1])).collect();
-        let scale = of_level(record, ENSEMBLE, |l| l.nearest_distance).map_or(0.0, |d| d.value);
-        let width = 0.9 * scale * (models(record, ENSEMBLE).max(1) as f64).powf(-0.2);
+        // Without an ensemble, the predicted retrainings of one network are the models.
+        let predicted = one_run_level(record).filter(|_| models(record, ENSEMBLE) == 0);
+        let level = predicted.as_deref().unwrap_or(ENSEMBLE);
+        let scale = of_level(record, level, |l| l.nearest_distance).map_or(0.0, |d| d.value);
+        let width = 0.9 * scale * (models(record, level).max(1) as f64).powf(-0.2);
         let bin = edges.get(1).zip(edges.first()).map_or(0.0, |(b, a)| b - a);
         Some(Self { x, width: if width > 0.5 * bin { width } else { 0.0 } })
     }

@@ -14,7 +14,9 @@ pub mod live;
 mod maps;
 mod overview;
 mod projections;
+mod retraining;
 mod shape;
+mod uncertainty;
 mod variances;
 
 use std::path::Path;
@@ -40,6 +42,8 @@ pub const FIGURES: &[&dyn ReportFigure] = &[
     &boundary::Boundary,
     &correlation::Correlation,
     &shape::Shape,
+    &retraining::Retraining,
+    &uncertainty::Uncertainty,
     &images::Images,
 ];
 

@@ -6,7 +6,7 @@ use super::pace::{PATHS, WATCHED, Who};
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::family::Member;
-use crate::mlp::{Layer, MlpField, NetworkForm, Snapshot, StepReport, Trainer, Weights};
+use crate::mlp::{Layer, MlpField, NetworkForm, Snapshot, StepReport, StepRule, Trainer, Weights};
 use crate::watch::Warning;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -248,7 +248,7 @@ impl<'a> Run<'a> {
                 })
                 .collect()
         };
-        let arrays: Vec<_> = fields.iter().flat_map(|f| names(f.weights())).collect();
+        let mut arrays: Vec<_> = fields.iter().flat_map(|f| names(f.weights())).collect();
         let step = running.trainer.steps_done();
         let each = arrays.len() / fields.len().max(1);
         let broken = arrays.iter().position(|(_, values)| values.iter().any(|v| !v.is_finite()));
@@ -256,6 +256,8 @@ impl<'a> Run<'a> {
             let member = members[array / each.max(1)].index;
             return Err(self.stopped(running, Error::Diverged { member, step, loss: f64::NAN }));
         }
+        let moments = fields.iter().filter_map(MlpField::second_moments);
+        arrays.extend(moments.flat_map(names));
         let state = State { step, sums: [0.0; 4], log: self.log.current().to_vec(), arrays };
         self.save(&self.key(&members), &state)?;
         for key in self.session.store.keys(&self.prefix(&members))? {
@@ -298,17 +300,26 @@ impl<'a> Run<'a> {
                 .filter(|(found, values)| *found == name && values.len() == len)
                 .map(|(_, values)| values)
         };
-        let mut made = Vec::with_capacity(members.len());
-        for _ in members {
+        let mut network = || {
             let layer = |(l, layer): (usize, &gtv_theory::ntk::LayerScaling)| {
                 let weight = take(format!("{l}.weight"), layer.fan_in * layer.fan_out)?;
                 let bias = take(format!("{l}.bias"), layer.bias.map_or(0, |_| layer.fan_out))?;
                 Some(Layer { weight, bias })
             };
             let layers = form.layers().iter().enumerate().map(layer).collect::<Option<_>>()?;
+            Some(Arc::new(Weights { layers }))
+        };
+        let trained = members.iter().map(|_| network()).collect::<Option<Vec<_>>>()?;
+        let made = trained.into_iter().map(|weights| {
             let start = initial.next().map(|w| Arc::new(w.effective(&task.layers())));
-            made.push(MlpField::new(form.clone(), Arc::new(Weights { layers }), start));
+            MlpField::new(form.clone(), weights, start)
+        });
+        let made = made.collect::<Vec<_>>();
+        if !StepRule::has_second(task.training().optimizer) {
+            return arrays.next().is_none().then_some(made);
         }
+        let made = made.into_iter().map(|field| Some(field.with_second_moments(network()?)));
+        let made = made.collect::<Option<_>>()?;
         arrays.next().is_none().then_some(made)
     }
 }

@@ -1,0 +1,404 @@
+//! A trained network about its end, in the metric of its optimiser: the leading directions of the curvature E[w ∂y ∂yᵀ] in M^½, and the
+//! network's derivative along them.
+//!
+//! Φ_Z, rows √w out ∂F_i of landmark triples in the metric: Φ_Z Φ_Zᵀ = V Λ Vᵀ, the dual form, and Q = Φ_Zᵀ V Λ^−½ are orthonormal
+//! directions of the parameters. With many parameters the dual is the cheaper form, and never holds points × parameters at once. What Q
+//! spans is what counts: curvature and pulls inside are measured anew on other triples.
+
+use super::columns::Row;
+use super::tangent::{Metric, Points, ROWS, Tangent};
+use crate::error::Result;
+use crate::mlp::{Layer, MlpField, Optimizer, Task, Weights};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use gtv_theory::ScoreField;
+use gtv_theory::error::Error as TheoryError;
+use gtv_theory::learner::{Change, Pulls, TrainedModel};
+use gtv_theory::linalg::{settle_vector_state, solve_spd, symmetric_eigen_parallel};
+use gtv_theory::ntk::{Frame, LayerScaling};
+use gtv_theory::rng::{Purpose, Streams};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// How finely a trained network is seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainedSpec {
+    /// Landmark triples.
+    pub landmarks: usize,
+    /// Most directions.
+    pub most: usize,
+    /// Share of the landmarks' trace that may be missed where fewer directions do.
+    pub missed: f64,
+    /// Whether the trainings that are predicted start anew.
+    pub own_start: bool,
+}
+
+impl Default for TrainedSpec {
+    fn default() -> Self {
+        Self { landmarks: 1536, most: 320, missed: 1e-5, own_start: true }
+    }
+}
+
+/// Eigenvalues below this multiple of the largest are rounding of single precision.
+const ROUNDING: f64 = 1e-6;
+/// Bytes that directions may take: fewer of a wide network.
+const BASIS_BYTES: usize = 1 << 30;
+/// Fresh points at which the missed trace is measured.
+const FRESH: usize = 512;
+/// Rows of the dual matrix that are made at a time.
+const BAND: usize = 256;
+
+/// A trained network with directions of its parameters.
+pub struct TrainedNetwork {
+    tangent: Tangent,
+    frame: Frame,
+    field: Arc<MlpField>,
+    /// √M, in the order of the parameters.
+    root: Vec<f32>,
+    /// Q, parameters × K.
+    basis: Vec<f32>,
+    directions: usize,
+    missed: f64,
+    pulls: Option<Pulls>,
+    initial: Option<Vec<f64>>,
+}
+
+impl TrainedNetwork {
+    /// A network of a task with what its optimizer kept.
+    ///
+    /// # Errors
+    /// Adam's second moments that its run did not save; numbers that are not finite.
+    pub fn new(task: &Task, field: &MlpField, spec: &TrainedSpec, streams: Streams) -> Result<Self> {
+        let (layers, frame) = (task.layers(), task.frame().clone());
+        let weights = field.weights().clone().from_effective(&layers);
+        let tangent = Tangent::new(task.arch(), task.inputs(), task.dim(), weights, Metric::GradientDescent)?;
+        let root = roots(task, field.second_moments())?;
+        let dim = task.dim();
+        let drawn = task.sampler().draw_from(&mut streams.stream(Purpose::Features, 0, 3), spec.landmarks);
+        let points = tangent.points::<f32>(&frame.inputs(&drawn.x, &drawn.t));
+        // One output of each landmark, in turn, stands for all D.
+        let share = (dim as f64).sqrt();
+        let row = |(n, t): (usize, &f64)| (n % ROWS, n % dim, (share * frame.loss_scale(*t)) as f32);
+        let rows: Vec<Row> = drawn.t.iter().enumerate().map(row).collect();
+        let dual = tangent.dual(&points, &rows, &root);
+        let count = rows.len();
+        let (values, vectors) = symmetric_eigen_parallel("a trained network's dual curvature", &dual, count)?;
+        let total: f64 = values.iter().filter(|v| **v > 0.0).sum();
+        let largest = values.last().copied().unwrap_or(0.0);
+        if !(total.is_finite() && largest > 0.0) {
+            let (name, value) = ("the curvature of a trained network", largest);
+            return Err(TheoryError::OutOfRange { name, value, expected: "a number above 0" }.into());
+        }
+        let mut left = total;
+        let enough = |value: &&f64| {
+            let more = **value > ROUNDING * largest && left > spec.missed * total;
+            left -= **value;
+            more
+        };
+        let most = spec.most.min(BASIS_BYTES / (4 * root.len())).max(1);
+        let directions = values.iter().rev().take(most).take_while(enough).count();
+        let chosen: Vec<f32> = (0..count * directions)
+            .map(|e| {
+                let column = count - 1 - e % directions;
+                (vectors[e / directions * count + column] / values[column].sqrt()) as f32
+            })
+            .collect();
+        let basis = orthonormal(tangent.span(&points, &rows, &root, &chosen, directions), directions)?;
+        let mut made = Self {
+            tangent,
+            frame,
+            field: Arc::new(field.clone()),
+            root,
+            basis,
+            directions,
+            missed: 0.0,
+            pulls: None,
+            initial: None,
+        };
+        made.missed = made.missed_trace(task, streams);
+        made.pulls = made.pulled_back(task);
+        made.initial = spec.own_start.then(|| made.started(&layers));
+        Ok(made)
+    }
+
+    /// E w tr(∂y M ∂yᵀ) outside of Q, over all of it, at fresh points.
+    fn missed_trace(&self, task: &Task, streams: Streams) -> f64 {
+        let drawn = task.sampler().draw_from(&mut streams.stream(Purpose::Features, 0, 4), FRESH);
+        let dim = self.frame.dim();
+        let inside = self.derivatives(&drawn.x, &drawn.t);
+        let points = self.tangent.points::<f32>(&self.frame.inputs(&drawn.x, &drawn.t));
+        let blocks = self.tangent.blocks();
+        let traces = points.traces.par_iter().zip(drawn.t.par_chunks(ROWS)).enumerate();
+        let parts = traces.map(|(b, (trace, t))| {
+            let rows: Vec<Row> = (0..t.len() * dim).map(|e| (e / dim, e % dim, 1.0)).collect();
+            let mut squares = vec![0.0; rows.len()];
+            for block in &blocks {
+                let mut values = vec![0.0; rows.len() * block.columns.len()];
+                self.tangent.block_into(trace, block, &rows, &self.root, &mut values);
+                for (s, row) in squares.iter_mut().zip(values.chunks_exact(block.columns.len())) {
+                    *s += row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+                }
+            }
+            let (mut all, mut kept) = (0.0, 0.0);
+            for (e, square) in squares.iter().enumerate() {
+                let t = t[e / dim];
+                let weight = self.frame.target_weight(t);
+                let row = &inside[((b * ROWS * dim) + e) * self.directions..][..self.directions];
+                all += weight * self.frame.output_coefficients(t).1.powi(2) * square;
+                kept += weight * row.iter().map(|v| v * v).sum::<f64>();
+            }
+            (all, kept)
+        });
+        let parts: Vec<(f64, f64)> = parts.collect();
+        let (all, kept) = parts.iter().fold((0.0, 0.0), |(a, k), p| (a + p.0, k + p.1));
+        1.0 - kept / all
+    }
+
+    /// Weight decay and penalty in the directions; none where training has neither.
+    fn pulled_back(&self, task: &Task) -> Option<Pulls> {
+        let training = task.training();
+        if training.weight_decay == 0.0 && training.ridge == 0.0 {
+            return None;
+        }
+        let adam = training.optimizer == Optimizer::Adam;
+        let rate = by_array(&self.tangent.layers, |layer, bias| match (adam, bias) {
+            (true, false) => layer.adam_rate,
+            (true, true) => 1.0,
+            (false, false) => layer.sgd_rate,
+            (false, true) => layer.bias_sgd_rate,
+        });
+        let decay = |a: usize| training.weight_decay * rate[a];
+        let penalty = |a: usize| training.ridge * f64::from(self.root[a]).powi(2);
+        Some(Pulls { decay: self.form(decay), penalty: self.form(penalty) })
+    }
+
+    /// Cov c of parameters drawn anew: Qᵀ M^−½ diag(std²) M^−½ Q.
+    fn started(&self, layers: &[LayerScaling]) -> Vec<f64> {
+        let std = by_array(layers, |layer, bias| match bias {
+            true => layer.bias.map_or(0.0, |(_, std)| std),
+            false => layer.weight_std,
+        });
+        self.form(|a| (std[a] / f64::from(self.root[a])).powi(2))
+    }
+
+    /// Qᵀ diag(d) Q, K × K.
+    fn form(&self, diagonal: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
+        let k = self.directions;
+        weighted_gram(&self.basis, k, |a| diagonal(a))
+    }
+
+    /// M^½ Q c, as a network's parameters.
+    fn direction(&self, c: &[f64]) -> Weights {
+        let mut flat = self.basis.chunks_exact(self.directions).zip(&self.root).map(|(row, root)| {
+            let sum: f64 = row.iter().zip(c).map(|(q, c)| f64::from(*q) * c).sum();
+            (sum * f64::from(*root)) as f32
+        });
+        let mut take = |len: usize| flat.by_ref().take(len).collect::<Vec<f32>>();
+        let layer = |layer: &Layer| Layer { weight: take(layer.weight.len()), bias: take(layer.bias.len()) };
+        Weights { layers: self.tangent.weights.layers.iter().map(layer).collect() }
+    }
+}
+
+impl TrainedModel for TrainedNetwork {
+    fn field(&self) -> Arc<dyn ScoreField> {
+        self.field.clone()
+    }
+
+    fn directions(&self) -> usize {
+        self.directions
+    }
+
+    fn derivatives(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        let (dim, k) = (self.frame.dim(), self.directions);
+        let points = self.tangent.points::<f32>(&self.frame.inputs(x, t));
+        let blocks = self.tangent.blocks();
+        let bands = points.traces.par_iter().zip(t.par_chunks(ROWS)).map(|(trace, t)| {
+            let factor = |n: usize| self.frame.output_coefficients(t[n]).1 as f32;
+            let rows: Vec<Row> = (0..t.len() * dim).map(|e| (e / dim, e % dim, factor(e / dim))).collect();
+            let (mut sum, mut part) = (vec![0.0f64; rows.len() * k], vec![0.0f32; rows.len() * k]);
+            for block in &blocks {
+                let columns = block.columns.len();
+                let mut values = vec![0.0; rows.len() * columns];
+                self.tangent.block_into(trace, block, &rows, &self.root, &mut values);
+                let basis = &self.basis[block.columns.start * k..block.columns.end * k];
+                let left = MatRef::from_row_major_slice(&values, rows.len(), columns);
+                let right = MatRef::from_row_major_slice(basis, columns, k);
+                let target = MatMut::from_row_major_slice_mut(&mut part, rows.len(), k);
+                matmul(target, Accum::Replace, left, right, 1.0, Par::Seq);
+                settle_vector_state();
+                sum.iter_mut().zip(&part).for_each(|(s, p)| *s += f64::from(*p));
+            }
+            sum
+        });
+        bands.collect::<Vec<_>>().concat()
+    }
+
+    fn change(&self, c: &[f64]) -> Change {
+        let (direction, tangent, frame) = (self.direction(c), self.tangent.clone(), self.frame.clone());
+        Box::new(move |x, t, out| {
+            let mut inputs = vec![0.0; x.len() / frame.dim() * frame.embedding().inputs()];
+            frame.embedding().fill_batch(x, t, &mut inputs);
+            tangent.along(&direction, &inputs, out);
+            let scale = frame.output_coefficients(t).1;
+            out.iter_mut().for_each(|o| *o *= scale);
+        })
+    }
+
+    fn missed(&self) -> f64 {
+        self.missed
+    }
+
+    fn pulls(&self) -> Option<Pulls> {
+        self.pulls.clone()
+    }
+
+    fn initial_covariance(&self) -> Option<Vec<f64>> {
+        self.initial.clone()
+    }
+}
+
+impl Tangent {
+    /// (1/L) Φ_Z Φ_Zᵀ of the rows asked for, n × n; row n is of trace n / ROWS.
+    fn dual(&self, points: &Points<f32>, rows: &[Row], root: &[f32]) -> Vec<f64> {
+        let n = rows.len();
+        let mut dual = vec![0.0; n * n];
+        for block in self.blocks() {
+            let values = self.stacked(points, &block, rows, root);
+            let columns = block.columns.len();
+            let all = MatRef::from_row_major_slice(&values, n, columns);
+            dual.par_chunks_mut(BAND * n).enumerate().for_each(|(band, out)| {
+                let (first, len) = (band * BAND, out.len() / n);
+                let (left, right) = (all.subrows(first, len), all.subrows(0, first + len));
+                let mut part = vec![0.0f32; len * (first + len)];
+                let target = MatMut::from_row_major_slice_mut(&mut part, len, first + len);
+                matmul(target, Accum::Replace, left, right.transpose(), 1.0 / n as f32, Par::Seq);
+                settle_vector_state();
+                for (out, part) in out.chunks_exact_mut(n).zip(part.chunks_exact(first + len)) {
+                    out.iter_mut().zip(part).for_each(|(o, p)| *o += f64::from(*p));
+                }
+            });
+        }
+        dual
+    }
+
+    /// Φ_Zᵀ C/√L of the rows asked for and C (n × k), parameters × k.
+    fn span(&self, points: &Points<f32>, rows: &[Row], root: &[f32], c: &[f32], k: usize) -> Vec<f32> {
+        let mut span = vec![0.0; root.len() * k];
+        let c = MatRef::from_row_major_slice(c, rows.len(), k);
+        let scale = 1.0 / (rows.len() as f32).sqrt();
+        for block in self.blocks() {
+            let values = self.stacked(points, &block, rows, root);
+            let columns = block.columns.len();
+            let left = MatRef::from_row_major_slice(&values, rows.len(), columns);
+            let out = &mut span[block.columns.start * k..block.columns.end * k];
+            out.par_chunks_mut(BAND * k).enumerate().for_each(|(band, out)| {
+                let len = out.len() / k;
+                let target = MatMut::from_row_major_slice_mut(out, len, k);
+                let left = left.subcols(band * BAND, len).transpose();
+                matmul(target, Accum::Replace, left, c, scale, Par::Seq);
+                settle_vector_state();
+            });
+        }
+        span
+    }
+
+    /// One block of the rows of all traces.
+    fn stacked(
+        &self,
+        points: &Points<f32>,
+        block: &super::columns::Block,
+        rows: &[Row],
+        root: &[f32],
+    ) -> Vec<f32> {
+        let columns = block.columns.len();
+        let mut values = vec![0.0; rows.len() * columns];
+        let parts = values.par_chunks_mut(ROWS * columns).zip(rows.par_chunks(ROWS)).zip(&points.traces);
+        parts.for_each(|((out, rows), trace)| self.block_into(trace, block, rows, root, out));
+        values
+    }
+}
+
+/// √M: √(rate factor/(√v̂ + ε)) under Adam, the root of the factor else.
+fn roots(task: &Task, moments: Option<&Weights>) -> Result<Vec<f32>> {
+    let (layers, training) = (task.layers(), task.training());
+    match training.optimizer {
+        Optimizer::Gd | Optimizer::Sgd => {
+            let factor =
+                by_array(&layers, |layer, bias| if bias { layer.bias_sgd_rate } else { layer.sgd_rate });
+            Ok(factor.into_iter().map(|f| f.sqrt() as f32).collect())
+        }
+        Optimizer::Adam => {
+            let Some(moments) = moments else {
+                return Err(TheoryError::Unsupported {
+                    what: "theory.kernel = \"trained\" for members without the second moments of Adam",
+                    reason: "their run saved no members/optimizer-*.safetensors: train again with this version",
+                }
+                .into());
+            };
+            let factor = by_array(&layers, |layer, bias| if bias { 1.0 } else { layer.adam_rate });
+            let moments = moments.layers.iter().flat_map(|l| l.weight.iter().chain(&l.bias));
+            let root = |(q, v): (f64, &f32)| (q / (f64::from(*v).sqrt() + training.epsilon)).sqrt() as f32;
+            Ok(factor.into_iter().zip(moments).map(root).collect())
+        }
+    }
+}
+
+/// A number for each parameter from its layer and whether it is a bias.
+fn by_array(layers: &[LayerScaling], of: impl Fn(&LayerScaling, bool) -> f64) -> Vec<f64> {
+    let arrays = layers.iter().flat_map(|layer| {
+        let biases = layer.bias.map_or(0, |_| layer.fan_out);
+        [(of(layer, false), layer.fan_in * layer.fan_out), (of(layer, true), biases)]
+    });
+    arrays.flat_map(|(value, len)| std::iter::repeat_n(value, len)).collect()
+}
+
+/// Parameters whose products are summed in single precision.
+const SUMMED: usize = 4096;
+
+/// Bᵀ diag(d) B of a matrix B of k columns, products in single precision, sums in double.
+fn weighted_gram(basis: &[f32], k: usize, diagonal: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
+    let parts: Vec<Vec<f32>> = basis
+        .par_chunks(SUMMED * k)
+        .enumerate()
+        .map(|(b, rows)| {
+            let scaled: Vec<f32> = rows
+                .iter()
+                .enumerate()
+                .map(|(e, v)| (f64::from(*v) * diagonal(b * SUMMED + e / k)) as f32)
+                .collect();
+            let mut part = vec![0.0; k * k];
+            let (left, right) = (
+                MatRef::from_row_major_slice(rows, rows.len() / k, k),
+                MatRef::from_row_major_slice(&scaled, rows.len() / k, k),
+            );
+            let target = MatMut::from_row_major_slice_mut(&mut part, k, k);
+            matmul(target, Accum::Replace, left.transpose(), right, 1.0, Par::Seq);
+            settle_vector_state();
+            part
+        })
+        .collect();
+    let mut sum = vec![0.0; k * k];
+    for part in parts {
+        sum.iter_mut().zip(part).for_each(|(s, p)| *s += f64::from(p));
+    }
+    sum
+}
+
+/// The same span with orthonormal columns, B T with TᵀBᵀBT = 1.
+fn orthonormal(mut basis: Vec<f32>, k: usize) -> Result<Vec<f32>> {
+    let gram = weighted_gram(&basis, k, |_| 1.0);
+    let factor = gtv_theory::linalg::cholesky_semidefinite(&gram, k);
+    // T = L^−T: the columns of T solve Lᵀ T = 1, and so does T = (LLᵀ)⁻¹ L.
+    let mut turn = factor;
+    solve_spd("the span of a network's directions", "lower theory.directions", &gram, k, &mut turn)?;
+    let turn: Vec<f32> = turn.iter().map(|v| *v as f32).collect();
+    let turn = MatRef::from_row_major_slice(&turn, k, k);
+    basis.par_chunks_mut(SUMMED * k).for_each(|rows| {
+        let before = rows.to_vec();
+        let left = MatRef::from_row_major_slice(&before, before.len() / k, k);
+        let target = MatMut::from_row_major_slice_mut(rows, before.len() / k, k);
+        matmul(target, Accum::Replace, left, turn, 1.0, Par::Seq);
+        settle_vector_state();
+    });
+    Ok(basis)
+}

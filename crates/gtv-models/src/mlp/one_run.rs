@@ -1,0 +1,103 @@
+//! Trained networks as the learner of the closure `one-run`: anchors from the ensemble, and the filter of the steps they were trained by.
+
+use super::{MlpFamily, MlpMembers, NoiseDraws, Optimizer, Task};
+use crate::error::Result;
+use crate::family::{Members, OneRunRecord};
+use crate::linearize::{TrainedNetwork, TrainedSpec};
+use crate::watch::Session;
+use gtv_theory::Error as TheoryError;
+use gtv_theory::learner::{
+    Anchor, Course, Filter, Learner, OneRun, OneRunSpec, Passes, Residuals, UpdateRule,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a law from single runs is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OneRunSettings {
+    /// Members whose covariances are averaged.
+    pub anchors: usize,
+    /// The triples on which residuals are measured.
+    pub residuals: Residuals,
+}
+
+impl Default for OneRunSettings {
+    fn default() -> Self {
+        Self { anchors: 1, residuals: Residuals::Fresh }
+    }
+}
+
+/// Fresh triples at least.
+const FEWEST: usize = 2_048;
+
+/// The learner of the first members.
+///
+/// # Errors
+/// No members; a training that has no linear filter; second moments that were not saved; an interrupt.
+pub(super) fn learner(
+    family: &MlpFamily,
+    members: Option<&dyn Members>,
+    session: Session<'_>,
+) -> Result<(OneRun, OneRunRecord)> {
+    let (task, problem) = (&family.task, family.task.problem());
+    let filter = filter(task)?;
+    let Some(members) = members.and_then(MlpMembers::of).filter(|members| !members.is_empty()) else {
+        return Err(TheoryError::Unsupported {
+            what: "the theory of trained networks without one",
+            reason: "it is made about what was learned: train first",
+        }
+        .into());
+    };
+    let count = family.one_run.anchors.min(members.len());
+    let stage = session.watch.stage("trained networks", count as u64);
+    let spec = TrainedSpec { own_start: starts_differ(family, members), ..TrainedSpec::default() };
+    let mut anchors = Vec::with_capacity(count);
+    for (field, member) in members.fields().iter().zip(members.draws()).take(count) {
+        session.check()?;
+        stage.message(&|| format!("member {}", member.index));
+        let network = TrainedNetwork::new(task, field, &spec, problem.streams())?;
+        anchors.push(Anchor { model: Arc::new(network), draw: member.data });
+        stage.advance(1);
+    }
+    session.check()?;
+    let directions = anchors.iter().map(|a| a.model.directions()).max().unwrap_or(0);
+    // So many rows, one for each output of a triple; the pulls' covariance needs some thousand triples however many outputs there are.
+    let fresh = (OneRunSpec::default().fresh / task.dim()).max(FEWEST);
+    let one_run = OneRunSpec { residuals: family.one_run.residuals, fresh };
+    let learner = OneRun::new(problem, anchors, filter, one_run)?;
+    let record = OneRunRecord { anchors: count, directions, load: learner.load(), shares: learner.shares() };
+    Ok((learner, record))
+}
+
+/// Whether other trainings start from other parameters, which the function keeps something of.
+fn starts_differ(family: &MlpFamily, members: &MlpMembers) -> bool {
+    let starts: BTreeSet<u64> = members.draws().iter().map(|m| m.init).collect();
+    let several = members.len() > 1 && starts.len() > 1;
+    (several || (members.len() == 1 && family.own_start)) && !family.task.training().centred
+}
+
+/// The steps of a training as a filter of modes.
+fn filter(task: &Task) -> Result<Filter> {
+    let training = task.training();
+    let refuse = |what, reason| Err(TheoryError::Unsupported { what, reason }.into());
+    if training.clip.is_some() {
+        let what = "theory.kernel = \"trained\" with training.clip";
+        return refuse(what, "shortened gradients have no linear filter: train without it");
+    }
+    if training.noise == NoiseDraws::Fresh {
+        let what = "theory.kernel = \"trained\" with training.noise = \"fresh\"";
+        return refuse(what, "its triples are drawn anew at each step: use noise = \"fixed\"");
+    }
+    let rule = match training.optimizer {
+        Optimizer::Gd => UpdateRule::Descent,
+        Optimizer::Sgd => UpdateRule::Momentum { share: training.momentum },
+        Optimizer::Adam => UpdateRule::Adam { decay: training.beta1 },
+    };
+    let rules = || (0..training.steps).map(|k| training.rule(k));
+    let course = Course::new(rule, rules().map(|r| r.rate).collect())?;
+    let course = match rules().map(|r| r.average).collect::<Option<Vec<f64>>>() {
+        Some(past) => course.averaged(past)?,
+        None => course,
+    };
+    Ok(Filter::Steps(course, Passes { batch: task.batch_size(), samples: task.problem().samples() }))
+}

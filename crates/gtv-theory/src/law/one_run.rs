@@ -1,0 +1,222 @@
+//! The law of a trained model's field from its own run: Gaussian about the field, Cov y = ∂y Cov c ∂yᵀ, averaged over anchors.
+
+use super::{At, Law, PredictionMoments};
+use crate::learner::{Change, TrainedModel};
+use crate::linalg::gemm_nn;
+use crate::problem::{Objective, Prediction, Schedule, TrainingProblem};
+use crate::rng::ChaCha8Rng;
+use crate::score::ScoreField;
+use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Points at a time; fixed, so that nothing depends on the number of threads.
+const BLOCK: usize = 256;
+
+/// One anchor's part.
+pub(crate) struct AnchorLaw {
+    pub model: Arc<dyn TrainedModel>,
+    /// Cov c, K × K.
+    pub covariance: Vec<f64>,
+    /// Its lower factor.
+    pub root: Vec<f64>,
+    /// ∂y at single points that were asked for.
+    known: Mutex<BTreeMap<Vec<u64>, Arc<Vec<f64>>>>,
+}
+
+/// Single points whose derivatives are remembered: maps of correlations ask for each of some dozens in pairs.
+const REMEMBERED: usize = 256;
+
+/// The law of the models that other trainings would have given.
+pub struct OneRunLaw {
+    anchors: Arc<Vec<AnchorLaw>>,
+    mean: Arc<dyn ScoreField>,
+    objective: Objective,
+    schedule: Schedule,
+}
+
+impl OneRunLaw {
+    pub(crate) fn new(problem: &TrainingProblem, anchors: Vec<AnchorLaw>) -> Self {
+        let mut fields: Vec<Arc<dyn ScoreField>> = anchors.iter().map(|a| a.model.field()).collect();
+        let mean = match fields.len() {
+            1 => fields.remove(0),
+            _ => Arc::new(Average { fields }),
+        };
+        let (objective, schedule) = (*problem.objective(), *problem.schedule());
+        Self { anchors: Arc::new(anchors), mean, objective, schedule }
+    }
+
+    fn on_y(&self, t: f64) -> f64 {
+        self.objective.score_coefficients(&self.schedule, t).0
+    }
+}
+
+impl AnchorLaw {
+    pub(crate) fn new(model: Arc<dyn TrainedModel>, covariance: Vec<f64>, root: Vec<f64>) -> Self {
+        Self { model, covariance, root, known: Mutex::default() }
+    }
+
+    /// ∂y at a point, D × K.
+    fn rows(&self, at: At<'_>) -> Arc<Vec<f64>> {
+        let key: Vec<u64> = at.x.iter().chain([&at.t]).map(|v| v.to_bits()).collect();
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rows) = known().get(&key) {
+            return rows.clone();
+        }
+        let rows = Arc::new(self.model.derivatives(at.x, &[at.t]));
+        let mut known = known();
+        if known.len() < REMEMBERED {
+            known.insert(key, rows.clone());
+        }
+        rows
+    }
+
+    /// ∂y(z) Cov c, D × K.
+    fn image(&self, at: At<'_>) -> Vec<f64> {
+        let k = self.model.directions();
+        let rows = self.rows(at);
+        let mut image = vec![0.0; rows.len()];
+        gemm_nn(rows.len() / k, k, k, &rows, &self.covariance, &mut image);
+        image
+    }
+
+    /// Var y_i at points, n × D.
+    fn variance(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        let k = self.model.directions();
+        let rows = self.model.derivatives(x, t);
+        let mut image = vec![0.0; rows.len()];
+        gemm_nn(rows.len() / k, k, k, &rows, &self.covariance, &mut image);
+        let form = |(a, b): (&[f64], &[f64])| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        rows.chunks_exact(k).zip(image.chunks_exact(k)).map(form).collect()
+    }
+}
+
+impl Law for OneRunLaw {
+    fn mean_score(&self) -> Arc<dyn ScoreField> {
+        self.mean.clone()
+    }
+
+    fn cov(&self, z: At<'_>, other: At<'_>) -> Vec<f64> {
+        let dim = z.x.len();
+        let scale = self.on_y(z.t) * self.on_y(other.t) / self.anchors.len() as f64;
+        let mut cov = vec![0.0; dim * dim];
+        for anchor in self.anchors.iter() {
+            let k = anchor.model.directions();
+            let (image, rows) = (anchor.image(z), anchor.rows(other));
+            for (e, cov) in cov.iter_mut().enumerate() {
+                let (a, b) = (&image[e / dim * k..][..k], &rows[e % dim * k..][..k]);
+                *cov += scale * a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            }
+        }
+        cov
+    }
+
+    fn prediction_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> PredictionMoments {
+        let dim = self.mean.dim();
+        let share = 1.0 / self.anchors.len() as f64;
+        let blocks = x.par_chunks(BLOCK * dim).zip(t.par_chunks(BLOCK)).map(|(x, t)| {
+            let (mut mean, mut variance) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+            for anchor in self.anchors.iter() {
+                let own = anchor.variance(x, t);
+                variance.iter_mut().zip(own).for_each(|(v, own)| *v += share * own);
+            }
+            for (n, &t) in t.iter().enumerate() {
+                let (on_y, on_x) = prediction.score_coefficients(&self.schedule, t);
+                let (at, range) = (&x[n * dim..][..dim], n * dim..(n + 1) * dim);
+                self.mean.score_into(at, t, &mut mean[range.clone()]);
+                mean[range.clone()].iter_mut().zip(at).for_each(|(m, x)| *m = (*m - on_x * x) / on_y);
+                let ratio = (self.on_y(t) / on_y).powi(2);
+                variance[range].iter_mut().for_each(|v| *v *= ratio);
+            }
+            (mean, variance)
+        });
+        let (mean, variance): (Vec<_>, Vec<_>) = blocks.collect::<Vec<_>>().into_iter().unzip();
+        PredictionMoments { mean: mean.concat(), variance: variance.concat() }
+    }
+
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Option<Box<dyn ScoreField>> {
+        let anchor = &self.anchors[rng.random_range(0..self.anchors.len())];
+        let k = anchor.model.directions();
+        let noise: Vec<f64> = StandardNormal.sample_iter(rng).take(k).collect();
+        let row = |i: usize| anchor.root[i * k..=i * k + i].iter().zip(&noise).map(|(l, z)| l * z).sum();
+        let c: Vec<f64> = (0..k).map(row).collect();
+        let (base, change) = (self.mean.clone(), anchor.model.change(&c));
+        Some(Box::new(Changed { base, change, objective: self.objective, schedule: self.schedule }))
+    }
+}
+
+/// ŝ = base + a ∂y·c.
+struct Changed {
+    base: Arc<dyn ScoreField>,
+    change: Change,
+    objective: Objective,
+    schedule: Schedule,
+}
+
+impl ScoreField for Changed {
+    fn dim(&self) -> usize {
+        self.base.dim()
+    }
+
+    fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        (self.change)(x, t, out);
+        let mut score = vec![0.0; out.len()];
+        self.base.score_into(x, t, &mut score);
+        let on_y = self.objective.score_coefficients(&self.schedule, t).0;
+        out.iter_mut().zip(score).for_each(|(o, s)| *o = on_y * *o + s);
+    }
+
+    fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        (self.change)(x, t, out);
+        let mut mean = vec![0.0; out.len()];
+        self.base.denoiser_into(x, t, &mut mean);
+        let on_y = match self.objective.prediction {
+            Prediction::Denoiser => 1.0,
+            Prediction::Score | Prediction::Noise | Prediction::Velocity => {
+                let on_y = self.objective.score_coefficients(&self.schedule, t).0;
+                self.schedule.noise_var(t) * on_y / self.schedule.signal(t)
+            }
+        };
+        out.iter_mut().zip(mean).for_each(|(o, m)| *o = on_y * *o + m);
+    }
+}
+
+/// The average of fields.
+struct Average {
+    fields: Vec<Arc<dyn ScoreField>>,
+}
+
+impl Average {
+    fn of(&self, out: &mut [f64], ask: impl Fn(&dyn ScoreField, &mut [f64])) {
+        let (share, mut one) = (1.0 / self.fields.len() as f64, vec![0.0; out.len()]);
+        out.fill(0.0);
+        for field in &self.fields {
+            ask(field.as_ref(), &mut one);
+            out.iter_mut().zip(&one).for_each(|(o, v)| *o += share * v);
+        }
+    }
+}
+
+impl ScoreField for Average {
+    fn dim(&self) -> usize {
+        self.fields[0].dim()
+    }
+
+    fn schedule(&self) -> &Schedule {
+        self.fields[0].schedule()
+    }
+
+    fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.of(out, |field, one| field.score_into(x, t, one));
+    }
+
+    fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.of(out, |field, one| field.denoiser_into(x, t, one));
+    }
+}
