@@ -22,8 +22,8 @@ fn ring(dim: usize, scale: f64, offset: f64) -> Vec<f64> {
 #[track_caller]
 fn trained(bench: &Bench, path: &str, sets: &[&str]) -> (String, String) {
     bench.file("a.toml", format!("[data]\nkind = \"file\"\npath = \"{path}\"\n"));
+    let out = format!("run-{}-{path}", sets.len());
     let sets = sets.iter().flat_map(|set| ["--set", *set]);
-    let out = format!("run-{}-{path}", sets.clone().count());
     let run = bench.run(["train", "a.toml", "--members", "2", "--out", &out].into_iter().chain(sets));
     run.done();
     let config = std::fs::read_to_string(bench.path(&out).join("config.toml")).expect("the resolved config");
