@@ -152,7 +152,8 @@ mod tests {
     fn exit_codes_separate_the_users_fault_from_ours() {
         let usage: anyhow::Error = UsageError::Out { path: "a".into(), reason: "b".into() }.into();
         assert_eq!(exit_code(&usage.context("while starting")), 2);
-        let stalled = Theory::NotConverged { name: "x", iterations: 1, residual: 1.0, tolerance: 0.1 };
+        let stalled =
+            Theory::NotConverged { name: "x", iterations: 1, residual: 1.0, tolerance: 0.1, advice: "z" };
         assert_eq!(exit_code(&stalled.into()), 1);
         assert_eq!(exit_code(&Theory::Empty { name: "x" }.into()), 2);
         assert_eq!(exit_code(&gtv_models::Error::Theory(Theory::Empty { name: "x" }).into()), 2);

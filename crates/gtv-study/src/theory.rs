@@ -10,6 +10,7 @@ use gtv_theory::compare::Level;
 use gtv_theory::dynamics::SmallNoise1d;
 use gtv_theory::law::{Law, Naive, StepLength, TotalMoments};
 use gtv_theory::learner::{GapMatch, Learner};
+use gtv_theory::progress::{self, Step};
 use std::sync::OnceLock;
 
 /// A closure with its law.
@@ -52,9 +53,10 @@ impl<'a> Theory<'a> {
         let mut laws = Vec::with_capacity(closures.len());
         for closure in closures {
             session.check()?;
-            // A closure is one piece of work; at least it is said which one takes the time.
-            stage.message(&|| closure.card().name.to_owned());
-            laws.push(Solved { closure, law: closure.law(learner.as_ref())? });
+            let name = closure.card().name;
+            stage.message(&|| name.to_owned());
+            let said = |step: &Step| stage.message(&|| format!("{name}: {step}"));
+            laws.push(Solved { closure, law: progress::listening(&said, || closure.law(learner.as_ref()))? });
             stage.advance(1);
         }
         let times = study.sampling.integration.times(study.problem().schedule())?;

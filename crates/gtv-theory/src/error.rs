@@ -102,7 +102,7 @@ pub enum Error {
     },
     /// An iteration stopped at its cap without reaching its tolerance.
     #[error(
-        "{name} did not converge: residual {residual:.3e} after {iterations} iterations (tolerance {tolerance:.1e})"
+        "{name} did not converge: residual {residual:.3e} after {iterations} iterations (tolerance {tolerance:.1e}); {advice}"
     )]
     NotConverged {
         /// The iteration.
@@ -113,6 +113,8 @@ pub enum Error {
         residual: f64,
         /// Residual asked for.
         tolerance: f64,
+        /// What the user can do.
+        advice: &'static str,
     },
     /// The computation would need more memory than allowed.
     #[error("{name} would need {needed_bytes} bytes, more than the limit of {limit_bytes}; {advice}")]

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::linalg;
+use crate::progress::{self, Step};
 use std::collections::VecDeque;
 
 /// Iterations after which it is given up.
@@ -31,6 +32,26 @@ impl Approach {
     pub(crate) const ONWARD: Self = Self { tolerance: 2e-2, damping: 1.0 };
 }
 
+/// What is solved for, and what helps where that fails.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sought {
+    pub(crate) name: &'static str,
+    pub(crate) advice: &'static str,
+}
+
+impl Sought {
+    /// The error of an iteration that has not come to its end.
+    pub(crate) fn unsettled(self, iterations: usize, residual: f64, tolerance: f64) -> Error {
+        let Self { name, advice } = self;
+        Error::NotConverged { name, iterations, residual, tolerance, advice }
+    }
+
+    /// Tells whoever listens how far an iteration is.
+    pub(crate) fn report(self, done: usize, change: f64, tolerance: f64) {
+        progress::report(Step::Iteration { name: self.name, done, change, tolerance });
+    }
+}
+
 /// G(x) of a fixed point's last iterate x, and what G made of it besides.
 pub(crate) struct FixedPoint<T> {
     pub(crate) x: Vec<f64>,
@@ -44,7 +65,7 @@ pub(crate) struct FixedPoint<T> {
 /// # Errors
 /// Those of `map`; [`Error::NotConverged`] after 500 iterations.
 pub(crate) fn solve<T>(
-    name: &'static str,
+    sought: Sought,
     approach: Approach,
     mut x: Vec<f64>,
     mass: &[f64],
@@ -55,9 +76,10 @@ pub(crate) fn solve<T>(
     let mut history: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::with_capacity(DEPTH);
     let mut last: Option<(Vec<f64>, Vec<f64>)> = None;
     let mut residual = f64::INFINITY;
-    for _ in 0..CAP {
+    for iteration in 0..CAP {
         let (next, made) = map(&x)?;
         residual = change(mass, &x, &next);
+        sought.report(iteration + 1, residual, approach.tolerance);
         if residual <= approach.tolerance {
             return Ok(FixedPoint { x: next, made });
         }
@@ -83,7 +105,7 @@ pub(crate) fn solve<T>(
         }
         last = Some((std::mem::replace(&mut x, ahead), step));
     }
-    Err(Error::NotConverged { name, iterations: CAP, residual, tolerance: approach.tolerance })
+    Err(sought.unsettled(CAP, residual, approach.tolerance))
 }
 
 /// Σ ρ |G(x) − x| / Σ ρ |G(x)|, with the weights ρ = `mass`.
@@ -119,12 +141,14 @@ fn least_squares(history: &VecDeque<(Vec<f64>, Vec<f64>)>, step: &[f64], mass: &
 mod tests {
     use super::*;
 
+    const TEST: Sought = Sought { name: "a map", advice: "" };
+
     #[test]
     fn limits_linear_and_nonlinear_maps() {
         // x = b + Lx with eigenvalues of L up to 0.95: the plain iteration needs 450 steps for ten digits.
         let rates = [0.95, 0.5, -0.4, 0.1];
         let mut calls = 0;
-        let found = solve("test", Approach::EXACT, vec![0.0; 4], &[0.25; 4], false, |x| {
+        let found = solve(TEST, Approach::EXACT, vec![0.0; 4], &[0.25; 4], false, |x| {
             calls += 1;
             Ok((x.iter().zip(rates).map(|(x, r)| 1.0 + r * x).collect(), ()))
         });
@@ -135,14 +159,14 @@ mod tests {
         // A decreasing map, whose undamped iteration oscillates for ever: x = 4/(0.1 + x).
         let root = -0.05 + (0.0025f64 + 4.0).sqrt();
         let found =
-            solve("test", Approach::EXACT, vec![0.0], &[1.0], true, |x| Ok((vec![4.0 / (0.1 + x[0])], ())))
+            solve(TEST, Approach::EXACT, vec![0.0], &[1.0], true, |x| Ok((vec![4.0 / (0.1 + x[0])], ())))
                 .unwrap();
         assert!((found.x[0] - root).abs() < 1e-9);
     }
 
     #[test]
     fn a_map_without_fixed_point_is_an_error() {
-        let found = solve("test", Approach::EXACT, vec![1.0], &[1.0], true, |x| Ok((vec![x[0] + 1.0], ())));
+        let found = solve(TEST, Approach::EXACT, vec![1.0], &[1.0], true, |x| Ok((vec![x[0] + 1.0], ())));
         assert!(matches!(found, Err(Error::NotConverged { iterations: CAP, .. })));
     }
 }

@@ -22,6 +22,7 @@ pub mod minimise;
 pub mod ntk;
 pub mod number;
 pub mod problem;
+pub mod progress;
 pub mod quadrature;
 pub mod rng;
 pub mod score;

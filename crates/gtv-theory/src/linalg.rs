@@ -206,6 +206,7 @@ fn eigen(name: &'static str, matrix: &[f64], n: usize, par: Par) -> Result<(Vec<
         iterations: 0,
         residual: f64::NAN,
         tolerance: f64::EPSILON,
+        advice: "look for numbers that are far too large in what it is made from",
     })?;
     let values = (0..n).map(|i| values[i]).collect();
     let vectors = (0..n * n).map(|i| vectors[(i / n, i % n)]).collect();

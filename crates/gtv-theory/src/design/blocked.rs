@@ -4,6 +4,7 @@ use super::sums::Design;
 use crate::linalg::{
     self, gemm_nn, gemm_tn, gemm_tn_lower, mirror_lower, quadratic_forms, rough_quadratic_forms,
 };
+use crate::progress::{self, Step};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -62,6 +63,8 @@ pub(crate) fn sum_in_blocks(
         for part in parts {
             sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
         }
+        let done = wave.last().map_or(count, |range| range.end);
+        progress::report(Step::Nodes { done, total: count });
     }
     sum
 }

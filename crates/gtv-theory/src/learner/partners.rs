@@ -15,6 +15,7 @@
 
 use super::{Leverage, Part, Ridge, RidgeSystem, Sprinkling};
 use crate::error::{Error, Result};
+use crate::fixed_point::Sought;
 use crate::linalg::{self, gemm_nn};
 use crate::rng::{ChaCha8Rng, Purpose};
 use rand::RngExt;
@@ -32,6 +33,12 @@ const MOST_APART: f64 = 2.0;
 const CAP: usize = 20;
 /// Points of ρ at which the variance is watched.
 const WATCHED: usize = 256;
+
+/// What settles, generation after generation.
+const VARIANCE: Sought = Sought {
+    name: "the variance of the pool of partners",
+    advice: "the load is too high: use a larger ridge or more samples",
+};
 
 /// A pool of models, each trained on a set of its own.
 pub(crate) struct Partners {
@@ -134,13 +141,9 @@ impl Partners {
             pool.generations += 1;
             pool.change = if watch.total > 0.0 { (ratio / pool.ratio - 1.0).abs() } else { 0.0 };
             pool.ratio = ratio;
+            VARIANCE.report(pool.generations, pool.change, SETTLED);
             if pool.generations == CAP && pool.change > SETTLED {
-                return Err(Error::NotConverged {
-                    name: "the variance of the pool of partners (the load is too high: use a larger ridge or more samples)",
-                    iterations: pool.generations,
-                    residual: pool.change,
-                    tolerance: SETTLED,
-                });
+                return Err(VARIANCE.unsettled(pool.generations, pool.change, SETTLED));
             }
             let settled = pool.change <= SETTLED && (MOST_APART.recip()..=MOST_APART).contains(&ratio);
             if !ratio.is_finite() || ratio <= 0.0 || pool.change <= SETTLED && !settled {

@@ -22,7 +22,7 @@ use super::many_outputs::{label_moment, sampled, squares};
 use super::partners::Partners;
 use super::{Leverage, Precision, Residual, Ridge, RidgeSystem, SharedPoints, Sprinkling, sandwich};
 use crate::error::{Error, Result};
-use crate::fixed_point::{self, Approach, FixedPoint};
+use crate::fixed_point::{self, Approach, FixedPoint, Sought};
 use crate::law::SampledCovariance;
 use std::sync::{Arc, OnceLock};
 
@@ -37,8 +37,13 @@ const LEAST_FOR_EACH: usize = 8;
 
 /// The most iterations from there on all the nodes.
 const MOST_ONWARD: usize = 20;
-/// What is solved for, and what helps where that fails.
-const COVARIANCE: &str = "the finite-p covariance (the load is too high: use a larger ridge or more samples)";
+/// What is solved for.
+const LEVERAGE: Sought =
+    Sought { name: "the finite-p leverage", advice: "use a larger ridge or more samples" };
+const COVARIANCE: Sought = Sought {
+    name: "the finite-p covariance",
+    advice: "the load is too high: use a larger ridge or more samples",
+};
 
 /// The solved fixed points.
 pub(crate) struct SelfConsistent {
@@ -206,16 +211,12 @@ impl Leveraged {
                     let residual = fixed_point::change(&few.nodes.mass, &found.x, &x);
                     found = FixedPoint { x, made };
                     let Approach { tolerance, .. } = Approach::ONWARD;
+                    COVARIANCE.report(iterations + 1, residual, tolerance);
                     if residual <= tolerance {
                         break;
                     }
                     if iterations == MOST_ONWARD {
-                        return Err(Error::NotConverged {
-                            name: COVARIANCE,
-                            iterations,
-                            residual,
-                            tolerance,
-                        });
+                        return Err(COVARIANCE.unsettled(iterations, residual, tolerance));
                     }
                 }
                 found
@@ -284,8 +285,7 @@ fn leverage_from(
     approach: Approach,
     start: Vec<f64>,
 ) -> Result<(RidgeSystem, Vec<f64>)> {
-    let name = "the finite-p leverage (use a larger ridge or more samples)";
-    let found = fixed_point::solve(name, approach, start, &learner.nodes.mass, true, |leverage| {
+    let found = fixed_point::solve(LEVERAGE, approach, start, &learner.nodes.mass, true, |leverage| {
         let damped = learner.weighted(|q| learner.weight[q] / (1.0 + leverage[q]));
         let second_moment = gram(learner, precision, &damped);
         let system = RidgeSystem::new(second_moment, learner.features.len(), learner.ridge)?;

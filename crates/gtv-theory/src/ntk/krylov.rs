@@ -202,8 +202,11 @@ impl KrylovFlow {
             }
             if step == most {
                 let (residual, tolerance) = (bound, self.spec.tolerance);
-                let name = "gradient flow by Lanczos' method (a shorter time of training converges sooner)";
-                return Err(Error::NotConverged { name, iterations: step, residual, tolerance }.into());
+                let name = "gradient flow by Lanczos' method";
+                let advice = "a shorter time of training converges sooner";
+                return Err(
+                    Error::NotConverged { name, iterations: step, residual, tolerance, advice }.into()
+                );
             }
         }
     }
