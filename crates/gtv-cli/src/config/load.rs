@@ -286,10 +286,10 @@ impl Loaded {
         manual::plain(&self.settings)
     }
 
-    /// The same without what was chosen to fit the data, for use with other data.
+    /// What was said of it alone, for use with other data, to which the rest is fitted.
     pub fn to_toml_for_any_data(&self) -> String {
         let mut settings = self.settings.clone();
-        settings.0.retain(|key, _| self.chosen.iter().all(|chosen| chosen.key != key.as_str()));
+        settings.0.retain(|key, _| self.places.is_given(key));
         manual::plain(&settings)
     }
 }
