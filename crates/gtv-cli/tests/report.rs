@@ -103,7 +103,15 @@ fn identities_each_kind_of_record_gives_its_figures() {
         (synthetic::one_dimension(), &one[..]),
         (
             synthetic::two_dimensions(),
-            &["attribution", "closures", "density", "distances", "gaussianity_maps", "variance_maps"],
+            &[
+                "attribution",
+                "closures",
+                "density",
+                "distances",
+                "gaussianity_maps",
+                "overview",
+                "variance_maps",
+            ],
         ),
         (synthetic::images(), &["attribution", "distances", "images"]),
     ] {

@@ -102,8 +102,10 @@ fn used_with(key: &Key, changes: &mut Vec<Change>) {
     for condition in &key.when {
         // Of several settings that will do, one that itself needs no others.
         let within = |tag: &String| keys().of(tag).find(|k| k.when.iter().all(|c| key.when.contains(c)));
-        let found = condition.0.iter().find_map(|(tag, values)| Some((within(tag)?, tag, values)));
-        let (own, tag, values) = found.unwrap();
+        let settings = || condition.0.iter();
+        let found = settings().find_map(|(tag, values)| Some((within(tag)?, tag, values)));
+        let any = || settings().find_map(|(tag, values)| Some((keys().of(tag).next()?, tag, values)));
+        let (own, tag, values) = found.or_else(any).unwrap();
         used_with(own, changes);
         let name = toml::Value::from(values[0].clone());
         let list = matches!(own.kind, Type::List(..));
@@ -150,7 +152,10 @@ fn unknown_keys_are_named_with_line_and_suggestion() {
     assert_says(&message, &["a.toml:3", "`data.angel`", "did you mean `data.angle`"]);
     let message = refusal("", &["model.smaples=3"]);
     assert_says(&message, &["--set model.smaples=3", "`model.smaples`", "did you mean `model.samples`"]);
-    assert_says(&refusal("[theory]\nzzz = 1\n", &[]), &["`theory.zzz`", "possible: closures, kernel, base"]);
+    assert_says(
+        &refusal("[theory]\nzzz = 1\n", &[]),
+        &["`theory.zzz`", "possible: closures, kernel, anchors, residuals, base"],
+    );
 }
 
 #[test]

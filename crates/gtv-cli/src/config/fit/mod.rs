@@ -176,10 +176,10 @@ impl List<'_> {
     }
 
     fn theory(&mut self, facts: &Facts, sizes: &Sizes) {
-        // Self-consistent ones take minutes where nodes have no structure.
-        let structured = facts.points <= if facts.dim == 1 { 64 } else { FEW_IN_THE_PLANE };
+        // Blocks of many nodes take minutes; above the plane one matrix stands for all outputs.
+        let few = facts.points <= if facts.dim == 1 { 64 } else { FEW_IN_THE_PLANE };
         let affordable: &[&str] =
-            if structured && facts.dim <= PRODUCTS { &["leading", "finite-p"] } else { &["leading"] };
+            if few || facts.dim > PRODUCTS { &["leading", "finite-p"] } else { &["leading"] };
         self.add("theory.closures", names(affordable));
         self.count("theory.models", sizes.members);
         self.count("theory.paths", sizes.paths);
