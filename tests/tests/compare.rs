@@ -124,14 +124,18 @@ fn every_name_that_runs_write_is_described() {
     bench.npy("ten.npy", &[10, 3], &points);
     let tiny = "--quiet --save-samples --set ensemble.members=9 --set theory.models=9 --set sampling.paths=60 \
                 --set theory.paths=60 --set theory.closures=[\"leading\"]";
-    let features = "--set model.features.x=4 --set model.features.t=4";
+    // Few nodes, without the structure of a product.
+    let nodes = "--set theory.tensor_points=1 --set theory.quasi_nodes=8192";
     for (run, data) in [
         ("line", String::new()),
-        ("plane", format!("--set data.kind=square {features}")),
+        (
+            "plane",
+            format!("--set data.kind=square {nodes} --set model.features.x=4 --set model.features.t=4"),
+        ),
         (
             "space",
             format!(
-                "--set data.kind=file --set data.path=ten.npy --set theory.tensor_points=10000 {features}"
+                "--set data.kind=file --set data.path=ten.npy {nodes} --set model.features.kind=random-fourier --set model.features.count=64"
             ),
         ),
     ] {

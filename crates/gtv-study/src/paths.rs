@@ -54,26 +54,36 @@ impl Paths {
         (self.x.clone(), self.t.repeat(PATHS))
     }
 
+    /// Whether none was given up or diverged.
+    fn arrived(&self) -> bool {
+        self.x.iter().all(|x| x.is_finite())
+    }
+
     /// Each path's states.
     fn each(&self) -> impl Iterator<Item = &[f64]> {
         self.x.chunks_exact(self.t.len() * self.dim)
     }
 }
 
-/// The points along paths, x (Q × D) and t (Q).
+/// The points along paths, x (Q × D) and t (Q); none where a path did not arrive.
 ///
 /// # Errors
 /// Settings of sampling that do not fit the schedule.
 pub fn points(study: &Study) -> Result<(Vec<f64>, Vec<f64>)> {
-    Ok(Paths::of(study)?.points())
+    let paths = Paths::of(study)?;
+    Ok(if paths.arrived() { paths.points() } else { (Vec::new(), Vec::new()) })
 }
 
-/// Saves variance and correlation along paths, of the ensemble where it is known there, and of every closure.
+/// Saves variance and correlation along paths, of the ensemble where it is known there, and of every closure; nothing where a path
+/// did not arrive.
 ///
 /// # Errors
 /// As [`points`]; predictions that are not finite.
 pub fn save(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Result<()> {
     let paths = Paths::of(theory.study)?;
+    if !paths.arrived() {
+        return Ok(());
+    }
     let (times, (x, t)) = (paths.t.len(), paths.points());
     let name = |closure: &str| format!("theory_{closure}_path_corr");
     for solved in &theory.laws {
