@@ -68,12 +68,21 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<ConfigError>()
             || cause.is::<ReadError>()
             || cause.is::<TooLarge>()
+            || is_from_outside(cause)
             || theory(cause).is_some_and(is_input)
     };
     if let Some(shown) = error.downcast_ref::<Shown>() {
         return shown.code;
     }
     if error.chain().any(at_fault) { 2 } else { 1 }
+}
+
+/// Whether arrays or functions from outside are at fault.
+fn is_from_outside(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use gtv_models::Error::External;
+    matches!(cause.downcast_ref(), Some(External(_)))
+        || matches!(cause.downcast_ref(), Some(gtv_study::Error::Models(External(_))))
+        || cause.is::<gtv_models::external::Error>()
 }
 
 /// The cause in the mathematics, through whichever crate it came.

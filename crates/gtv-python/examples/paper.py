@@ -32,7 +32,7 @@ print(f"{'P':>6} {'ratio':>7}  " + "  ".join(f"{level:>18}" for level in levels)
 for samples in [256, 1024, 4096]:
     results[samples] = gtv.compare(config, set={"model.samples": samples})
     summary = results[samples].summary
-    ratio = summary["kernel"]["finite-p"]["variance_ratio"]["value"]
+    ratio = summary["kernel"]["finite-p"]["variance_ratio"]
     w1 = [summary["distances"][level]["ensemble"]["w1"]["value"] for level in levels]
     print(f"{samples:6d} {ratio:7.2f}  " + "  ".join(f"{value:18.4f}" for value in w1))
 

@@ -7,7 +7,7 @@
 //!
 //! Run with `cargo run --release -p gtv-theory --example average_distribution`.
 
-use gtv_theory::closure::CLOSURES;
+use gtv_theory::closure::{CLOSURES, Needs};
 use gtv_theory::compare::metrics::{Js, W1};
 use gtv_theory::compare::{CompareSettings, Level, LevelSamples, MetricName, compare_levels};
 use gtv_theory::compare::{mass_within, memorized_fraction};
@@ -41,7 +41,7 @@ pub fn levels(problem: &TrainingProblem) -> Result<Vec<LevelSamples>> {
     let ridge = Ridge::new(problem, features, 0.1, &quadrature)?;
     let exact = flow(problem.exact().as_ref(), FIELDS as usize * PATHS, problem.streams(), 0)?;
     let mut levels = vec![LevelSamples::new(Level::PfOde, 1, vec![exact])?];
-    for closure in CLOSURES {
+    for closure in CLOSURES.iter().filter(|closure| closure.card().needs != Needs::TrainedModels) {
         let law = closure.law(&ridge)?;
         let streams = problem.streams().named(closure.card().name);
         let fields = (0..FIELDS).map(|member| {

@@ -6,7 +6,7 @@
 //!
 //! Run with `cargo run --release -p gtv-theory --example v_kernel`.
 
-use gtv_theory::closure::CLOSURES;
+use gtv_theory::closure::{CLOSURES, Needs};
 use gtv_theory::features::{AxisBasis, Separable};
 use gtv_theory::learner::Ridge;
 use gtv_theory::quadrature::QuadratureSpec;
@@ -32,7 +32,10 @@ pub fn laws() -> Result<(Vec<Named>, Schedule)> {
     let quadrature = QuadratureSpec { times: 40, noise_spacing: 0.2, ..QuadratureSpec::default() };
     let ridge = Ridge::new(&problem, features, 0.1, &quadrature)?;
     // Shot noise has the covariance of finite-p.
-    let own = CLOSURES.iter().filter(|closure| closure.card().covariance_of.is_none());
+    let own = CLOSURES.iter().filter(|closure| {
+        let card = closure.card();
+        card.covariance_of.is_none() && card.needs != Needs::TrainedModels
+    });
     let laws = own.map(|closure| Ok((closure.card().name, closure.law(&ridge)?))).collect::<Result<_>>()?;
     Ok((laws, schedule))
 }
