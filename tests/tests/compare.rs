@@ -135,7 +135,7 @@ fn every_name_that_runs_write_is_described() {
         (
             "space",
             format!(
-                "--set data.kind=file --set data.path=ten.npy {nodes} --set model.features.kind=random-fourier --set model.features.count=64"
+                "--set data.kind=file --set data.path=ten.npy {nodes} --set model.features.kind=gaussian --set model.features.x=4 --set model.features.t=4"
             ),
         ),
     ] {

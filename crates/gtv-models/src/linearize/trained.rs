@@ -184,7 +184,7 @@ impl TrainedNetwork {
     /// Qᵀ diag(d) Q, K × K.
     fn form(&self, diagonal: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
         let k = self.directions;
-        weighted_gram(&self.basis, k, |a| diagonal(a))
+        weighted_gram(&self.basis, k, diagonal)
     }
 
     /// M^½ Q c, as a network's parameters.
