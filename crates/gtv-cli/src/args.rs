@@ -60,7 +60,7 @@ pub struct Global {
 pub enum Command {
     /// Compare the theory with a trained ensemble: report, numbers and figures in one folder
     Compare(CompareArgs),
-    /// Run a comparison for every combination of the values in a config's [sweep]
+    /// Run a comparison for every combination of the values that a config sweeps over
     Sweep(SweepArgs),
     /// Error bars of one trained network: what retrainings on other data would generate
     Bands(BandsArgs),
