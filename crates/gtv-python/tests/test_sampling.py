@@ -148,6 +148,8 @@ def test_ctrl_c_is_heard_within_a_second():
         time.sleep(0.05)
         return 0 * x
 
+    # A shell's background job inherits SIGINT as ignored, and Python keeps that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     started = time.monotonic()
@@ -155,6 +157,7 @@ def test_ctrl_c_is_heard_within_a_second():
         gtv.sample(slow, 10, SCHEDULE, dim=1, steps=1_000)
     assert time.monotonic() - started < 10
     timer.join()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_other_threads_of_python_run_meanwhile():
