@@ -5,11 +5,14 @@ use crate::record::SpreadRecord;
 use gtv_theory::PointCloud;
 use gtv_theory::compare::{LevelSamples, directions, mass_within, project, w1_sorted, w2_squared_sorted};
 use gtv_theory::rng::Streams;
+use rayon::prelude::*;
 
 /// Directions of the sliced distance.
 const DIRECTIONS: usize = 32;
 /// Data whose masses are followed one by one.
 const LISTED: usize = 64;
+/// Quantiles that stand for the average of many models: 1/16,384 of its mass apart.
+const QUANTILES: usize = 16_384;
 
 /// The spread between the models of a level; none where there is one model.
 ///
@@ -56,19 +59,25 @@ fn from_average(groups: &[Vec<f64>], dim: usize, streams: Streams) -> Result<f64
         x.sort_unstable_by(f64::total_cmp);
         x
     };
+    let quantiles = |x: Vec<f64>| {
+        let x = sorted(x);
+        let most = QUANTILES.min(x.len());
+        (0..most).map(|i| x[(2 * i + 1) * x.len() / (2 * most)]).collect::<Vec<f64>>()
+    };
     let count = groups.len() as f64;
     if dim == 1 {
-        let pool = sorted(groups.concat());
-        return Ok(groups.iter().map(|g| w1_sorted(&sorted(g.clone()), &pool)).sum::<f64>() / count);
+        let pool = quantiles(groups.concat());
+        let each = groups.par_iter().map(|g| w1_sorted(&sorted(g.clone()), &pool)).collect::<Vec<f64>>();
+        return Ok(each.iter().sum::<f64>() / count);
     }
     let directions = directions(dim, DIRECTIONS, streams)?;
     let pool = groups.concat();
     let mut squares = vec![0.0; groups.len()];
     for direction in directions.chunks_exact(dim) {
-        let pool = sorted(project(&pool, direction));
-        for (square, group) in squares.iter_mut().zip(groups) {
+        let pool = quantiles(project(&pool, direction));
+        squares.par_iter_mut().zip(groups).for_each(|(square, group)| {
             *square += w2_squared_sorted(&sorted(project(group, direction)), &pool) / DIRECTIONS as f64;
-        }
+        });
     }
     Ok(squares.iter().map(|s| s.sqrt()).sum::<f64>() / count)
 }
