@@ -64,6 +64,56 @@ fn a_run_taken_out_and_brought_back_has_its_own_kernel_numbers() {
     assert!(lo < other_hi && other_lo < hi, "[{lo}, {hi}] and [{other_lo}, {other_hi}]");
 }
 
+/// Normal densities on a grid of eight positions and eight times, as the config has them by default.
+fn features(x: &Array2<f64>, t: &Array1<f64>) -> Array3<f64> {
+    let normal = |value: f64, [lo, hi]: [f64; 2], i: usize| {
+        let spacing = (hi - lo) / 7.0;
+        let (width, centre) = (0.5 * spacing, lo + spacing * i as f64);
+        (-0.5 * ((value - centre) / width).powi(2)).exp() / ((2.0 * std::f64::consts::PI).sqrt() * width)
+    };
+    Array3::from_shape_fn((1, t.len(), 64), |(_, q, f)| {
+        normal(x[[q, 0]], [-1.5, 1.5], f / 8) * normal(t[q], [0.01, 1.0], f % 8)
+    })
+}
+
+#[test]
+fn features_in_a_file_predict_what_those_of_the_config_do() {
+    let bench = bench();
+    let nodes = "--set theory.times=16 --set theory.noise_spacing=0.3";
+    bench.line(&format!("compare small.toml {nodes} --out own")).done();
+    bench.line(&format!("train small.toml {nodes} --out run")).done();
+    bench.line(&format!("probes small.toml {nodes} --features --out p.npz")).done();
+    bench.line("evaluate run --at p.npz --out e.npz").done();
+    let (x, t, y) = points(&bench, "e.npz");
+    let write = |name: &str, t: &Array1<f64>, features: &Array3<f64>| {
+        let mut file = NpzWriter::new(File::create(bench.path(name)).unwrap());
+        file.add_array("x", &x).unwrap();
+        file.add_array("t", t).unwrap();
+        file.add_array("denoiser", &y).unwrap();
+        file.add_array("features", features).unwrap();
+        file.finish().unwrap();
+    };
+    write("f.npz", &t, &features(&x, &t));
+    bench.line(&format!("compare small.toml {nodes} --ensemble f.npz --out again")).done();
+    let [own, again] = ["own", "again"].map(|run| summary(&bench, run));
+    for number in ["mean_error", "variance_ratio", "correlation"] {
+        let [a, b] = [&own, &again].map(|s| s["kernel"]["leading"][number].as_f64().unwrap());
+        assert!((a / b - 1.0).abs() < 1e-9, "{number}: {a} {b}");
+    }
+    assert_eq!(again["outside"]["features"]["features"], 64);
+    let page = std::fs::read_to_string(bench.path("again").join("report.html")).unwrap();
+    assert!(page.contains("features=callable"), "the report says what is missing");
+    // Other nodes than those of the file.
+    let other = bench.line("compare small.toml --ensemble f.npz --out other");
+    other.refused(2, &["f.npz", "nodes of the training distribution", "probes CONFIG --features"]);
+    bench.file("lazy.toml", "[model]\nkind = \"lazy\"\n");
+    let lazy = bench.line("compare lazy.toml --ensemble f.npz --out lazy");
+    lazy.refused(2, &["model.kind", "linear"]);
+    write("short.npz", &t, &features(&x, &t).slice_move(ndarray::s![.., 1.., ..]));
+    let short = bench.line(&format!("compare small.toml {nodes} --ensemble short.npz --out short"));
+    short.refused(2, &["short.npz", "`features`", "a row for each point"]);
+}
+
 #[test]
 fn evaluate_gives_members_closures_and_the_exact_score() {
     let bench = bench();

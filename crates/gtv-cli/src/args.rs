@@ -136,7 +136,8 @@ pub struct CompareArgs {
     #[arg(long)]
     pub save_samples: bool,
     /// An ensemble trained elsewhere (ensemble.kind = "file"): an .npz with samples (N, n, D), or x, t and one of score,
-    /// denoiser, noise, velocity (N, Q, D), or a quoted pattern of .npy files of samples, one a member
+    /// denoiser, noise, velocity (N, Q, D), and features (N0, Q, F) or gram (Q, Q); or a quoted pattern of .npy files of samples, one a
+    /// member
     #[arg(long, value_name = "FILE")]
     pub ensemble: Option<PathBuf>,
     /// Changes to the config.
@@ -273,11 +274,17 @@ pub struct SampleArgs {
 /// Writes x (Q, D) and t (Q): points of the training distribution, of the maps, and along sampling paths; and the schedule's alpha
 /// and sigma (Q) there. Evaluate your members at (x, t), save x, t and what they answer as one of score, denoiser, noise, velocity (N, Q, D),
 /// and give that file to compare --ensemble. docs/own-models.md has scripts for PyTorch, JAX and diffusers.
+///
+/// With --features also the nodes of [theory] on the training distribution (theory.quasi_nodes, or theory.times and theory.noise_spacing say
+/// how many), at which the theory needs features of your own: features (N0, Q, F) or gram (Q, Q) beside the rest.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ProbesArgs {
     /// The experiment, a TOML file
     pub config: PathBuf,
+    /// Add the points at which the theory needs features of your own
+    #[arg(long)]
+    pub features: bool,
     /// File to write (.npz)
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,

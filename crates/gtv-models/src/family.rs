@@ -4,6 +4,7 @@
 //! theory. Whatever compares theory and ensemble sees these two traits only.
 
 use crate::error::Result;
+use crate::external::FeatureTable;
 use crate::watch::Session;
 use gtv_theory::ScoreField;
 use gtv_theory::law::{EmpiricalFields, Law};
@@ -119,6 +120,11 @@ pub trait Family: Send + Sync {
     /// Most members that are sampled from side by side.
     fn sampled_side_by_side(&self) -> usize {
         usize::MAX
+    }
+
+    /// The points at which features are known, where they are not known everywhere.
+    fn listed(&self) -> Option<&FeatureTable> {
+        None
     }
 
     /// Whether [`Family::learner`] asks for trained members.

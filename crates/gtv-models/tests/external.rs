@@ -1,7 +1,9 @@
 //! Members from outside: what is refused, and that what is taken is what was brought.
 
-use gtv_models::external::{Arrays, CalledMembers, Ensemble, Error, Given, Tabulated};
-use gtv_models::{Error as ModelError, Members};
+use gtv_models::external::{Arrays, CalledMembers, Ensemble, Error, FeatureTable, Given, Tabulated};
+use gtv_models::{Error as ModelError, LinearFamily, Members};
+use gtv_theory::features::FeatureMap;
+use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::Streams;
 use gtv_theory::{Objective, PointCloud, Prediction, Schedule, TrainingProblem};
 
@@ -201,4 +203,77 @@ fn a_call_that_fails_is_named_once_and_not_repeated() {
     assert!(text.contains("member 1") && text.contains("1 numbers") && text.contains("expected"), "{text}");
     let none = CalledMembers::new(0, &problem(), Prediction::Score, |_, _, _| Ok(Vec::new()));
     assert!(matches!(none, Err(ModelError::External(Error::NoMember { .. }))));
+}
+
+/// Features at the points of [`given`], or what else is brought of them.
+fn table(of: Given) -> Result<FeatureTable, Error> {
+    let points = given().into_iter().filter(|array| array.name == "x" || array.name == "t");
+    FeatureTable::of(&problem(), &Arrays::by_name(points.chain([of])).0).map(|made| made.expect("a table"))
+}
+
+/// φ at the points of [`given`], row by row.
+fn at_points(table: &FeatureTable) -> Vec<f64> {
+    let (arrays, mut phi) = (given(), vec![0.0; POINTS * table.len()]);
+    table.fill(&arrays[1].values, &arrays[2].values, &mut phi);
+    phi
+}
+
+/// All products of rows of φ (Q × F).
+fn products(phi: &[f64]) -> Vec<f64> {
+    let rows = || phi.chunks_exact(phi.len() / POINTS);
+    rows().flat_map(|a| rows().map(move |b| a.iter().zip(b).map(|(a, b)| a * b).sum())).collect()
+}
+
+#[test]
+fn identities_features_and_their_gram_matrix_have_one_kernel() {
+    let close =
+        |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+    let narrow = wave(POINTS * 3);
+    let own = table(Given::new("features", [POINTS, 3], narrow.clone())).unwrap();
+    assert_eq!((at_points(&own), own.missed()), (narrow.clone(), 0.0));
+    // Two networks: the mean of their kernels.
+    let (one, other) = (wave(POINTS * 2), wave(POINTS * 2 + 1)[1..].to_vec());
+    let both = [one.clone(), other.clone()].concat();
+    let joined = table(Given::new("features", [2, POINTS, 2], both)).unwrap();
+    let mean: Vec<f64> = products(&one).iter().zip(products(&other)).map(|(a, b)| 0.5 * (a + b)).collect();
+    assert!(close(&products(&at_points(&joined)), &mean));
+    // More features than points, and the matrix itself; sines of one frequency span two dimensions.
+    let wide: Vec<f64> = (0..POINTS * 50).map(|i| (0.3 * i as f64).sin() + (i / 50) as f64 * 0.2).collect();
+    let fewer = table(Given::new("features", [1, POINTS, 50], wide.clone())).unwrap();
+    assert!(fewer.len() <= POINTS && close(&products(&at_points(&fewer)), &products(&wide)));
+    let of_gram = table(Given::new("gram", [POINTS, POINTS], products(&narrow))).unwrap();
+    assert!(of_gram.len() == 2 && close(&products(&at_points(&of_gram)), &products(&narrow)));
+    assert!(of_gram.missed() < 1e-12);
+    assert!(!of_gram.everywhere() && at_points(&of_gram).iter().all(|v| v.is_finite()));
+    let mut elsewhere = [0.0; 2];
+    of_gram.fill(&[9.0, 9.0], &[0.5], &mut elsewhere);
+    assert!(elsewhere.iter().all(|v| v.is_nan()));
+}
+
+#[test]
+fn bad_features_are_refused_by_name() {
+    let refused = |of: Given| table(of).expect_err("refused").to_string();
+    let text = refused(Given::new("features", [1, POINTS + 1, 2], wave(10)));
+    assert!(text.contains("`features`") && text.contains("(networks, 4, features)"), "{text}");
+    let text = refused(Given::new("features", [POINTS, 2], vec![0.0; 8]));
+    assert!(text.contains("`features` holds zeros alone"), "{text}");
+    let text = refused(Given::new("features", [POINTS, 1], vec![1.0, f64::NAN, 1.0, 1.0]));
+    assert!(text.contains("`features` holds NaN at index [1, 0]"), "{text}");
+    let text = refused(Given::new("gram", [POINTS, 2], wave(8)));
+    assert!(text.contains("`gram`") && text.contains("(4, 4)"), "{text}");
+    let text = refused(Given::new("gram", [POINTS, POINTS], wave(16)));
+    assert!(text.contains("`gram`") && text.contains("symmetric"), "{text}");
+    let pointless = Arrays::by_name([Given::new("gram", [1, 1], vec![1.0])]).0;
+    let text = FeatureTable::of(&problem(), &pointless).expect_err("refused").to_string();
+    assert!(text.contains("`x` is missing"), "{text}");
+    let twice = [Given::new("gram", [1, 1], vec![1.0]), Given::new("features", [1, 1], vec![1.0])];
+    let text = FeatureTable::of(&problem(), &Arrays::by_name(twice).0).expect_err("refused").to_string();
+    assert!(text.contains("save one of them"), "{text}");
+    assert!(FeatureTable::of(&problem(), &Arrays::by_name(given()).0).unwrap().is_none());
+    // The nodes of the training distribution are not among four points.
+    let own = table(Given::new("features", [POINTS, 3], wave(POINTS * 3))).unwrap();
+    let spec = QuadratureSpec { times: 4, noise_spacing: 0.5, ..QuadratureSpec::default() };
+    let Err(error) = LinearFamily::of_table(problem(), own, 0.1, &spec) else { panic!("refused") };
+    let text = error.to_string();
+    assert!(text.contains("nodes of the training distribution") && text.contains("--features"), "{text}");
 }

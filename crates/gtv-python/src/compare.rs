@@ -5,12 +5,12 @@ use crate::errors::raise;
 use crate::field::{Function, by_times};
 use crate::points::array;
 use crate::watch::{Watcher, watched};
-use gtv_cli::config::{FamilyConfig, Loaded, Problem};
+use gtv_cli::config::{Loaded, Problem};
 use gtv_cli::context::Context;
 use gtv_cli::record::{Saved, to_json};
 use gtv_cli::run_dir::RunDir;
 use gtv_cli::{members, report};
-use gtv_models::external::{Arrays, CalledMembers, Ensemble, Given, Tabulated};
+use gtv_models::external::{Arrays, CalledMembers, Ensemble, Given};
 use gtv_models::watch::{Encode, Unwatched};
 use gtv_models::{LinearFamily, LinearTrainer, Session, Store};
 use gtv_study::levels::{Sampled, ensemble_part};
@@ -80,13 +80,13 @@ pub fn compare<'py>(
         if let Some(features) = &features {
             let trained = problem.study.family.problem().clone();
             let map = FunctionFeatures::new(features.clone(), watcher.clone(), &trained)?;
-            let trainer = LinearTrainer::new(trained, Features::Mapped(Arc::new(map)), ridge(&loaded)?)?;
+            let trainer = LinearTrainer::new(trained, Features::Mapped(Arc::new(map)), loaded.ridge_of_own_features()?)?;
             problem.study.family = Box::new(LinearFamily::new(trainer));
         }
         if !matches!(brought, Brought::Trained) {
             loaded.check_outside(problem.study.family.as_ref())?;
         }
-        bring(&mut problem, brought, answers, watcher)?;
+        bring(&loaded, &mut problem, brought, answers, watcher)?;
         drawn.dim.get_or_init(|| problem.study.problem().dim());
         let store: &dyn Store = if functions.is_some() { &drawn } else { &Unwatched };
         let Outcome { record, arrays, levels } =
@@ -113,13 +113,14 @@ fn given(arrays: &[(String, PyReadonlyArrayDyn<'_, f64>)]) -> PyResult<Arrays> {
     match unknown.first() {
         None => Ok(arrays),
         Some(name) => Err(PyValueError::new_err(format!(
-            "ensemble has an array `{name}`; expected samples, x, t, score, denoiser, noise, velocity, alpha or sigma"
+            "ensemble has an array `{name}`; expected samples, x, t, score, denoiser, noise, velocity, alpha, sigma, features or gram"
         ))),
     }
 }
 
 /// Puts what was brought in the place of the ensemble that would be trained.
 fn bring(
+    loaded: &Loaded,
     problem: &mut Problem,
     brought: Brought,
     answers: Prediction,
@@ -129,7 +130,8 @@ fn bring(
     let ensemble = match brought {
         Brought::Trained => return Ok(()),
         Brought::Arrays(arrays) => {
-            let table = Tabulated::new(training, *arrays).map_err(gtv_models::Error::from)?;
+            let (family, table) = loaded.arrays(problem.study.family.on(training.clone()), *arrays)?;
+            problem.study.family = family;
             Ensemble::Tabulated(table)
         }
         Brought::Functions(functions) => {
@@ -262,16 +264,6 @@ impl Store for Drawn {
 
     fn table(&self, _name: &str, _columns: &[&str], _rows: &[&[f64]]) -> gtv_models::Result<()> {
         Ok(())
-    }
-}
-
-/// The ridge of a linear model; features of a user's own go with no other.
-fn ridge(loaded: &Loaded) -> anyhow::Result<f64> {
-    match &loaded.config.model.family {
-        FamilyConfig::Linear(linear) => Ok(linear.ridge),
-        FamilyConfig::Lazy(_) | FamilyConfig::Mlp(_) => {
-            Err(loaded.value("model.kind", "has features of its own; with features=, use \"linear\"").into())
-        }
     }
 }
 

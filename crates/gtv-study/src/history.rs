@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::record::Arrays;
+use crate::spec::TheoryName;
 use crate::study::Study;
 use crate::theory::Theory;
 use gtv_models::external::Ensemble;
@@ -63,7 +64,7 @@ pub fn save(
         let field = solved.law.mean_score();
         keep(Level::MeanScore, history.single(&Level::MeanScore, field.as_ref())?)?;
     }
-    for closure in study.theory.closures.iter().filter_map(|name| name.closure()) {
+    for closure in theory.levels().filter_map(TheoryName::closure) {
         let law: &dyn Law = theory.law(closure)?;
         let level = Level::Theory(closure.card().name.to_owned());
         let drawn = history.models(&level, study.theory.models, |_, rng| {

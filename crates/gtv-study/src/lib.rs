@@ -31,7 +31,7 @@ pub use error::{Error, Result};
 pub use forecast::Stage as Forecast;
 pub use gtv_models::watch::{Session, Stage, Store, Unwatched, Watch};
 pub use origin::Origin;
-pub use probes::Probes;
+pub use probes::{Places, Probes};
 pub use record::{Arrays, Record};
 pub use study::{Growth, Outcome, Study, StudyEffort};
 pub use theory::Theory;

@@ -23,12 +23,13 @@ const PAIRS: (usize, usize) = (21, 12);
 /// Times of the correlation maps.
 const TIMES: usize = 40;
 
-/// Saves the maps that the dimension and what is known of the ensemble allow.
+/// Saves the maps that the dimension and what is known of the ensemble and the features allow.
 ///
 /// # Errors
 /// Predictions that are not finite.
 pub fn save(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Result<()> {
-    let Some(grid) = Grid::of(theory.study) else { return Ok(()) };
+    let (x, t) = points(theory.study);
+    let Some(grid) = Grid::of(theory.study).filter(|_| theory.study.knows(&x, &t)) else { return Ok(()) };
     grid.save(theory, ensemble, arrays)?;
     pairs(theory, ensemble, arrays)?;
     correlations(theory, ensemble, arrays)

@@ -2,12 +2,13 @@
 
 use crate::error::Result;
 use crate::probes::Probes;
-use crate::record::OutsideRecord;
+use crate::record::{FeaturesRecord, OutsideRecord};
 use crate::study::Study;
 use crate::warning::Warning;
 use gtv_models::external::Ensemble;
 use gtv_models::watch::Session;
 use gtv_theory::ScoreField;
+use gtv_theory::features::FeatureMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,6 +71,12 @@ impl Study {
         if !anywhere {
             lacks("level gaussian_empirical", "members that answer at every point, as callables do");
         }
+        let features = self.family.listed();
+        if features.is_some() {
+            let what =
+                "features that are known at every point, as features=callable of the Python package is";
+            lacks("levels mean_score and theory_…, their distances and likelihoods", what);
+        }
         if self.ensemble.sources {
             lacks("sources of variance", "members trained by gtv, again on the true score");
         }
@@ -78,6 +85,11 @@ impl Study {
             samples: samples.unwrap_or(0) / self.problem().dim(),
             points: ensemble.points().map_or(0, |(_, t)| t.len()),
             anywhere,
+            features: features.map(|table| FeaturesRecord {
+                points: table.points(),
+                features: table.len(),
+                missed: table.missed(),
+            }),
             missing,
         })
     }

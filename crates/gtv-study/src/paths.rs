@@ -75,7 +75,7 @@ pub fn points(study: &Study) -> Result<(Vec<f64>, Vec<f64>)> {
 }
 
 /// Saves variance and correlation along paths, of the ensemble where it is known there, and of every closure; nothing where a path
-/// did not arrive.
+/// did not arrive, or features are not known along it.
 ///
 /// # Errors
 /// As [`points`]; predictions that are not finite.
@@ -85,6 +85,9 @@ pub fn save(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Re
         return Ok(());
     }
     let (times, (x, t)) = (paths.t.len(), paths.points());
+    if !theory.study.knows(&x, &t) {
+        return Ok(());
+    }
     let name = |closure: &str| format!("theory_{closure}_path_corr");
     for solved in &theory.laws {
         let variance = theory.moments(solved.law.as_ref(), &x, &t).variance;

@@ -13,11 +13,21 @@ use gtv_theory::compare::kernel::{ProbeMoments, ProbePredictions};
 use gtv_theory::law::{Law, TotalMoments};
 use gtv_theory::problem::Triples;
 use gtv_theory::quadrature::normal_quantile;
+use std::collections::HashSet;
 
 /// Probe points, drawn from the training distribution: averages over them are averages over ρ.
 const PROBES: usize = 2_000;
 /// Fewer members than this say nothing about the shape of their distribution.
 const FEWEST_FOR_SHAPE: usize = 8;
+
+/// Points (x, t).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Places {
+    /// Q × D.
+    pub x: Vec<f64>,
+    /// Q.
+    pub t: Vec<f64>,
+}
 
 /// Points (x, t), and the members' predictions there.
 pub struct Probes {
@@ -47,17 +57,36 @@ impl Probes {
         study.problem().probes(0, PROBES)
     }
 
-    /// All the points at which a comparison asks members, x (Q × D) and t (Q): of ρ, of the maps, and along sampling paths.
+    /// All the points at which a comparison asks members: of ρ, of the maps, and along sampling paths.
     ///
     /// # Errors
     /// Settings of sampling that do not fit the schedule.
-    pub fn everywhere(study: &Study) -> Result<(Vec<f64>, Vec<f64>)> {
+    pub fn everywhere(study: &Study) -> Result<Places> {
         let Triples { mut x, mut t, .. } = Self::training(study);
         for (more_x, more_t) in [maps::points(study), paths::points(study)?] {
             x.extend(more_x);
             t.extend(more_t);
         }
-        Ok((x, t))
+        Ok(Places { x, t })
+    }
+
+    /// The same with the points at which the theory asks for features, each point once.
+    ///
+    /// # Errors
+    /// As [`Probes::everywhere`]; a quadrature of more nodes than is sensible.
+    pub fn with_nodes(study: &Study) -> Result<Places> {
+        let (members, theory) = (Self::everywhere(study)?, study.quadrature_points()?);
+        let (dim, mut seen) = (study.problem().dim(), HashSet::new());
+        let mut all = Places { x: Vec::new(), t: Vec::new() };
+        for Places { x, t } in [members, theory] {
+            for (x, t) in x.chunks_exact(dim).zip(t) {
+                if seen.insert(x.iter().chain([&t]).map(|v| v.to_bits()).collect::<Vec<u64>>()) {
+                    all.x.extend_from_slice(x);
+                    all.t.push(t);
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// Probes from ρ of members that answer everywhere.

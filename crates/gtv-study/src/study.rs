@@ -8,7 +8,7 @@ use crate::maps;
 use crate::one_run;
 use crate::origin::Origin;
 use crate::paths;
-use crate::probes::Probes;
+use crate::probes::{Places, Probes};
 use crate::record::{Arrays, Distances, GaussianityRecord, KernelNumbers, LevelRecord, PoolRecord, Record};
 use crate::sources;
 use crate::spec::{EnsembleSpec, SamplingSpec, TheorySpec};
@@ -23,6 +23,8 @@ use gtv_theory::compare::{
     between_model_bands, compare_levels, nearest_two, summarize_level,
 };
 use gtv_theory::dynamics::Tally;
+use gtv_theory::problem::Triples;
+use gtv_theory::quadrature::Nodes;
 use gtv_theory::{PointCloud, TrainingProblem};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -143,6 +145,26 @@ impl Study {
     /// What is learned.
     pub fn problem(&self) -> &TrainingProblem {
         self.family.problem()
+    }
+
+    /// Whether the theory's features are known at points (n × D, n).
+    pub(crate) fn knows(&self, x: &[f64], t: &[f64]) -> bool {
+        self.family.listed().is_none_or(|table| table.knows(x, t))
+    }
+
+    /// The points at which the theory's integrals and their errors are found.
+    ///
+    /// # Errors
+    /// Settings of the quadrature out of range, or more nodes than is sensible.
+    pub(crate) fn quadrature_points(&self) -> Result<Places> {
+        let (problem, spec) = (self.problem(), self.theory.quadrature);
+        let Triples { mut x, mut t, .. } = problem.probes(1, CHECKED);
+        for spec in [spec, spec.coarser()] {
+            let nodes = Nodes::new(problem.cloud(), problem.schedule(), &spec, problem.streams())?;
+            x.extend_from_slice(&nodes.x(0..nodes.len()));
+            t.extend(&nodes.t);
+        }
+        Ok(Places { x, t })
     }
 
     /// About how long it takes; the family's numbers times how many of each there are.
@@ -320,8 +342,8 @@ impl Study {
         if let Some(solved) = theory.mean_law() {
             levels.push(sampler.single(Level::MeanScore, solved.law.mean_score().as_ref())?);
         }
-        for name in &self.theory.closures {
-            levels.push(theory.level(*name, &sampler)?);
+        for name in theory.levels() {
+            levels.push(theory.level(name, &sampler)?);
         }
         if let Some(members) = ensemble.fields().filter(|members| members.len() > 1) {
             let (own, models) = (members.own_moments()?, self.theory.models);
@@ -539,8 +561,11 @@ fn quadrature_error(
         Some(completeness) => completeness,
     };
     let Some(fine) = theory.laws.iter().min_by_key(simplest) else { return Ok(errors) };
-    let coarser = theory.learner.coarser()?;
-    let points = theory.study.problem().probes(1, CHECKED);
+    let points = theory.study.quadrature_points()?;
+    if !theory.study.knows(&points.x, &points.t) {
+        return Ok(errors);
+    }
+    let (coarser, points) = (theory.learner.coarser()?, theory.study.problem().probes(1, CHECKED));
     let prediction = theory.study.problem().objective().prediction;
     let coarse = fine.closure.total_moments(coarser.as_ref(), prediction, &points.x, &points.t)?;
     let fine = theory.moments(fine.law.as_ref(), &points.x, &points.t);

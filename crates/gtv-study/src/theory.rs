@@ -68,9 +68,19 @@ impl<'a> Theory<'a> {
         self.study.theory.kappa.unwrap_or(self.learner.load())
     }
 
-    /// The law whose mean is the level `mean_score`: the most complete closure that has a mean of its own.
+    /// The levels of `theory.closures` that models are drawn for: all, unless features are known at listed points alone, of which
+    /// only a level that starts from no closure is left.
+    pub fn levels(&self) -> impl Iterator<Item = TheoryName> {
+        let listed = self.study.family.listed().is_some();
+        let free = |name: &TheoryName| name.closure().or(self.base_closure()).is_none();
+        self.study.theory.closures.iter().copied().filter(move |name| !listed || free(name))
+    }
+
+    /// The law whose mean is the level `mean_score`: the most complete closure that has a mean of its own; none where features are
+    /// known at listed points alone.
     pub fn mean_law(&self) -> Option<&Solved> {
-        self.laws.iter().max_by_key(|solved| solved.closure.card().completeness)
+        let everywhere = self.study.family.listed().is_none();
+        self.laws.iter().filter(|_| everywhere).max_by_key(|solved| solved.closure.card().completeness)
     }
 
     /// The law of a closure that was solved.
@@ -139,12 +149,16 @@ impl<'a> Theory<'a> {
         }
     }
 
+    fn base_closure(&self) -> Option<&'static dyn Closure> {
+        self.study.theory.base.and_then(|base| base.closure())
+    }
+
     /// The law that derived levels start from.
     ///
     /// # Errors
     /// A closure that was not solved.
     pub fn base(&self) -> Result<Box<dyn Law + '_>> {
-        match self.study.theory.base.and_then(|base| base.closure()) {
+        match self.base_closure() {
             Some(closure) => Ok(Box::new(self.law(closure)?)),
             None => {
                 let problem = self.study.problem();

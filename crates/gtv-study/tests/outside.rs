@@ -1,11 +1,11 @@
 //! Round trip: an ensemble that gtv trains, taken out as arrays or as functions, is compared again with the same numbers.
 
-use gtv_models::external::{Arrays, CalledMembers, Ensemble, Given, Tabulated};
+use gtv_models::external::{Arrays, CalledMembers, Ensemble, FeatureTable, Given, Tabulated};
 use gtv_models::{LinearFamily, LinearTrainer, Members};
 use gtv_study::levels::Sampler;
 use gtv_study::record::{Estimate, Record};
 use gtv_study::spec::{EnsembleSpec, SamplingSpec, TheoryName, TheorySpec};
-use gtv_study::{Origin, Outcome, Probes, Study, Unwatched};
+use gtv_study::{Origin, Outcome, Places, Probes, Study, Unwatched};
 use gtv_theory::closure::{FiniteP, Leading};
 use gtv_theory::compare::{CompareSettings, Level};
 use gtv_theory::features::{AxisBasis, Separable};
@@ -18,14 +18,19 @@ const MEMBERS: usize = 12;
 /// Agreement of numbers that come from the same samples and predictions.
 const ROUNDING: f64 = 1e-9;
 
+const RIDGE: f64 = 0.1;
+
+fn features() -> Features {
+    let axis = |lo, hi| AxisBasis::Gaussian { lo, hi, len: 6 };
+    Features::Separable(Separable::uniform(1, axis(-1.5, 1.5), axis(0.02, 1.0)).unwrap())
+}
+
 /// Linear models of three points.
 fn study(origin: Origin) -> Study {
     let cloud = PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap();
     let (schedule, streams) = (Schedule::paper(0.02).unwrap(), Streams::new(4));
     let problem = TrainingProblem::new(cloud, schedule, Objective::default(), 512, streams).unwrap();
-    let axis = |lo, hi| AxisBasis::Gaussian { lo, hi, len: 6 };
-    let features = Separable::uniform(1, axis(-1.5, 1.5), axis(0.02, 1.0)).unwrap();
-    let trainer = LinearTrainer::new(problem, Features::Separable(features), 0.1).unwrap();
+    let trainer = LinearTrainer::new(problem, features(), RIDGE).unwrap();
     let ensemble = EnsembleSpec { members: MEMBERS, ..EnsembleSpec::default() };
     let closures = vec![TheoryName::Closure(&Leading), TheoryName::Closure(&FiniteP)];
     let quadrature = QuadratureSpec { times: 24, noise_spacing: 0.25, ..QuadratureSpec::default() };
@@ -51,11 +56,14 @@ fn trained(study: &Study) -> Box<dyn Members> {
 
 /// What `probes`, `evaluate` and `sample` write of it.
 fn arrays(study: &Study) -> Vec<Given> {
+    arrays_at(study, Probes::everywhere(study).unwrap())
+}
+
+fn arrays_at(study: &Study, Places { x, t }: Places) -> Vec<Given> {
     let members = trained(study);
     let sampler = Sampler { study, session: Unwatched.session() };
     let field = |member: usize, _: &mut _| Ok(members.field(member));
     let drawn = sampler.models(Level::Ensemble, MEMBERS, study.sampling.paths, field).unwrap();
-    let (x, t) = Probes::everywhere(study).unwrap();
     let predictions = members.predictions(&x, &t);
     let (count, paths) = (t.len(), study.sampling.paths);
     vec![
@@ -143,6 +151,47 @@ fn identities_an_ensemble_from_arrays_has_the_numbers_of_the_trained_one() {
     assert_eq!((outside.members, outside.samples, outside.anywhere), (MEMBERS, 200, false));
     assert_eq!(outside.missing.keys().collect::<Vec<_>>(), ["level gaussian_empirical"]);
     assert!(again.record.warnings.is_empty());
+}
+
+#[test]
+fn identities_features_at_listed_points_predict_what_they_do_everywhere() {
+    let (own, plain) = (run(Origin::Trained), study(Origin::Trained));
+    let places = Probes::with_nodes(&plain).unwrap();
+    let features = self::features();
+    let mut phi = vec![0.0; places.t.len() * features.len()];
+    features.fill(&places.x, &places.t, &mut phi);
+    let shape = [1, places.t.len(), features.len()];
+    let mut given = arrays_at(&plain, places);
+    given.push(Given::new("features", shape, phi));
+    let (arrays, unknown) = Arrays::by_name(given);
+    assert!(unknown.is_empty());
+    let table = FeatureTable::of(plain.problem(), &arrays).unwrap().expect("features were given");
+    let (problem, quadrature) = (plain.problem().clone(), plain.theory.quadrature);
+    let family = LinearFamily::of_table(problem, table, RIDGE, &quadrature).unwrap();
+    let outside = Ensemble::Tabulated(Tabulated::new(plain.problem(), arrays).unwrap());
+    let again = Study { family: Box::new(family), origin: Origin::Outside(Arc::new(outside)), ..plain };
+    let again = again.run(Unwatched.session()).unwrap();
+    assert_kernels_agree(&own.record, &again.record);
+    for (quantity, error) in &own.record.quadrature {
+        // A difference of two resolutions has lost as many digits as it is small.
+        assert!((error - again.record.quadrature[quantity]).abs() < ROUNDING, "{quantity}");
+    }
+    for name in
+        ["theory_finite-p_mean", "theory_finite-p_var_map", "theory_leading_path_corr", "ensemble_var"]
+    {
+        let [a, b] = [&own, &again].map(|outcome| outcome.arrays.get(name).expect(name).clone());
+        let scale = a.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= ROUNDING * scale), "{name}");
+    }
+    let distance = |outcome: &Outcome| outcome.record.distance("pf_ode", "ensemble", "w1").unwrap().value;
+    assert!(close(distance(&own), distance(&again)));
+    assert!(again.record.distance("theory_finite-p", "ensemble", "w1").is_none());
+    let outside = again.record.outside.expect("what there is of it");
+    assert_eq!(outside.features.unwrap().features, features.len());
+    assert!(
+        outside.missing["levels mean_score and theory_…, their distances and likelihoods"]
+            .contains("callable")
+    );
 }
 
 #[test]

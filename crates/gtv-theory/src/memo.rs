@@ -74,6 +74,10 @@ impl FeatureMap for MemoFeatures {
         self.inner.dim()
     }
 
+    fn everywhere(&self) -> bool {
+        self.inner.everywhere()
+    }
+
     fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
         self.memory.recall(x, t, out, |out| self.inner.fill(x, t, out));
     }

@@ -40,6 +40,9 @@ pub fn run(args: EvaluateArgs, ctx: &Context) -> Result<()> {
                 let advice = "evaluate the trained networks, without --theory";
                 return Err(UsageError::Missing { what: "--theory for networks".to_owned(), advice }.into());
             }
+            if let Some(table) = study.family.listed() {
+                table.check(&points.x, &points.t, "points of --at").map_err(gtv_models::Error::from)?;
+            }
             let (theory, _) = study.solve(None, Session { watch: ctx, store: &Unwatched })?;
             let closure = name.closure().ok_or_else(|| anyhow::anyhow!("{} has no law", name.name()))?;
             let law = theory.law(closure)?;

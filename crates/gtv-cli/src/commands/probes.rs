@@ -6,7 +6,7 @@ use crate::config::Loaded;
 use crate::context::Context;
 use crate::io::{Compression, Named, write_npz};
 use anyhow::Result;
-use gtv_study::Probes;
+use gtv_study::{Places, Probes};
 
 /// Runs the command.
 ///
@@ -16,7 +16,10 @@ pub fn run(args: ProbesArgs, ctx: &Context) -> Result<()> {
     let problem =
         Loaded::read(Some(&args.config), &args.changes.changes()?, ctx)?.on_any_device().build(ctx)?;
     check_archive(&args.out)?;
-    let (x, t) = Probes::everywhere(&problem.study)?;
+    let Places { x, t } = match args.features {
+        true => Probes::with_nodes(&problem.study)?,
+        false => Probes::everywhere(&problem.study)?,
+    };
     let schedule = problem.study.problem().schedule();
     let alpha: Vec<f64> = t.iter().map(|t| schedule.signal(*t)).collect();
     let sigma: Vec<f64> = t.iter().map(|t| schedule.noise_std(*t)).collect();

@@ -1,6 +1,6 @@
 //! From a config to the objects of gtv-theory: everything that can be wrong is found here, before work starts.
 
-use super::family::FeaturesConfig;
+use super::family::{FamilyConfig, FeaturesConfig};
 use super::keys::keys;
 use super::model::ModelConfig;
 use super::{ConfigError, DataConfig, Duplicates, Loaded, OriginConfig, Problem, data, outside};
@@ -10,8 +10,9 @@ use crate::memory::{Budget, TooLarge};
 use crate::run_dir::Fingerprint;
 use crate::warnings::Warning;
 use gtv_models::Error as ModelError;
-use gtv_models::external::{Ensemble, Tabulated};
+use gtv_models::external::{Arrays, Ensemble, FeatureTable, Tabulated};
 use gtv_models::family::Need;
+use gtv_models::{Family, LinearFamily};
 use gtv_study::{Origin, Study};
 use gtv_theory::data::{BuiltIn, Outside};
 use gtv_theory::rng::Streams;
@@ -50,15 +51,20 @@ impl Loaded {
         let mut needs = self.needs(&cloud);
         check_memory(&needs, &ctx.memory)?;
         config.sampling.integration.times(&schedule).map_err(|e| self.refused(&["sampling"], e))?;
-        let family = config.model.family.build(self, Ground { cloud, schedule, streams })?;
+        let mut family = config.model.family.build(self, Ground { cloud, schedule, streams })?;
         let origin = match brought {
             None => Origin::Trained,
             Some((file, arrays)) => {
                 self.check_outside(family.as_ref())?;
-                let table = Tabulated::new(family.problem(), arrays).map_err(|cause| UsageError::Run {
-                    path: file.path.display().to_string(),
-                    reason: cause.to_string(),
+                let (own, table) = self.arrays(family, arrays).map_err(|cause| match cause.downcast() {
+                    Ok(ModelError::External(fault)) => {
+                        let (path, reason) = (file.path.display().to_string(), fault.to_string());
+                        UsageError::Run { path, reason }.into()
+                    }
+                    Ok(other) => other.into(),
+                    Err(other) => other,
                 })?;
+                family = own;
                 Origin::Outside(Arc::new(Ensemble::Tabulated(table)))
             }
         };
@@ -88,6 +94,42 @@ impl Loaded {
     pub fn schedule(&self, ctx: &Context) -> anyhow::Result<Schedule> {
         let schedule = &self.config.schedule;
         Ok(schedule.of(schedule.family(ctx)?).map_err(|e| self.refused(&["schedule"], e))?)
+    }
+
+    /// An ensemble of arrays, and the family that stands for it in the theory: the config's, or linear models in features that are among
+    /// the arrays.
+    ///
+    /// # Errors
+    /// [`ModelError::External`], naming the array; a config of another family than features go with.
+    pub fn arrays(
+        &self,
+        family: Box<dyn Family>,
+        arrays: Arrays,
+    ) -> anyhow::Result<(Box<dyn Family>, Tabulated)> {
+        let features = FeatureTable::of(family.problem(), &arrays).map_err(ModelError::from)?;
+        let table = Tabulated::new(family.problem(), arrays).map_err(ModelError::from)?;
+        let family = match features {
+            None => family,
+            Some(features) => {
+                let (problem, ridge) = (family.problem().clone(), self.ridge_of_own_features()?);
+                Box::new(LinearFamily::of_table(problem, features, ridge, &self.config.theory.quadrature)?)
+            }
+        };
+        Ok((family, table))
+    }
+
+    /// The ridge that features of a user's own go with.
+    ///
+    /// # Errors
+    /// A family whose features are its own.
+    pub fn ridge_of_own_features(&self) -> Result<f64, ConfigError> {
+        match &self.config.model.family {
+            FamilyConfig::Linear(linear) => Ok(linear.ridge),
+            FamilyConfig::Lazy(_) | FamilyConfig::Mlp(_) => {
+                let reason = "has features of its own; with features of yours, use \"linear\" (ridge regression in them, with model.ridge)";
+                Err(self.value("model.kind", reason))
+            }
+        }
     }
 
     /// Whether the data lie where features and tables know something of them.

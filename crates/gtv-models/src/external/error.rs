@@ -94,6 +94,49 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// Two arrays that say the same.
+    #[error("there are arrays `{array}` and `{other}`, which say the same of the features: save one of them")]
+    Either {
+        /// One.
+        array: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// Features that are all 0.
+    #[error("array `{array}` holds zeros alone: expected features of which some are not 0")]
+    NoFeature {
+        /// Its name.
+        array: String,
+    },
+    /// A matrix that is none of products of features.
+    #[error(
+        "array `{array}` holds {} at {index:?} and {} at its mirror image: expected products of features, a symmetric matrix with a diagonal of 0 or above",
+        found[0], found[1]
+    )]
+    NoGram {
+        /// Its name.
+        array: String,
+        /// Row and column.
+        index: [usize; 2],
+        /// The value there, and that of the transpose.
+        found: [f64; 2],
+    },
+    /// Points at which features are needed and not known.
+    #[error(
+        "array `features` or `gram` has no row for {missing} of {total} {what}, first x = {x:?}, t = {t}: evaluate the features at the points of `gtv-cli probes CONFIG --features`, of the same data, schedule, theory and seed"
+    )]
+    Unlisted {
+        /// How many are not there.
+        missing: usize,
+        /// Of how many.
+        total: usize,
+        /// What the points are.
+        what: &'static str,
+        /// The first.
+        x: Vec<f64>,
+        /// Its time.
+        t: f64,
+    },
     /// Too few members for a covariance between them.
     #[error("array `{array}` has {found} members; expected at least 1")]
     NoMember {

@@ -4,11 +4,14 @@
 
 mod called;
 mod error;
+mod features;
 mod given;
+mod points;
 mod tabulated;
 
 pub use called::{CalledMembers, chunks_a_call};
 pub use error::Error;
+pub use features::FeatureTable;
 pub use given::Given;
 pub use tabulated::{Arrays, Tabulated};
 

@@ -3,20 +3,18 @@
 use super::called::convert;
 use super::error::Error;
 use super::given::Given;
+use super::points::{Points, check_list};
 use gtv_theory::problem::Prediction;
 use gtv_theory::{Schedule, TrainingProblem};
-use std::collections::HashMap;
 
 /// Relative difference of a user's α or σ from the schedule's that still counts as the same: beyond the rounding of 32-bit tables.
 const SAME_SCHEDULE: f64 = 1e-3;
-/// Distance outside [ε, T], relative to T, that 32-bit times may have by rounding.
-const TIME_ROUNDING: f64 = 1e-6;
 
 /// What a user brings, array by array.
 ///
 /// # Shapes
-/// `samples`: one array (N, n, D), or one (n, D) a member; `x`: (Q, D); `t`, `alpha`, `sigma`: (Q); predictions: (N, Q, D). Where D = 1
-/// the last axis may be left out.
+/// `samples`: one array (N, n, D), or one (n, D) a member; `x`: (Q, D); `t`, `alpha`, `sigma`: (Q); predictions: (N, Q, D); `features`: (N0, Q, F) or (Q, F);
+/// `gram`: (Q, Q). Where D = 1 the last axis of samples, points and predictions may be left out.
 #[derive(Debug, Clone, Default)]
 pub struct Arrays {
     /// States at ε that each member drew.
@@ -31,6 +29,10 @@ pub struct Arrays {
     pub alpha: Option<Given>,
     /// σ_t at the points.
     pub sigma: Option<Given>,
+    /// Features of N0 networks at the points, from which the theory predicts.
+    pub features: Option<Given>,
+    /// Their products instead.
+    pub gram: Option<Given>,
 }
 
 /// The arrays of predictions, by name.
@@ -46,13 +48,15 @@ impl Arrays {
     pub fn by_name(given: impl IntoIterator<Item = Given>) -> (Self, Vec<String>) {
         let (mut arrays, mut unknown) = (Self::default(), Vec::new());
         for one in given {
-            let Self { samples, x, t, predictions, alpha, sigma } = &mut arrays;
+            let Self { samples, x, t, predictions, alpha, sigma, features, gram } = &mut arrays;
             match one.name.as_str() {
                 "samples" => samples.push(one),
                 "x" => *x = Some(one),
                 "t" => *t = Some(one),
                 "alpha" => *alpha = Some(one),
                 "sigma" => *sigma = Some(one),
+                "features" => *features = Some(one),
+                "gram" => *gram = Some(one),
                 name => match PREDICTIONS.into_iter().find(|(known, _)| *known == name) {
                     Some((_, kind)) => predictions.push((kind, one)),
                     None => unknown.push(one.name),
@@ -64,8 +68,8 @@ impl Arrays {
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Given> {
-        let Self { samples, x, t, predictions, alpha, sigma } = self;
-        let points = [x, t, alpha, sigma].into_iter().flatten();
+        let Self { samples, x, t, predictions, alpha, sigma, features, gram } = self;
+        let points = [x, t, alpha, sigma, features, gram].into_iter().flatten();
         samples.iter().chain(points).chain(predictions.iter().map(|(_, y)| y))
     }
 }
@@ -81,18 +85,9 @@ pub struct Tabulated {
 /// Predictions at points.
 #[derive(Debug, Clone)]
 struct Table {
-    dim: usize,
-    x: Vec<f64>,
-    t: Vec<f64>,
+    points: Points,
     /// y of the study's type, N × Q × D.
     y: Vec<f64>,
-    places: HashMap<Vec<u32>, usize>,
-}
-
-/// A point as it is looked up: users' programs round to 32 bits, and no two points are that near.
-fn key(x: &[f64], t: f64) -> Vec<u32> {
-    // −0 and 0 are one place.
-    x.iter().chain([&t]).map(|v| (*v as f32 + 0.0).to_bits()).collect()
 }
 
 impl Tabulated {
@@ -108,7 +103,7 @@ impl Tabulated {
                 if names.is_empty() { "no array of a known name".to_owned() } else { names.join(", ") };
             return Err(Error::Nothing { found });
         }
-        let Arrays { samples, x, t, predictions, alpha, sigma } = arrays;
+        let Arrays { samples, x, t, predictions, alpha, sigma, .. } = arrays;
         let mut members: Option<(usize, String)> = None;
         let samples = if samples.is_empty() {
             None
@@ -125,7 +120,7 @@ impl Tabulated {
                 OfSchedule { name: "sigma", given: sigma, expected: Schedule::noise_std },
             ];
             let (name, table) = Table::new(problem, (x, t), predictions, schedule)?;
-            let count = table.y.len() / table.x.len();
+            let count = table.y.len() / table.points.x.len();
             if let Some((expected, other)) = members.as_ref().filter(|(expected, _)| *expected != count) {
                 let (expected, other) = (*expected, other.clone());
                 return Err(Error::Members { array: name, found: count, other, expected });
@@ -148,17 +143,16 @@ impl Tabulated {
 
     /// The points at which predictions are known, x (Q × D) and t (Q).
     pub fn points(&self) -> Option<(&[f64], &[f64])> {
-        self.table.as_ref().map(|table| (table.x.as_slice(), table.t.as_slice()))
+        self.table.as_ref().map(|Table { points, .. }| (points.x.as_slice(), points.t.as_slice()))
     }
 
     /// y of every member at points, N × Q × D; `None` unless all of them are known, to the rounding of 32 bits.
     pub fn predictions(&self, x: &[f64], t: &[f64]) -> Option<Vec<f64>> {
         let table = self.table.as_ref()?;
-        let points = x.chunks_exact(table.dim).zip(t);
-        let rows: Option<Vec<usize>> = points.map(|(x, t)| table.places.get(&key(x, *t)).copied()).collect();
-        let (rows, dim) = (rows?, table.dim);
+        let rows: Option<Vec<usize>> = table.points.rows(x, t).collect();
+        let (rows, dim) = (rows?, table.points.dim);
         let mut y = Vec::with_capacity(self.members * x.len());
-        for member in table.y.chunks_exact(table.x.len()) {
+        for member in table.y.chunks_exact(table.points.x.len()) {
             rows.iter().for_each(|row| y.extend_from_slice(&member[row * dim..(row + 1) * dim]));
         }
         Some(y)
@@ -191,39 +185,24 @@ impl Table {
     ) -> Result<(String, Self), Error> {
         const POINTS: &str =
             "predictions mean nothing without their points; save x (Q, D) and t (Q) beside them";
-        let missing = |array| Error::Missing { array, reason: POINTS };
-        let (x, t) = (x.ok_or_else(|| missing("x"))?, t.ok_or_else(|| missing("t"))?);
-        let (dim, wanted) = (problem.dim(), problem.objective().prediction);
-        let count = x.rows(dim, "points")?;
-        let list = |array: &Given| match *array.shape {
-            [n] | [n, 1] if n == count => Ok(()),
-            _ => Err(array.wrong_shape(format!("({count}), one value for each point of `x`"))),
-        };
-        list(&t)?;
-        let (t_min, t_max) = (problem.schedule().t_min(), problem.schedule().t_max());
-        let slack = TIME_ROUNDING * t_max;
-        let outside = |t: &f64| !(t_min - slack..=t_max + slack).contains(t);
-        if let Some(index) = t.values.iter().position(outside) {
-            return Err(Error::Time { index, value: t.values[index], t_min, t_max });
-        }
+        let points = Points::new(problem, (x, t), POINTS)?;
+        let (dim, wanted, count) = (problem.dim(), problem.objective().prediction, points.len());
         for own in &schedule {
-            own.given.as_ref().map_or(Ok(()), list)?;
-            own.check(problem.schedule(), &t.values)?;
+            own.given.as_ref().map_or(Ok(()), |given| check_list(given, count))?;
+            own.check(problem.schedule(), &points.t)?;
         }
         let chosen = predictions.iter().position(|(kind, _)| *kind == wanted).unwrap_or(0);
         let (kind, y) = predictions.swap_remove(chosen);
-        let (_, points) = y.each_member(dim, "points")?;
-        if points != count {
+        let (_, rows) = y.each_member(dim, "points")?;
+        if rows != count {
             let expected = format!("(members, {count}, {dim}), a prediction for each point of `x`");
             return Err(y.wrong_shape(expected));
         }
         let Given { name, values: mut y, .. } = y;
-        for member in y.chunks_exact_mut(x.values.len()) {
-            convert(problem.schedule(), (kind, wanted), &x.values, &t.values, member);
+        for member in y.chunks_exact_mut(points.x.len()) {
+            convert(problem.schedule(), (kind, wanted), &points.x, &points.t, member);
         }
-        let points = x.values.chunks_exact(dim).zip(&t.values).enumerate();
-        let places = points.map(|(row, (x, t))| (key(x, *t), row)).collect();
-        Ok((name, Self { dim, x: x.values, t: t.values, y, places }))
+        Ok((name, Self { points, y }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{LinearEnsemble, LinearTrainer};
 use crate::error::Result;
+use crate::external::FeatureTable;
 use crate::family::{
     Effort, Facts, Family, LearnerRecord, MULTIPLICATION, Member, Members, Need, Resolution,
 };
@@ -11,7 +12,9 @@ use gtv_theory::ScoreField;
 use gtv_theory::features::Features;
 use gtv_theory::learner::{Learner, Ridge};
 use gtv_theory::problem::{TrainingProblem, Triples};
+use gtv_theory::quadrature::{Nodes, QuadratureSpec};
 use safetensors::tensor::Dtype;
+use std::sync::Arc;
 
 /// The tensor of a member's file.
 pub(super) const TENSOR: &str = "readout.weight";
@@ -20,12 +23,38 @@ pub(super) const TENSOR: &str = "readout.weight";
 #[derive(Clone)]
 pub struct LinearFamily {
     trainer: LinearTrainer,
+    /// The features' points, where they are not known everywhere.
+    table: Option<Arc<FeatureTable>>,
 }
 
 impl LinearFamily {
     /// Models of a trainer.
     pub fn new(trainer: LinearTrainer) -> Self {
-        Self { trainer }
+        Self { trainer, table: None }
+    }
+
+    /// What stands for an ensemble from outside whose features are known at listed points: the theory predicts, nothing is trained.
+    ///
+    /// # Errors
+    /// A ridge outside its domain; training sets that share data points, where quasi-random nodes do not resolve them.
+    pub fn of_table(
+        problem: TrainingProblem,
+        table: FeatureTable,
+        ridge: f64,
+        quadrature: &QuadratureSpec,
+    ) -> Result<Self> {
+        if problem.draws() > 1 && !quadrature.is_tensor(problem.cloud()) {
+            return Err(gtv_theory::Error::Unsupported {
+                what: "the theory of shared data points (model.draws above 1) from features that are known at listed points alone",
+                reason: "it needs the tensor quadrature, in 1D or 2D: raise theory.tensor_points, or set model.draws = 1",
+            }
+            .into());
+        }
+        let nodes = Nodes::new(problem.cloud(), problem.schedule(), quadrature, problem.streams())?;
+        table.check(&nodes.x(0..nodes.len()), &nodes.t, "nodes of the training distribution")?;
+        let table = Arc::new(table);
+        let trainer = LinearTrainer::new(problem, Features::Mapped(table.clone()), ridge)?;
+        Ok(Self { trainer, table: Some(table) })
     }
 
     /// The trainer.
@@ -85,6 +114,10 @@ impl Family for LinearFamily {
         self.trainer.problem()
     }
 
+    fn listed(&self) -> Option<&FeatureTable> {
+        self.table.as_deref()
+    }
+
     fn describe(&self) -> String {
         format!("linear, F = {}", self.trainer.features().len())
     }
@@ -124,7 +157,7 @@ impl Family for LinearFamily {
     }
 
     fn on(&self, problem: TrainingProblem) -> Box<dyn Family> {
-        Box::new(Self { trainer: self.trainer.on(problem) })
+        Box::new(Self { trainer: self.trainer.on(problem), table: self.table.clone() })
     }
 
     fn train_renoised(&self, members: &[Member], session: Session<'_>) -> Result<Option<Box<dyn Members>>> {

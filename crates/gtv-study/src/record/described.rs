@@ -164,6 +164,12 @@ pub static KEYS: &[Described] = &[
         "what is known of members from outside: `members`, `samples` of each, `points` at which predictions are known, `anywhere`",
     ),
     row(
+        "outside.features.<part>",
+        "number",
+        "",
+        "features of a user's own that the theory predicts from: `points` at which they are known, `features` that are left, `missed` share of their kernel's trace",
+    ),
+    row(
         "outside.missing.<part>",
         "text",
         "",

@@ -11,8 +11,8 @@ pub use described::{ARRAYS, Described, KEYS, SAMPLES, SWEEP_COLUMNS};
 pub use gtv_models::family::{LazyRecord, LinearisedRecord, OneRunRecord};
 pub use one_run::{Fidelity, FidelityRecord, LeastCertain, OneRunNumbers, SpreadRecord};
 pub use parts::{
-    Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, LikelihoodRecord, OutsideRecord,
-    PoolRecord, VarianceSource,
+    Cumulant, Estimate, FeaturesRecord, GaussianityRecord, KernelNumbers, LevelRecord, LikelihoodRecord,
+    OutsideRecord, PoolRecord, VarianceSource,
 };
 
 use gtv_theory::number;

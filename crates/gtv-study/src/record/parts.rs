@@ -207,6 +207,17 @@ pub struct LikelihoodRecord {
     pub bits_per_dimension: Estimate,
 }
 
+/// Features of a user's own, at listed points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct FeaturesRecord {
+    /// Q.
+    pub points: usize,
+    /// F, after those that tell nothing new are left out.
+    pub features: usize,
+    /// Share of the trace of their Gram matrix that is left out.
+    pub missed: f64,
+}
+
 /// What there is of an ensemble that was trained elsewhere.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct OutsideRecord {
@@ -218,6 +229,9 @@ pub struct OutsideRecord {
     pub points: usize,
     /// Whether the members answer at every point.
     pub anywhere: bool,
+    /// The features that the theory predicts from, where they were brought as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<FeaturesRecord>,
     /// Parts of the comparison that there is too little for, with what they need.
     #[serde(default)]
     pub missing: BTreeMap<String, String>,

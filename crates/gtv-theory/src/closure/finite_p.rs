@@ -15,7 +15,7 @@
 use super::{Card, Closure, Needs, Role};
 use crate::error::Result;
 use crate::law::{Covariance, Law, LinearLaw, Settling, TotalMoments};
-use crate::learner::{Learner, Ridge, SelfConsistent, Spread};
+use crate::learner::{Learner, Pooled, Ridge, SelfConsistent, Spread};
 use crate::problem::Prediction;
 
 /// Self-consistent leverage.
@@ -87,6 +87,7 @@ impl FiniteP {
 pub(super) fn law(learner: &Ridge, solved: &SelfConsistent) -> Result<LinearLaw> {
     match &solved.spread {
         Spread::Blocks(blocks) => Ok(of(learner, solved, Covariance::from_blocks(blocks.clone()))),
+        Spread::Pooled(pooled) if !learner.features().everywhere() => Ok(of_total(learner, solved, pooled)),
         Spread::Pooled(pooled) => {
             let pool = solved.pool(learner, pooled)?;
             let settling = Settling {
@@ -105,14 +106,18 @@ fn of(learner: &Ridge, solved: &SelfConsistent, covariance: Covariance) -> Linea
     LinearLaw::new(learner.problem(), learner.features().clone(), solved.mean.clone(), covariance)
 }
 
+/// The law without a pool of models, of which totals over outputs are asked alone.
+fn of_total(learner: &Ridge, solved: &SelfConsistent, pooled: &Pooled) -> LinearLaw {
+    let (features, total) = (learner.features().clone(), pooled.total.clone());
+    LinearLaw::of_total(learner.problem(), features, solved.mean.clone(), total)
+}
+
 /// Mean and total variance of solved fixed points, without a pool of models.
 pub(super) fn totals(learner: &Ridge, prediction: Prediction, x: &[f64], t: &[f64]) -> Result<TotalMoments> {
     let solved = learner.self_consistent()?;
     let law = match &solved.spread {
         Spread::Blocks(blocks) => of(learner, &solved, Covariance::from_blocks(blocks.clone())),
-        Spread::Pooled(pooled) => {
-            of(learner, &solved, Covariance::from_blocks(Vec::new())).with_total(pooled.total.clone())
-        }
+        Spread::Pooled(pooled) => of_total(learner, &solved, pooled),
     };
     Ok(law.total_moments(prediction, x, t))
 }

@@ -7,7 +7,7 @@
 //! triples share a data point, so do those of a draw.
 
 use super::{Card, Closure, Needs, Role, finite_p};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::law::{At, Law, LinearLaw, PathCov, PredictionMoments, Response, Settling, TotalMoments};
 use crate::learner::{Learner, Leverage, Part, Partners, Ridge, SelfConsistent, Spread, Sprinkling};
 use crate::linalg::{self, gemm_nn, quadratic_forms};
@@ -83,6 +83,12 @@ impl ShotNoise {
                 Box::new(Sprinkling::new(learner, &solved.system, &solved.mean, Leverage::Kept)),
                 blocks.iter().map(|block| linalg::fold(block, learner.features().len())).collect(),
             ),
+            Spread::Pooled(_) if !learner.features().everywhere() => {
+                return Err(Error::Unsupported {
+                    what: "shot-noise of many outputs from features that are known at listed points alone",
+                    reason: "it trains models on points of its own; finite-p has the same mean and covariance (theory.closures)",
+                });
+            }
             Spread::Pooled(pooled) => Noise::Pool(solved.pool(learner, pooled)?.partners),
         };
         Ok(ShotNoiseLaw { gaussian: finite_p::law(learner, solved)?, noise })
@@ -139,7 +145,8 @@ impl Law for ShotNoiseLaw {
     }
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Option<Box<dyn ScoreField>> {
-        Some(Box::new(self.gaussian.field(self.sample_weights(rng))))
+        let known = self.gaussian.features().everywhere();
+        known.then(|| Box::new(self.gaussian.field(self.sample_weights(rng))) as _)
     }
 
     fn path_cov(&self, response: Response, paths: usize, points: usize) -> Box<dyn PathCov + '_> {

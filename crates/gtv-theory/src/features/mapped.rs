@@ -17,6 +17,11 @@ pub trait FeatureMap: Debug + Send + Sync {
     /// D, the dimension of x.
     fn dim(&self) -> usize;
 
+    /// Whether φ is known at every point: else it is NaN at some, and models in these features cannot be drawn.
+    fn everywhere(&self) -> bool {
+        true
+    }
+
     /// φ(x_i, t_i) for each row i.
     ///
     /// # Shapes

@@ -53,6 +53,14 @@ impl Features {
         }
     }
 
+    /// Whether φ is known at every point.
+    pub fn everywhere(&self) -> bool {
+        match self {
+            Self::Separable(_) | Self::RandomFourier(_) => true,
+            Self::Mapped(f) => f.everywhere(),
+        }
+    }
+
     /// φ(x_i, t_i) for each row i.
     ///
     /// # Shapes

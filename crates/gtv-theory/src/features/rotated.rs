@@ -33,6 +33,10 @@ impl FeatureMap for RotatedFeatures {
         self.inner.dim()
     }
 
+    fn everywhere(&self) -> bool {
+        self.inner.everywhere()
+    }
+
     fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
         let (len, dim) = (self.inner.len(), self.inner.dim());
         let mut phi = vec![0.0; BLOCK.min(t.len()) * len];
@@ -67,6 +71,10 @@ impl FeatureMap for ScaledFeatures {
 
     fn dim(&self) -> usize {
         self.inner.dim()
+    }
+
+    fn everywhere(&self) -> bool {
+        self.inner.everywhere()
     }
 
     fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {

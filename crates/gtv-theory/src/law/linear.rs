@@ -79,6 +79,17 @@ impl LinearLaw {
         Self { objective, schedule, features, mean, covariance, total, settling: None, base: None }
     }
 
+    /// The law of which totals over outputs are known alone: those of Σ_i S_ii (F × F).
+    #[must_use]
+    pub(crate) fn of_total(
+        problem: &TrainingProblem,
+        features: Arc<Features>,
+        mean: Vec<f64>,
+        sum: Arc<Vec<f64>>,
+    ) -> Self {
+        Self::new(problem, features, mean, Covariance::from_blocks(Vec::new())).with_total(sum)
+    }
+
     /// Totals over outputs are those of Σ_i S_ii (F × F) rather than of the covariance, where that is made from a sample.
     #[must_use]
     pub(crate) fn with_total(self, sum: Arc<Vec<f64>>) -> Self {
@@ -357,7 +368,7 @@ impl Law for LinearLaw {
     }
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Option<Box<dyn ScoreField>> {
-        Some(Box::new(self.field(self.sample_weights(rng))))
+        self.features.everywhere().then(|| Box::new(self.field(self.sample_weights(rng))) as _)
     }
 
     fn path_cov(&self, response: Response, paths: usize, points: usize) -> Box<dyn PathCov + '_> {

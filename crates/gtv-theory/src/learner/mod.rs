@@ -22,7 +22,7 @@ pub use one_run::{
 };
 pub(crate) use partners::Partners;
 pub use ridge::Ridge;
-pub(crate) use self_consistent::{SelfConsistent, Spread};
+pub(crate) use self_consistent::{Pooled, SelfConsistent, Spread};
 pub(crate) use shared::SharedPoints;
 pub(crate) use sprinkling::{Leverage, Part, Residual, Sprinkling};
 pub(crate) use system::{Precision, RidgeSystem, sandwich};

@@ -220,6 +220,9 @@ impl Ridge {
         let (dim, f_len, samples) = (self.dim(), self.features.len(), self.samples());
         if self.has_many_outputs() {
             let total = Arc::new(first_order(self, system, residual, &mean));
+            if !self.features.everywhere() {
+                return LinearLaw::of_total(&self.problem, self.features.clone(), mean, total);
+            }
             let covariance = sampled(self, system, &mean, residual, None);
             let covariance = Covariance::Sampled(Arc::new(covariance));
             return LinearLaw::new(&self.problem, self.features.clone(), mean, covariance).with_total(total);

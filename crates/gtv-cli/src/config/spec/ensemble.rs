@@ -32,8 +32,8 @@ pub enum OriginConfig {
 /// `[ensemble]` with `kind = "file"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FileEnsemble {
-    /// An .npz with `samples` (N, n, D), or `x`, `t` and one of `score`, `denoiser`, `noise`, `velocity` (N, Q, D), or both; or a
-    /// pattern such as "members/*.npy", one file of samples a member; relative to the config.
+    /// An .npz with `samples` (N, n, D), or `x`, `t` and one of `score`, `denoiser`, `noise`, `velocity` (N, Q, D), or both, and what
+    /// the theory is to predict from, `features` (N0, Q, F) or `gram` (Q, Q); or a pattern such as "members/*.npy", one file of samples a member; relative to the config.
     #[schemars(extend("format" = "path"))]
     pub path: PathBuf,
 }

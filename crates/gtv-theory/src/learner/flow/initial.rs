@@ -240,6 +240,10 @@ impl FeatureMap for Joined {
         self.learned.dim()
     }
 
+    fn everywhere(&self) -> bool {
+        self.learned.everywhere() && self.initial.everywhere()
+    }
+
     fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
         let (len, first) = (self.len(), self.learned.len());
         let (mut a, mut b) = (vec![0.0; t.len() * first], vec![0.0; t.len() * (len - first)]);
