@@ -34,11 +34,11 @@ fn settle_pool() {
 }
 
 /// C = A B for row-major A (m × k), B (k × n), C (m × n), on the calling thread.
-pub fn gemm_nn(m: usize, n: usize, k: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
+pub fn gemm_nn<T: ComplexField>(m: usize, n: usize, k: usize, a: &[T], b: &[T], c: &mut [T]) {
     let a = MatRef::from_row_major_slice(a, m, k);
     let b = MatRef::from_row_major_slice(b, k, n);
     let c = MatMut::from_row_major_slice_mut(c, m, n);
-    matmul(c, Accum::Replace, a, b, 1.0, Par::Seq);
+    matmul(c, Accum::Replace, a, b, T::one_impl(), Par::Seq);
     settle_vector_state();
 }
 

@@ -81,6 +81,34 @@ fn oracle_values_agree_with_exact_distances_in_two_and_five_dimensions() {
 }
 
 #[test]
+fn oracle_sliced_w2_far_below_a_cell_is_that_of_the_samples() {
+    // Two atoms at distance 2, spread by 1e-5, and moved by 1e-4: a cell is 3e-3 wide.
+    let (dim, scale) = (2, 1e-5);
+    let atoms = |member: usize, n: usize, shift: f64| -> Vec<f64> {
+        let at = |i: usize| if i % 2 == 0 { -1.0 } else { 1.0 };
+        let wiggle = |i: usize| scale * ((i + 17 * member) as f64 * 0.618).fract();
+        (0..n).flat_map(|i| [at(i) + shift + wiggle(i), wiggle(3 * i)]).collect()
+    };
+    let groups = |shift: f64| (0..6).map(|m| atoms(m, 100 + 20 * m, shift)).collect::<Vec<_>>();
+    let a = LevelSamples::new(Level::Ensemble, dim, groups(0.0)).unwrap();
+    let b = LevelSamples::new(Level::MeanScore, dim, vec![groups(1e-4).concat()]).unwrap();
+    let found = pick(&compare(&a, &b, &quick()), &SlicedW2);
+    // Members weigh alike, whatever their size.
+    let weights: Vec<f64> =
+        a.groups().iter().flat_map(|g| vec![1.0 / (g.len() / dim) as f64; g.len() / dim]).collect();
+    let ones = vec![1.0; b.samples()];
+    let (x, y) = (a.groups().concat(), b.groups().concat());
+    let squares = directions(dim, 16, Streams::new(3)).unwrap().chunks(dim).fold(0.0, |sum, d| {
+        sum + w2_squared_weighted(&project(&x, d), &weights, &project(&y, d), &ones).unwrap()
+    });
+    let exact = (squares / 16.0).sqrt();
+    // Masses of 900 samples are summed to 900 · 2e-16, and what that moves goes from one atom to the other: 4 times as much in W₂².
+    let rounding = 4.0 * 900.0 * 2.2e-16;
+    assert!((found.value.powi(2) - exact.powi(2)).abs() < rounding, "{} {exact}", found.value);
+    assert!(found.lo <= found.value && found.value <= found.hi, "{found:?}");
+}
+
+#[test]
 fn identities_a_level_is_at_distance_zero_from_itself() {
     for dim in [1, 2] {
         let a = ensemble(Level::Ensemble, 8, 200, dim, 0.0, 0.3, 5);

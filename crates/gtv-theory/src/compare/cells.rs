@@ -45,6 +45,11 @@ impl Cells {
         Self { lo, width, inverse: 1.0 / width, uniform, edges }
     }
 
+    /// Of a uniform cell.
+    pub fn width(&self) -> f64 {
+        self.width
+    }
+
     pub fn len(&self) -> usize {
         self.uniform + 2 * TAILS
     }

@@ -24,6 +24,7 @@ use super::{Leverage, Precision, Residual, Ridge, RidgeSystem, SharedPoints, Spr
 use crate::error::{Error, Result};
 use crate::fixed_point::{self, Approach, FixedPoint, Sought};
 use crate::law::SampledCovariance;
+use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
 /// The most memory that the blocks S_ij may take.
@@ -105,7 +106,7 @@ impl SelfConsistent {
         let own = conditional_covariances(&learner.problem, &learner.nodes);
         let influence = found.influence(learner, &mean, own.is_some());
         let shared = found.shared(learner, &mean, || influence.clone());
-        let pairs = (0..dim).flat_map(|i| (i..dim).map(move |j| (i, j)));
+        let pairs: Vec<(usize, usize)> = (0..dim).flat_map(|i| (i..dim).map(move |j| (i, j))).collect();
         let block = |(pair, (i, j)): (usize, (usize, usize))| {
             let own = own.as_ref().map(|own| &own[pair]);
             let product = |q: usize| {
@@ -114,7 +115,7 @@ impl SelfConsistent {
             };
             found.covariance(learner, &product, &|inner| shared.add_to(inner, i, j), i == j)
         };
-        let blocks = pairs.enumerate().map(block).collect::<Result<_>>()?;
+        let blocks = pairs.into_par_iter().enumerate().map(block).collect::<Result<_>>()?;
         Ok(Self { system: found.system, mean, spread: Spread::Blocks(blocks) })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::linalg::{self, gemm_nn};
+use rayon::prelude::*;
 
 /// γ over the size of A from which on products in single precision are good enough: their error of about 1e-7 of A's size is then below
 /// one per cent of γ.
@@ -60,10 +61,16 @@ impl RidgeSystem {
     }
 }
 
-/// M B M for symmetric M (n × n).
+/// M B M for symmetric M (n × n), over rayon's threads.
 pub(crate) fn sandwich(outer: &[f64], inner: &[f64], n: usize) -> Vec<f64> {
-    let (mut half, mut out) = (vec![0.0; n * n], vec![0.0; n * n]);
-    gemm_nn(n, n, n, inner, outer, &mut half);
-    gemm_nn(n, n, n, outer, &half, &mut out);
-    out
+    /// Rows of a product that one thread makes at a time.
+    const ROWS: usize = 64;
+    let product = |a: &[f64], b: &[f64]| {
+        let mut out = vec![0.0; n * n];
+        out.par_chunks_mut(ROWS * n)
+            .zip(a.par_chunks(ROWS * n))
+            .for_each(|(out, a)| gemm_nn(a.len() / n, n, n, a, b, out));
+        out
+    };
+    product(outer, &product(inner, outer))
 }
