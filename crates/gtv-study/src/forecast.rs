@@ -13,8 +13,12 @@ use std::collections::BTreeMap;
 
 /// Seconds of one core that the trials may take by a first estimate.
 const TRIAL: f64 = 3.0;
-/// Paths of each model in a trial.
-const PATHS: usize = 32;
+/// Fewest paths of each model in a trial; fewer do not fill the batches that models are asked in.
+const PATHS: usize = 64;
+/// Seconds of one core that the paths of a trial may take by a first estimate.
+const PATHS_TIME: f64 = 0.5;
+/// Seconds that a first run may pay for what is made once, such as threads, before it is repeated.
+const SETTLED: f64 = 1.0;
 /// Most parts of a rule in time, or of quasi-random nodes, that a trial is made of.
 const PARTS: usize = 24;
 /// Fewest quasi-random nodes.
@@ -63,19 +67,21 @@ impl Study {
         if outside || self.family.learner_needs_members() || training > TRIAL * fewest as f64 {
             return Ok(None);
         }
-        let small = self.trial(fewest, 1);
-        let twice = self.trial(2 * fewest, 2);
-        // The first of all runs pays for what is made once, such as threads.
-        self.trial(fewest, 1).clocked()?;
-        let (first, second) = (small.clocked()?, twice.clocked()?);
+        let one_each = (fewest * (2 + self.theory.laws().len())) as f64 * self.effort().paths(1);
+        let paths = ((PATHS_TIME / one_each) as usize).max(PATHS);
+        let small = self.trial(fewest, 1, paths);
+        let twice = self.trial(2 * fewest, 2, paths);
+        let mut first = small.clocked()?;
+        if first.values().sum::<f64>() < SETTLED {
+            first = small.clocked()?;
+        }
+        let second = twice.clocked()?;
         let (one, two, all) = (small.sizes(), twice.sizes(), self.sizes());
         let stage = |&(name, growth): &(&'static str, Growth)| {
             let seconds = |times: &BTreeMap<String, f64>| times.get(name).copied().unwrap_or(0.0);
             let (t1, t2) = (seconds(&first), seconds(&second));
             let (s1, s2, size) = (one.of(growth), two.of(growth), all.of(growth));
-            let slope = ((t2 - t1) / (s2 - s1)).max(0.0);
-            // A time too short for a difference is at least in proportion to half of what there was.
-            let slope = if slope.is_finite() { slope.max(0.5 * t2 / s2) } else { t2 / s2 };
+            let slope = if s2 > s1 { ((t2 - t1) / (s2 - s1)).max(0.0) } else { 0.0 };
             Stage { name, growth, size, seconds: (t2 + slope * (size - s2)).max(0.0) }
         };
         Ok(Some(CLOCKED.iter().map(stage).collect()))
@@ -87,7 +93,7 @@ impl Study {
     }
 
     /// The same with few members, models and paths, and so many parts of the quadrature.
-    fn trial(&self, members: usize, parts: usize) -> Self {
+    fn trial(&self, members: usize, parts: usize, paths: usize) -> Self {
         let ensemble = EnsembleSpec { members, initialisations: None, ..self.ensemble.clone() };
         let mut theory = self.theory.clone();
         let QuadratureSpec { times, quasi_nodes, .. } = theory.quadrature;
@@ -95,9 +101,9 @@ impl Study {
         theory.quadrature.quasi_nodes =
             (parts * (quasi_nodes / PARTS).max(FEWEST_NODES)).min(quasi_nodes.max(64));
         theory.models = members.min(theory.models);
-        theory.paths = PATHS.min(theory.paths);
+        theory.paths = paths.min(theory.paths);
         let mut sampling = self.sampling.clone();
-        sampling.paths = PATHS.min(sampling.paths);
+        sampling.paths = paths.min(sampling.paths);
         Self {
             family: self.family.on(self.problem().clone()),
             members: ensemble.draws(),

@@ -35,8 +35,6 @@ const NOTABLE_OUTSIDE: f64 = 0.05;
 const NOTABLE_ERROR: f64 = 0.01;
 /// What they resolve itself: the change between two resolutions is more than the finer one's error.
 const NOTABLE_SHARE: f64 = 1.0;
-/// Share of the data next to an earlier datum up to which they are copies; above, the data are dense on the scale of the noise.
-const FEW_COPIES: f64 = 0.1;
 /// Points at which two resolutions of the quadrature are compared.
 const CHECKED: usize = 1_000;
 /// Samples shown as images for each level.
@@ -83,7 +81,8 @@ pub enum Growth {
     Paths,
 }
 
-/// The stages whose time is taken, in order, by their names in the record's `timing`.
+/// The stages whose time is taken, in order, by their names in the record's `timing`. Distances are those of cells, which resampling mixes from the
+/// members': that takes longer than to count the samples.
 pub(crate) const CLOCKED: [(&str, Growth); 8] = [
     ("theory", Growth::Nodes),
     ("training", Growth::Members),
@@ -91,7 +90,7 @@ pub(crate) const CLOCKED: [(&str, Growth); 8] = [
     ("variance sources", Growth::Members),
     ("quadrature check", Growth::Nodes),
     ("sampling", Growth::Paths),
-    ("distances", Growth::Paths),
+    ("distances", Growth::Members),
     ("summaries", Growth::Paths),
 ];
 
@@ -398,7 +397,7 @@ impl Study {
         if distinct.len() < cloud.len() {
             let (near, total) = (cloud.len() - distinct.len(), cloud.len());
             let found = Warning::NearDuplicates { near, total };
-            if near as f64 <= FEW_COPIES * total as f64 {
+            if cloud.copies_at(schedule)? > 0 {
                 session.watch.warn(&found);
             } else {
                 session.watch.note(&found.to_string());

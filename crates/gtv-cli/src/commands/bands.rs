@@ -49,6 +49,7 @@ pub fn run(args: BandsArgs, ctx: &Context) -> Result<()> {
     record.fingerprint = problem.fingerprint.hex();
     record.config = serde_json::to_value(&problem.settings)?;
     record.command = super::this_command();
+    env!("GTV_COMMIT").clone_into(&mut record.commit);
     record.finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     record.warnings = ctx.take_warnings();
     let saved = Saved { record, arrays, config_toml: RunDir::config_text(&problem.resolved) };

@@ -72,6 +72,7 @@ fn record(
     let mut record = serde_json::json!({
         "schema": 1,
         "version": env!("CARGO_PKG_VERSION"),
+        "commit": env!("GTV_COMMIT"),
         "gtv_run": problem.fingerprint.hex(),
         "seed": study.problem().streams().seed(),
         "device": study.family.device(),

@@ -88,6 +88,7 @@ impl Saved {
         record.fingerprint = problem.fingerprint.hex();
         record.config = serde_json::to_value(&problem.settings)?;
         record.command = command;
+        env!("GTV_COMMIT").clone_into(&mut record.commit);
         record.finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         record.warnings = warnings;
         Ok(Self { record, arrays, config_toml: RunDir::config_text(&problem.resolved) })

@@ -54,7 +54,8 @@ pub fn page(saved: &Saved, figures: &[(Picture, String)]) -> Result<String> {
         total,
         glossary => Serde(glossary(record)),
         command => command(record),
-        bibtex => include_str!("cite.bib").replace("VERSION", &record.version),
+        bibtex => bibtex(record),
+        commit => record.commit.as_str(),
         version => record.version.as_str(),
         schema => record.schema,
         seed => record.seed,
@@ -63,6 +64,13 @@ pub fn page(saved: &Saved, figures: &[(Picture, String)]) -> Result<String> {
         live => live::numbers(saved)?.map(Value::from_safe_string),
     };
     Ok(environment.get_template("report.html")?.render(page)?)
+}
+
+/// The program as a reference names it.
+fn bibtex(record: &Record) -> String {
+    let Record { version, commit, .. } = record;
+    let exact = if commit.is_empty() { version.clone() } else { format!("{version}, commit {commit}") };
+    include_str!("cite.bib").replace("VERSION", &exact)
 }
 
 /// A figure as a template shows it.

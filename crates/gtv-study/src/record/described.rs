@@ -141,6 +141,7 @@ pub static SAMPLES: &[Described] = &[row(
 pub static KEYS: &[Described] = &[
     row("schema", "integer", "", "version of this layout"),
     row("version", "text", "", "version of the program"),
+    row("commit", "text", "", "commit that it was built from, where that is known"),
     row("seed", "integer", "", "what every random number derives from"),
     row("device", "text", "", "device that the ensemble was trained on"),
     row("command[]", "text", "", "words of the command line"),

@@ -32,6 +32,9 @@ pub struct Record {
     pub schema: u32,
     /// Version of the program that made the numbers.
     pub version: String,
+    /// The commit it was built from; empty where that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub commit: String,
     /// The seed every random stream derives from.
     pub seed: u64,
     /// The device the ensemble was trained on.
@@ -120,6 +123,7 @@ impl Default for Record {
         Self {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: String::new(),
             seed: 0,
             device: "cpu".to_owned(),
             command: Vec::new(),

@@ -9,6 +9,9 @@ use rand_distr::{Distribution, StandardNormal};
 /// Directions on which points are told apart before their distance is computed.
 const PROJECTIONS: usize = 4;
 
+/// Copies of a point lie this share of the noise from it, where points that are near by chance seldom do.
+const COPY: f64 = 0.01;
+
 impl PointCloud {
     /// Each point that lies within `distance` of an earlier one that is kept joins it and adds its weight to it. Points that
     /// are kept lie further apart than `distance`; a chain of points is not one point.
@@ -36,6 +39,15 @@ impl PointCloud {
     pub fn distinct_at(&self, schedule: &Schedule) -> Result<Self> {
         let t = schedule.t_min();
         self.merge_near(schedule.noise_std(t) / schedule.signal(t))
+    }
+
+    /// How many points are copies of an earlier one, up to rounding: those within a hundredth of σ_ε/α_ε.
+    ///
+    /// # Errors
+    /// As [`PointCloud::merge_near`].
+    pub fn copies_at(&self, schedule: &Schedule) -> Result<usize> {
+        let t = schedule.t_min();
+        Ok(self.len() - self.merge_near(COPY * schedule.noise_std(t) / schedule.signal(t))?.len())
     }
 
     /// For each point the one that it joins, itself where it is kept.
