@@ -14,8 +14,10 @@ use gtv_theory::closure::CLOSURES;
 use gtv_theory::ntk::Activation;
 use std::path::PathBuf;
 
+mod examples;
 mod sweep;
 
+pub use examples::command;
 pub use sweep::{MergeArgs, Shard, ShareArgs, SlurmArgs, StatusArgs, SweepArgs};
 
 /// What distribution does a diffusion model learn on average, and why?

@@ -21,12 +21,13 @@ pub mod warnings;
 
 pub use commands::members;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use std::process::ExitCode;
 
 /// Runs the program with the process' arguments: 0 done, 1 failed, 2 bad usage, config or data.
 pub fn main() -> ExitCode {
-    failure::guard(|| match args::Cli::try_parse() {
+    let parsed = args::command().try_get_matches().and_then(|found| args::Cli::from_arg_matches(&found));
+    failure::guard(|| match parsed {
         Ok(cli) => commands::dispatch(cli),
         Err(shown) => {
             // Help and version also arrive here; a reader that has gone away is no failure.

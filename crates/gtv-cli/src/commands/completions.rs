@@ -1,8 +1,7 @@
 //! `gtv-cli completions`: a shell's completion script on stdout.
 
-use crate::args::{Cli, CompletionsArgs};
+use crate::args::{CompletionsArgs, command};
 use crate::context::{Context, print};
-use clap::CommandFactory;
 
 /// Runs the command.
 ///
@@ -11,6 +10,6 @@ use clap::CommandFactory;
 pub fn run(args: CompletionsArgs, _ctx: &Context) -> anyhow::Result<()> {
     // Through memory: the generator panics when its writer fails.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "gtv-cli", &mut script);
+    clap_complete::generate(args.shell, &mut command(), "gtv-cli", &mut script);
     print(String::from_utf8_lossy(&script).trim_end())
 }
