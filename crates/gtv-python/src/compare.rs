@@ -15,13 +15,14 @@ use gtv_models::watch::{Encode, Unwatched};
 use gtv_models::{LinearFamily, LinearTrainer, Session, Store};
 use gtv_study::levels::{Sampled, ensemble_part};
 use gtv_study::{Outcome, Watch};
+use gtv_theory::dynamics::Integrator;
 use gtv_theory::features::{FeatureMap, Features};
 use gtv_theory::{Prediction, TrainingProblem};
 use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -80,7 +81,11 @@ pub fn compare<'py>(
         if let Some(features) = &features {
             let trained = problem.study.family.problem().clone();
             let map = FunctionFeatures::new(features.clone(), watcher.clone(), &trained)?;
-            let trainer = LinearTrainer::new(trained, Features::Mapped(Arc::new(map)), loaded.ridge_of_own_features()?)?;
+            let trainer = LinearTrainer::new(
+                trained,
+                Features::Mapped(Arc::new(map)),
+                loaded.ridge_of_own_features()?,
+            )?;
             problem.study.family = Box::new(LinearFamily::new(trainer));
         }
         if !matches!(brought, Brought::Trained) {
@@ -135,6 +140,10 @@ fn bring(
             Ensemble::Tabulated(table)
         }
         Brought::Functions(functions) => {
+            if problem.study.sampling.integration.integrator == Integrator::Dopri5 {
+                let reason = "is \"dopri5\", which chooses steps path by path and would call functions for each path; use \"heun\" or \"rk4\" with more sampling.steps";
+                return Err(loaded.value("sampling.integrator", reason).into());
+            }
             let (count, watcher) = (functions.len(), watcher.clone());
             let call = move |member: usize, x: &[f64], t: &[f64]| {
                 functions[member].call(x, t).ok_or_else(|| {
@@ -273,6 +282,8 @@ struct FunctionFeatures {
     watcher: Arc<Watcher>,
     len: usize,
     dim: usize,
+    /// Features of points that were asked for one by one: correlations ask for each point of a map with every other.
+    points: Mutex<HashMap<Vec<u64>, Vec<f64>>>,
 }
 
 impl FunctionFeatures {
@@ -285,7 +296,7 @@ impl FunctionFeatures {
         let (dim, t) = (problem.dim(), problem.schedule().t_max());
         let len = function.call(problem.cloud().point(0), &[t]).map_or(0, |phi| phi.len());
         anyhow::ensure!(len > 0, "features(x, t) answered no features");
-        Ok(Self { function, watcher, len, dim })
+        Ok(Self { function, watcher, len, dim, points: Mutex::default() })
     }
 }
 
@@ -305,9 +316,21 @@ impl FeatureMap for FunctionFeatures {
     }
 
     fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        let point = || x.iter().chain(t).map(|v| v.to_bits()).collect::<Vec<u64>>();
+        let points = || self.points.lock().unwrap_or_else(PoisonError::into_inner);
+        if t.len() == 1
+            && let Some(known) = points().get(&point())
+        {
+            return out.copy_from_slice(known);
+        }
         let phi = if self.watcher.interrupted() { None } else { self.function.call(x, t) };
         match phi {
-            Some(phi) if phi.len() == out.len() => out.copy_from_slice(&phi),
+            Some(phi) if phi.len() == out.len() => {
+                out.copy_from_slice(&phi);
+                if t.len() == 1 {
+                    points().insert(point(), phi);
+                }
+            }
             Some(_) | None => {
                 self.watcher.stop();
                 out.fill(f64::NAN);

@@ -1,11 +1,12 @@
 //! Score fields: those that gtv makes, as objects of Python, and functions of Python as fields.
 
-use crate::points::{Points, array, scatter};
+use crate::points::{Points, array, cloud, scatter};
+use crate::schedule::Schedule as Process;
 use crate::watch::{Watcher, watched};
-use gtv_models::external::chunks_a_call;
+use gtv_models::external::{LARGEST_CALL, chunks_a_call};
 use gtv_study::Watch;
 use gtv_theory::dynamics::CHUNK;
-use gtv_theory::{Prediction, Schedule, ScoreField};
+use gtv_theory::{ExactScore, Prediction, Schedule, ScoreField};
 use numpy::{IntoPyArray, PyArrayDyn, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Field {
     /// The field.
     pub inner: Arc<dyn ScoreField>,
+    /// Whether its divergence is known in closed form.
+    pub closed_form: bool,
+}
+
+/// The exact score of a weighted point set.
+#[pyfunction]
+pub fn exact_field(
+    data: PyReadonlyArray2<'_, f64>,
+    weights: Option<PyReadonlyArray1<'_, f64>>,
+    schedule: &Process,
+) -> PyResult<Field> {
+    let cloud = cloud(&data, weights)?;
+    Ok(Field { inner: Arc::new(ExactScore::new(cloud, schedule.inner)), closed_form: true })
 }
 
 #[pymethods]
@@ -68,12 +82,14 @@ pub fn by_times(field: &dyn ScoreField, x: &[f64], t: &[f64]) -> Vec<f64> {
 pub struct Function {
     call: Py<PyAny>,
     failure: Mutex<Option<PyErr>>,
+    /// Held in a call: a user's function need not bear being called twice at once.
+    turn: Mutex<()>,
 }
 
 impl Function {
     /// A function that has not failed yet.
     pub fn new(call: Py<PyAny>) -> Self {
-        Self { call, failure: Mutex::default() }
+        Self { call, failure: Mutex::default(), turn: Mutex::default() }
     }
 
     /// The first exception that a call has raised.
@@ -84,6 +100,8 @@ impl Function {
     /// f(x, t) for n points; `None` once a call has raised.
     pub fn call(&self, x: &[f64], t: &[f64]) -> Option<Vec<f64>> {
         let dim = x.len() / t.len().max(1);
+        // Taken before the interpreter's lock, which the call may let go of.
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         Python::attach(|py| {
             let (x, t) = (array(py, x.to_vec(), &[t.len(), dim]), t.to_vec().into_pyarray(py));
             let answer = self.call.bind(py).call1((x, t)).and_then(|answer| {
@@ -110,6 +128,46 @@ pub struct FunctionField<'a> {
     pub schedule: Schedule,
     /// What f answers.
     pub prediction: Prediction,
+    /// Distance of differences between answers, in units of σ²/(σ + α), the width on which a posterior changes.
+    pub step: f64,
+}
+
+impl FunctionField<'_> {
+    /// What f says, as another type of prediction: a y + b x = c w + d x.
+    fn answer(&self, wanted: Prediction, x: &[f64], t: f64, out: &mut [f64]) {
+        if self.watcher.interrupted() {
+            out.fill(f64::NAN);
+            return;
+        }
+        match self.function.call(x, &vec![t; x.len() / self.dim]) {
+            Some(answer) => {
+                let (a, b) = self.prediction.score_coefficients(&self.schedule, t);
+                let (c, d) = wanted.score_coefficients(&self.schedule, t);
+                let (on_y, on_x) = (a / c, (b - d) / c);
+                out.iter_mut().zip(answer.iter().zip(x)).for_each(|(o, (y, x))| *o = on_y * y + on_x * x);
+            }
+            None => {
+                self.watcher.stop();
+                out.fill(f64::NAN);
+            }
+        }
+    }
+
+    /// Half the distance of differences at a time.
+    fn step(&self, t: f64) -> f64 {
+        let (signal, std) = (self.schedule.signal(t), self.schedule.noise_std(t));
+        self.step * std * std / (std + signal)
+    }
+
+    /// The denoiser on both sides of states, n × D before and after, in one call: rows are moved by `by`, n × D.
+    fn both_sides(&self, x: &[f64], by: &[f64], t: f64) -> (Vec<f64>, Vec<f64>) {
+        let moved = |sign: f64| x.iter().zip(by).map(move |(x, by)| x + sign * by);
+        let rows: Vec<f64> = moved(1.0).chain(moved(-1.0)).collect();
+        let mut answers = vec![0.0; rows.len()];
+        self.answer(Prediction::Denoiser, &rows, t, &mut answers);
+        let behind = answers.split_off(x.len());
+        (answers, behind)
+    }
 }
 
 impl ScoreField for FunctionField<'_> {
@@ -122,18 +180,32 @@ impl ScoreField for FunctionField<'_> {
     }
 
     fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
-        if self.watcher.interrupted() {
-            out.fill(f64::NAN);
-            return;
-        }
-        match self.function.call(x, &vec![t; x.len() / self.dim]) {
-            Some(answer) => {
-                let (on_y, on_x) = self.prediction.score_coefficients(&self.schedule, t);
-                out.iter_mut().zip(answer.iter().zip(x)).for_each(|(s, (y, x))| *s = on_y * y + on_x * x);
-            }
-            None => {
-                self.watcher.stop();
-                out.fill(f64::NAN);
+        self.answer(Prediction::Score, x, t, out);
+    }
+
+    fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.answer(Prediction::Denoiser, x, t, out);
+    }
+
+    fn denoiser_derivative_into(&self, x: &[f64], t: f64, directions: &[f64], out: &mut [f64]) {
+        let step = self.step(t);
+        let (ahead, behind) = self.both_sides(x, &directions.iter().map(|v| step * v).collect::<Vec<_>>(), t);
+        let differences = ahead.iter().zip(&behind).map(|(a, b)| (a - b) / (2.0 * step));
+        out.iter_mut().zip(differences).for_each(|(o, d)| *o = d);
+    }
+
+    fn denoiser_divergence_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        let (dim, step) = (self.dim, self.step(t));
+        let states = (LARGEST_CALL / (2 * dim * dim)).max(1);
+        for (x, out) in x.chunks(states * dim).zip(out.chunks_mut(states)) {
+            // Each state D times, moved along one axis after the other.
+            let rows: Vec<f64> = x.chunks_exact(dim).flat_map(|x| x.repeat(dim)).collect();
+            let on_axis = |k: usize| if k % dim == k / dim % dim { step } else { 0.0 };
+            let by: Vec<f64> = (0..rows.len()).map(on_axis).collect();
+            let (ahead, behind) = self.both_sides(&rows, &by, t);
+            for (q, out) in out.iter_mut().enumerate() {
+                let along = (0..dim).map(|i| (q * dim + i) * dim + i);
+                *out = along.map(|k| (ahead[k] - behind[k]) / (2.0 * step)).sum();
             }
         }
     }

@@ -154,6 +154,11 @@ impl VKernel {
                 self.closure
             ))
         })?;
-        Ok(Field { inner: Arc::from(field) })
+        Ok(Field { inner: Arc::from(field), closed_form: false })
+    }
+
+    /// The mean score as a field.
+    fn mean_field(&self) -> Field {
+        Field { inner: self.law.mean_score(), closed_form: false }
     }
 }

@@ -9,6 +9,7 @@ mod distances;
 mod errors;
 mod field;
 mod kernel;
+mod likelihood;
 mod ntk;
 mod points;
 mod sampling;
@@ -24,9 +25,11 @@ mod _gtv {
     #[pymodule_export]
     use crate::distances::{directions, distance, energy_distance, sliced_w2, w1};
     #[pymodule_export]
-    use crate::field::Field;
+    use crate::field::{Field, exact_field};
     #[pymodule_export]
     use crate::kernel::{VKernel, v_kernel};
+    #[pymodule_export]
+    use crate::likelihood::log_likelihood;
     #[pymodule_export]
     use crate::ntk::ntk;
     #[pymodule_export]

@@ -1,5 +1,7 @@
 //! Points (x, t) that come in NumPy's arrays, each at its own time.
 
+use crate::errors::raise;
+use gtv_theory::PointCloud;
 use numpy::ndarray::{ArrayD, IxDyn};
 use numpy::{IntoPyArray, PyArrayDyn, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -45,6 +47,19 @@ impl Points {
 /// Values and number of columns of an array of rows.
 pub fn rows(x: &PyReadonlyArray2<'_, f64>) -> PyResult<(Vec<f64>, usize)> {
     Ok((x.as_slice()?.to_vec(), x.shape()[1]))
+}
+
+/// Data points with their weights; equal where there are none.
+pub fn cloud(
+    data: &PyReadonlyArray2<'_, f64>,
+    weights: Option<PyReadonlyArray1<'_, f64>>,
+) -> PyResult<PointCloud> {
+    let (points, dim) = rows(data)?;
+    match weights {
+        None => PointCloud::new(points, dim),
+        Some(weights) => PointCloud::with_weights(points, dim, weights.as_slice()?.to_vec()),
+    }
+    .map_err(raise)
 }
 
 /// Puts the rows of a part to their places in the whole.

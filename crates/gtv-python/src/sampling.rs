@@ -18,6 +18,9 @@ use pyo3::prelude::*;
 /// The name of the streams, the command's of the same name.
 const STREAMS: &str = "sample";
 
+/// Distance of differences, of which sampling takes none.
+const STEP: f64 = 1e-5;
+
 /// How a sample is drawn.
 struct Run {
     settings: Sampling,
@@ -85,7 +88,7 @@ pub fn sample<'py>(
             let function = Function::new(field.unbind());
             let found = watched(py, progress, |watcher| {
                 let (function, schedule) = (&function, schedule.inner);
-                run.of(&FunctionField { function, watcher, dim, schedule, prediction }, watcher)
+                run.of(&FunctionField { function, watcher, dim, schedule, prediction, step: STEP }, watcher)
             })?;
             if let Some(raised) = function.failure() {
                 return Err(raised);

@@ -1,12 +1,12 @@
 //! The exact score of a point set, with log-density, posterior moments and proxy-score covariance.
 
 use crate::errors::raise;
-use crate::points::{Points, array, rows, scatter};
+use crate::points::{Points, array, cloud, scatter};
 use crate::schedule::Schedule;
 use crate::watch::watched;
 use gtv_study::Watch;
+use gtv_theory::Error;
 use gtv_theory::score::{CovKind, ExactScore};
-use gtv_theory::{Error, PointCloud};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -44,12 +44,8 @@ pub fn exact_score<'py>(
     progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let kind = covariance(cov)?;
-    let (points, dim) = rows(&data)?;
-    let cloud = match weights {
-        None => PointCloud::new(points, dim),
-        Some(weights) => PointCloud::with_weights(points, dim, weights.as_slice()?.to_vec()),
-    }
-    .map_err(raise)?;
+    let cloud = cloud(&data, weights)?;
+    let dim = cloud.dim();
     let (queries, schedule) = (Points::new(&x, &t)?, schedule.inner);
     let (count, width) = (queries.len(), kind.values(dim));
     let batch = (BATCH_WORK / (cloud.len() * dim)).max(SMALLEST_BATCH);

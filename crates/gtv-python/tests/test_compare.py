@@ -82,9 +82,11 @@ def test_functions_are_compared_like_models_with_few_calls(fields):
     # less, so four of these bound it.
     assert abs(numbers["variance_ratio"] - 1) < 4 * np.sqrt(2 / (MEMBERS - 1))
     assert len(result.samples["ensemble"]) == MEMBERS
-    # Their own level: one call a step for all paths of a member.
+    # One call a step for all paths of a level: of the models with the ensemble's own moments, of a member's own, and of those whose
+    # density is followed in time; and one for each set of points at which members are compared.
+    steps = result.summary["config"]["sampling"]["steps"]
     for one in counted:
-        assert one.points / one.calls > 50
+        assert one.calls <= 3 * (steps + 1) + 30 and one.points / one.calls > 1000
     # The same members as arrays: predictions at the probes, and the samples.
     x, t = result.arrays["probe_x"], result.arrays["probe_t"]
     brought = {
@@ -102,6 +104,40 @@ def test_functions_are_compared_like_models_with_few_calls(fields):
     assert table.summary["outside"]["missing"]
     alone = gtv.compare(SMALL, ensemble=result.samples["ensemble"])
     assert alone.summary["distances"]["pf_ode"]["ensemble"]["w1"]["value"] == pytest.approx(theirs["w1"]["value"], rel=1e-9)
+
+
+def test_the_folder_of_a_run_is_an_ensemble(tmp_path):
+    """Members as `gtv-cli train` writes them: safetensors of the readout, (D, F)."""
+    kernel_config = {**SMALL, "model": {"samples": 1024, "features": {"kind": "gaussian", "x": 6, "t": 6}}}
+    folder = tmp_path / "run" / "members"
+    folder.mkdir(parents=True)
+    weights = np.random.default_rng(0).normal(size=(8, 1, 36))
+    for i, member in enumerate(weights):
+        described = {"readout.weight": {"dtype": "F64", "shape": [1, 36], "data_offsets": [0, 288]}}
+        header = json.dumps(described).encode()
+        header += b" " * (-len(header) % 8)
+        (folder / f"member-{i:05}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + member.tobytes())
+
+    def normal(z, lo, hi):
+        spacing = (hi - lo) / 5
+        width = 0.5 * spacing
+        return np.exp(-0.5 * ((z[:, None] - lo - spacing * np.arange(6)) / width) ** 2) / (np.sqrt(2 * np.pi) * width)
+
+    def member(w):
+        def denoiser(x, t):
+            phi = normal(x[:, 0], -1.5, 1.5)[:, :, None] * normal(t, 0.01, 1.0)[:, None, :]
+            return phi.reshape(len(x), -1) @ w.T
+
+        return denoiser
+
+    of_folder = gtv.compare(kernel_config, ensemble=tmp_path / "run")
+    of_functions = gtv.compare(kernel_config, ensemble=[member(w) for w in weights], prediction="denoiser")
+    for name, value in of_functions.summary["kernel"]["leading"].items():
+        assert of_folder.summary["kernel"]["leading"][name] == pytest.approx(value, rel=1e-9)
+    ours, theirs = (r.summary["distances"]["pf_ode"]["ensemble"]["w1"]["value"] for r in (of_folder, of_functions))
+    assert ours == pytest.approx(theirs, rel=1e-9)
+    with pytest.raises((ValueError, FileNotFoundError), match="member"):
+        gtv.compare(kernel_config, ensemble=tmp_path)
 
 
 def test_features_of_ones_own_are_those_of_the_config(own):
@@ -136,19 +172,19 @@ def test_a_function_that_raises_loses_nothing_that_was_sampled(fields):
     ended = []
 
     def counted(i):
-        # Last steps of 400 paths: eight in the level gaussian_empirical, then that of the member's own samples.
+        # The last step of a member's own 400 paths; in the level gaussian_empirical eight models are carried side by side.
         last_steps = []
 
         def call(x, t):
             if len(x) == 400 and t[0] < 0.05:
                 last_steps.append(1)
-                if len(last_steps) == 9 and i == MEMBERS - 1:
+                if len(last_steps) == 1 and i == MEMBERS - 1:
                     deadline = time.monotonic() + 20
                     while len(ended) < 2 and time.monotonic() < deadline:
                         time.sleep(0.05)
                     time.sleep(1.5)
                     raise Own("on the last step")
-                if len(last_steps) == 9:
+                if len(last_steps) == 1:
                     ended.append(i)
             return fields[i](x, t)
 
@@ -177,6 +213,11 @@ def test_wrong_input_names_the_array_or_the_key(fields, tmp_path):
         (ValueError, "members", lambda: gtv.compare(SMALL, ensemble={"x": x, "t": t, "score": y, "samples": np.zeros((2, 9, 1))})),
         (ValueError, "`scores`", lambda: gtv.compare(SMALL, ensemble={"x": x, "t": t, "scores": y})),
         (ValueError, "ensemble\\[1\\] has shape", lambda: gtv.compare(SMALL, ensemble=[fields[0], lambda x, t: x[:-1]])),
+        (ValueError, "sampling.integrator", lambda: gtv.compare({**SMALL, "sampling": {"integrator": "dopri5"}}, ensemble=fields)),
+        (TypeError, "the answer of ensemble\\[0\\] holds", lambda: gtv.compare(SMALL, ensemble=[lambda x, t: x.astype(complex)] * 2)),
+        (ValueError, "`features`", lambda: gtv.compare(SMALL, ensemble={"x": x, "t": t, "score": y, "features": np.ones((3, 2))})),
+        (ValueError, "nodes of the training distribution", lambda: gtv.compare(SMALL, ensemble={"x": x, "t": t, "score": y, "gram": np.eye(4)})),
+        (ValueError, "`gram`", lambda: gtv.compare(SMALL, ensemble={"x": x, "t": t, "score": y, "gram": np.eye(4)[:, ::-1] - 2})),
         (ValueError, "the answer of features", lambda: gtv.compare(SMALL, features=lambda x, t: t)),
         (ValueError, "--features|build", lambda: gtv.compare({"model": {"kind": "mlp"}})),
     ]

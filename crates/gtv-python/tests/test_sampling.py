@@ -183,5 +183,5 @@ def test_types_and_examples_hold():
     assert checked.returncode == 0, checked.stdout
     import doctest
 
-    for module in [gtv._schedule, gtv._score, gtv._sampling, gtv._kernel, gtv._compare]:
+    for module in [gtv._schedule, gtv._score, gtv._sampling, gtv._likelihood, gtv._kernel, gtv._compare]:
         assert doctest.testmod(module).failed == 0

@@ -23,6 +23,7 @@ use gtv_theory::compare::{
     between_model_bands, compare_levels, nearest_two, summarize_level,
 };
 use gtv_theory::dynamics::Tally;
+use gtv_theory::law::EmpiricalFields;
 use gtv_theory::problem::Triples;
 use gtv_theory::quadrature::Nodes;
 use gtv_theory::{PointCloud, TrainingProblem};
@@ -345,12 +346,7 @@ impl Study {
             levels.push(theory.level(name, &sampler)?);
         }
         if let Some(members) = ensemble.fields().filter(|members| members.len() > 1) {
-            let (own, models) = (members.own_moments()?, self.theory.models);
-            let level = Level::GaussianEmpirical;
-            let paths = self.own_paths(own.fields_asked, theory.times.len() * models);
-            levels.push(sampler.models(level, models, paths, |_, rng| {
-                own.law.draw(rng).ok_or(crate::Error::NoDraw { name: "gaussian_empirical" })
-            })?);
+            levels.push(self.own_moments(members, &sampler, theory.times.len())?);
         }
         if let Some(members) = ensemble.fields() {
             let field = |member: usize, _: &mut _| Ok(members.field(member));
@@ -361,6 +357,22 @@ impl Study {
             levels.push(Sampled { samples, failed: Tally::default() });
         }
         Ok(levels)
+    }
+
+    /// The level of the Gaussian law with the ensemble's own moments, in so many steps.
+    fn own_moments(&self, members: &dyn Members, sampler: &Sampler<'_>, steps: usize) -> Result<Sampled> {
+        let (level, models) = (Level::GaussianEmpirical, self.theory.models);
+        let together = members.field(0).chunks_a_call();
+        if together > 1 && self.sampling.lookup.grid().is_none() {
+            let law = EmpiricalFields::new((0..members.len()).map(|i| members.field(i)).collect())?;
+            let paths = self.own_paths(members.len(), steps * models);
+            return sampler.side_by_side(level, (models, paths), &law, together);
+        }
+        let own = members.own_moments()?;
+        let paths = self.own_paths(own.fields_asked, steps * models);
+        sampler.models(level, models, paths, |_, rng| {
+            own.law.draw(rng).ok_or(crate::Error::NoDraw { name: "gaussian_empirical" })
+        })
     }
 
     /// Paths of each model drawn from the ensemble's own moments, of which an evaluation asks so many members; tables ask every

@@ -12,6 +12,7 @@ use gtv_theory::{
 };
 use std::f64::consts::{LN_2, TAU};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The score of N(0, diag(v)), v of length D: the flow scales each coordinate by √(α²v + σ²).
 struct Gaussian {
@@ -213,4 +214,58 @@ fn limits_bad_points_and_units() {
     assert!((mean - (-1000.0 + 2f64.ln())).abs() < 1e-12, "{mean}");
     // Densities 1 and 3: mean 2, standard error 1.
     assert!((error - 0.5).abs() < 1e-12, "{error}");
+}
+
+/// A field whose calls cost more than their work, and which knows nothing far away.
+struct Called {
+    inner: Gaussian,
+    calls: AtomicUsize,
+    rows: AtomicUsize,
+}
+
+impl ScoreField for Called {
+    fn dim(&self) -> usize {
+        self.inner.dim()
+    }
+
+    fn schedule(&self) -> &Schedule {
+        self.inner.schedule()
+    }
+
+    fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.rows.fetch_add(x.len() / self.dim(), Ordering::Relaxed);
+        self.inner.score_into(x, t, out);
+        let far = |x: &[f64]| x.iter().any(|x| x.abs() > 50.0);
+        let rows = x.chunks_exact(2).zip(out.chunks_exact_mut(2));
+        rows.filter(|(x, _)| far(x)).for_each(|(_, o)| o.fill(f64::NAN));
+    }
+
+    fn chunks_a_call(&self) -> usize {
+        64
+    }
+}
+
+#[test]
+fn oracle_points_of_one_time_are_carried_together() {
+    let schedule = Schedule::paper(0.02).unwrap();
+    let inner = Gaussian { variances: vec![0.3, 1.5], schedule };
+    let field = Called { inner, calls: AtomicUsize::new(0), rows: AtomicUsize::new(0) };
+    let (mut x, mut t) = (wave(600), vec![0.02; 300]);
+    t[100..].fill(0.3);
+    let found = Likelihood::new(&field, Divergence::Exact).at(&x, &t).unwrap();
+    for ((x, &t), found) in x.chunks_exact(2).zip(&t).zip(found) {
+        let want = field.inner.log_density(x, t);
+        assert!((found.nats - want).abs() < 1e-5, "{t}: {} {want}", found.nats);
+    }
+    // All points of a time in a call: on average more than half of the 100 and 200.
+    let (calls, rows) = (field.calls.load(Ordering::Relaxed), field.rows.load(Ordering::Relaxed));
+    assert!(rows >= 100 * calls, "{calls} calls of {rows} rows");
+    // A point that is lost costs its neighbours nothing.
+    (x[42], t) = (60.0, vec![0.02; 300]);
+    let found = Likelihood::new(&field, Divergence::Exact).at(&x, &t).unwrap();
+    for (i, (x, found)) in x.chunks_exact(2).zip(found).enumerate() {
+        let want = field.inner.log_density(x, 0.02);
+        assert!(if i == 21 { found.nats.is_nan() } else { (found.nats - want).abs() < 1e-5 }, "{i}");
+    }
 }

@@ -153,8 +153,9 @@ impl Members for CalledMembers {
     }
 }
 
-/// Most numbers in a call, and most chunks of paths.
-const LARGEST_CALL: usize = 1 << 22;
+/// Most numbers in a call.
+pub const LARGEST_CALL: usize = 1 << 22;
+/// Most chunks of paths in it.
 const MOST_CHUNKS: usize = 64;
 
 /// Chunks of paths that one call of a function from outside brings: so many that the call costs little beside its work.

@@ -9,7 +9,7 @@ mod given;
 mod points;
 mod tabulated;
 
-pub use called::{CalledMembers, chunks_a_call};
+pub use called::{CalledMembers, LARGEST_CALL, chunks_a_call};
 pub use error::Error;
 pub use features::FeatureTable;
 pub use given::Given;

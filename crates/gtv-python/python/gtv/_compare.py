@@ -46,7 +46,8 @@ class Result:
         variance_ratio and correlation.
         """
         if self._summary is None:
-            self._summary = json.loads(self._native.summary())
+            found: dict[str, Any] = json.loads(self._native.summary())
+            self._summary = found
         return self._summary
 
     @property
@@ -133,7 +134,7 @@ class Result:
 class _Brought:
     """What a user brings of an ensemble, sorted out."""
 
-    def __init__(self, ensemble: Ensemble, dtype: DTypeLike) -> None:
+    def __init__(self, ensemble: Any, dtype: DTypeLike) -> None:
         self.functions: list[Any] | None = None
         self.arrays: list[tuple[str, Doubles]] | None = None
         self.run: str | None = None
@@ -180,8 +181,9 @@ def compare(
     ensemble
         The trained models. None: gtv trains those of ``[model]``. A list of functions ``f(x, t)`` with x (n, D) and t (n,), one a
         model: everything is compared. Samples (N, n, D), or a list of arrays (n, D): their level alone. A dict of arrays
-        ``x`` (Q, D), ``t`` (Q,), one of ``score``, ``denoiser``, ``noise``, ``velocity`` (N, Q, D), and ``samples``. A path: of such
-        a file, or the folder of ``gtv-cli train``. ``result.summary["outside"]`` says what was missing.
+        ``x`` (Q, D), ``t`` (Q,), one of ``score``, ``denoiser``, ``noise``, ``velocity`` (N, Q, D), ``samples``, and what the theory
+        is to predict from, ``features`` (N0, Q, F) or ``gram`` (Q, Q) at the points. A path: of such a file, or the folder of
+        ``gtv-cli train``. ``result.summary["outside"]`` says what was missing.
     prediction
         What the functions answer.
     features

@@ -80,6 +80,10 @@ class VKernel:
         """One draw of the whole learned score, a predicted model; each index has its own."""
         return Field(self._native.sample_field(index), self.schedule)
 
+    def mean_field(self) -> Field:
+        """The mean score as a field, for `sample` and `log_likelihood`."""
+        return Field(self._native.mean_field(), self.schedule)
+
     def __repr__(self) -> str:
         return f"VKernel(closure={self.closure!r}, dim={self.dim}, schedule={self.schedule!r})"
 

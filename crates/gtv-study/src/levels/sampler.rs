@@ -9,6 +9,7 @@ use gtv_models::watch::{Session, Watch};
 use gtv_theory::ScoreField;
 use gtv_theory::compare::{Level, LevelSamples};
 use gtv_theory::dynamics::{self, Lookup, PfOde, Samples, Tally};
+use gtv_theory::law::EmpiricalFields;
 use gtv_theory::rng::{ChaCha8Rng, Purpose, Streams};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -148,6 +149,39 @@ impl Sampler<'_> {
         let mut failed = Tally::default();
         groups.iter().for_each(|g| failed += g.1);
         self.finish(level, groups.into_iter().map(|g| g.0).collect(), failed)
+    }
+
+    /// A level made by the Gaussian law with fields' own moments, of fields whose calls cost more than their work: models are carried
+    /// side by side, so that each field is called for the states of all.
+    ///
+    /// # Errors
+    /// As [`Sampler::derived`].
+    pub fn side_by_side(
+        &self,
+        level: Level,
+        (models, paths): (usize, usize),
+        law: &EmpiricalFields,
+        together: usize,
+    ) -> Result<Sampled> {
+        let (label, streams, dim) = (level.to_string(), self.streams(&level), self.study.problem().dim());
+        let stage = self.session.watch.stage(&label, models as u64);
+        let (mut groups, mut failed) = (vec![Vec::new(); models], Tally::default());
+        for (first, groups) in groups.chunks_mut(together).enumerate().map(|(i, g)| (i * together, g)) {
+            let (rows, lost) = self.part(&format!("{label}-{first:05}"), || {
+                let model = |i: usize| streams.stream(Purpose::TheoryModel, (first + i) as u64, 0);
+                let field = law.draw_together(&mut (0..groups.len()).map(model).collect::<Vec<_>>());
+                let progress = |_| !self.session.watch.interrupted();
+                integrate(self.study, field.as_ref(), paths, streams, first as u64, &progress)
+            })?;
+            for states in rows.chunks_exact(groups.len() * dim) {
+                groups.iter_mut().zip(states.chunks_exact(dim)).for_each(|(group, x)| group.extend(x));
+            }
+            // A row that is lost is a path of each model.
+            let each = groups.len();
+            failed += Tally { diverged: each * lost.diverged, exhausted: each * lost.exhausted };
+            stage.advance(each as u64);
+        }
+        self.finish(level, groups, failed)
     }
 
     /// A kept part, or a new one: states that arrived, and the numbers of those that did not.

@@ -36,6 +36,8 @@ pub enum Divergence {
 pub const MOST_EXACT: usize = 64;
 /// Directions of the estimate above it.
 const DIRECTIONS: usize = 16;
+/// Most points that are carried together, for a field whose calls cost more than their work.
+const TOGETHER: usize = 1024;
 
 impl Divergence {
     /// Exact up to D = 64, Hutchinson's estimate above.
@@ -100,7 +102,8 @@ impl<'a, F: ScoreField + ?Sized> Likelihood<'a, F> {
         Self { control: Adaptive { rtol: tolerance, atol: tolerance, ..self.control }, ..self }
     }
 
-    /// ln q(x_i, t_i) of every point, in parallel.
+    /// ln q(x_i, t_i) of every point, in parallel; points of a field that asks for [several chunks](ScoreField::chunks_a_call) a call
+    /// are carried together, so that their errors have the tolerance as a root mean square.
     ///
     /// # Shapes
     /// `x`: n × D; `t`: n, in [ε, T].
@@ -119,40 +122,72 @@ impl<'a, F: ScoreField + ?Sized> Likelihood<'a, F> {
             let expected = "at least 2, to have a standard error";
             return Err(Error::OutOfRange { name: "directions", value: 1.0, expected });
         }
-        let points: Vec<(&[f64], f64)> = x.chunks_exact(dim).zip(t.iter().copied()).collect();
-        Ok(points.into_par_iter().enumerate().map(|(i, (x, t))| self.of_one(i, x, t)).collect())
+        // Points that are carried together share the time that they start from.
+        let mut order: Vec<usize> = (0..t.len()).collect();
+        order.sort_by(|i, j| t[*i].total_cmp(&t[*j]));
+        let most = if self.field.chunks_a_call() > 1 { TOGETHER } else { 1 };
+        let batches: Vec<&[usize]> =
+            order.chunk_by(|i, j| t[*i] == t[*j]).flat_map(|same| same.chunks(most)).collect();
+        let carried: Vec<Vec<LogLikelihood>> =
+            batches.par_iter().map(|batch| self.carry(batch, x, t[batch[0]])).collect();
+        let mut found = vec![LogLikelihood { nats: f64::NAN, standard_error: f64::NAN }; t.len()];
+        batches.iter().zip(carried).for_each(|(batch, values)| {
+            batch.iter().zip(values).for_each(|(i, value)| found[*i] = value);
+        });
+        Ok(found)
     }
 
-    /// ln q of a point; `index` tells the directions of different points apart.
-    fn of_one(&self, index: usize, x: &[f64], t: f64) -> LogLikelihood {
+    /// ln q of the points of a batch at one time; where one of several does not arrive, of each half by itself.
+    fn carry(&self, batch: &[usize], x: &[f64], t: f64) -> Vec<LogLikelihood> {
+        match self.together(batch, x, t) {
+            Some(found) => found,
+            None if batch.len() == 1 => vec![LogLikelihood { nats: f64::NAN, standard_error: f64::NAN }],
+            None => {
+                let (first, second) = batch.split_at(batch.len() / 2);
+                [self.carry(first, x, t), self.carry(second, x, t)].concat()
+            }
+        }
+    }
+
+    /// The same by one integration, whose error is the root mean square over the points; `None` where it does not arrive.
+    fn together(&self, batch: &[usize], x: &[f64], t: f64) -> Option<Vec<LogLikelihood>> {
         let (dim, schedule) = (self.field.dim(), self.field.schedule());
-        let directions = match self.divergence {
+        let directions: Vec<f64> = match self.divergence {
             Divergence::Exact => Vec::new(),
             Divergence::Hutchinson { directions, streams } => {
-                let mut rng = streams.named("likelihood").stream(Purpose::Probe, index as u64, 0);
-                (0..directions * dim).map(|_| if rng.random::<bool>() { 1.0 } else { -1.0 }).collect()
+                let signs = |index: &usize| {
+                    let mut rng = streams.named("likelihood").stream(Purpose::Probe, *index as u64, 0);
+                    let sign = move |_| if rng.random::<bool>() { 1.0 } else { -1.0 };
+                    (0..directions * dim).map(sign).collect::<Vec<f64>>()
+                };
+                batch.iter().flat_map(signs).collect()
             }
         };
-        let values = (directions.len() / dim).max(1);
+        let states = batch.len() * dim;
+        let values = (directions.len() / states).max(1);
         let std = schedule.noise_std(t);
-        let mut z: Vec<f64> = x.iter().map(|x| x / std).chain(std::iter::repeat_n(0.0, values)).collect();
+        let starts = batch.iter().flat_map(|i| &x[i * dim..(i + 1) * dim]).map(|x| x / std);
+        let mut z: Vec<f64> = starts.chain(std::iter::repeat_n(0.0, batch.len() * values)).collect();
         let mut flow =
-            Carried { field: self.field, schedule, from: t, directions: &directions, x: vec![0.0; dim] };
+            Carried { field: self.field, schedule, from: t, directions: &directions, x: vec![0.0; states] };
         let (start, end) = (theta(schedule, t), theta(schedule, schedule.t_max()));
         let mut work = Stages::new(&DOPRI5, z.len());
         const FIRST: f64 = 1e-3;
         let run = self.control.integrate(&mut flow, start, end, FIRST * (start - end), &mut z, &mut work);
         if run.stop != Stop::Done {
-            return LogLikelihood { nats: f64::NAN, standard_error: f64::NAN };
+            return None;
         }
-        let (y, sums) = z.split_at(dim);
+        let (y, sums) = z.split_at(states);
         let size = dim as f64;
-        // The sums ran downwards, so that each is minus the integral.
-        let start = -0.5 * y.iter().map(|y| y * y).sum::<f64>() - 0.5 * size * TAU.ln() - size * std.ln();
-        let count = sums.len() as f64;
-        let mean = sums.iter().sum::<f64>() / count;
-        let variance = sums.iter().map(|s| (s - mean) * (s - mean)).sum::<f64>() / (count - 1.0).max(1.0);
-        LogLikelihood { nats: start + mean, standard_error: (variance / count).sqrt() }
+        let of_one = |(y, sums): (&[f64], &[f64])| {
+            // The sums ran downwards, so that each is minus the integral.
+            let start = -0.5 * y.iter().map(|y| y * y).sum::<f64>() - 0.5 * size * TAU.ln() - size * std.ln();
+            let count = sums.len() as f64;
+            let mean = sums.iter().sum::<f64>() / count;
+            let variance = sums.iter().map(|s| (s - mean) * (s - mean)).sum::<f64>() / (count - 1.0).max(1.0);
+            LogLikelihood { nats: start + mean, standard_error: (variance / count).sqrt() }
+        };
+        Some(y.chunks_exact(dim).zip(sums.chunks_exact(values)).map(of_one).collect())
     }
 }
 
@@ -160,14 +195,15 @@ fn theta(schedule: &Schedule, t: f64) -> f64 {
     schedule.signal(t) / schedule.noise_std(t)
 }
 
-/// A path with its sums of σ div m: z = (y, sums).
+/// Paths with their sums of σ div m: z = (all y, all sums).
 struct Carried<'a, F: ?Sized> {
     field: &'a F,
     schedule: &'a Schedule,
-    /// Where the path begins.
+    /// Where the paths begin.
     from: f64,
-    /// K × D; none where the divergence is exact.
+    /// K × D for each path; none where the divergence is exact.
     directions: &'a [f64],
+    /// n × D.
     x: Vec<f64>,
 }
 
@@ -182,12 +218,14 @@ impl<F: ScoreField + ?Sized> Ode for Carried<'_, F> {
         };
         let std = self.schedule.noise_std(t);
         self.x.iter_mut().zip(z).for_each(|(x, y)| *x = std * y);
-        let (mean, sums) = dz.split_at_mut(dim);
+        let (mean, sums) = dz.split_at_mut(self.x.len());
         self.field.denoiser_into(&self.x, t, mean);
         if self.directions.is_empty() {
             self.field.denoiser_divergence_into(&self.x, t, sums);
         } else {
-            let (rows, mut images) = (self.x.repeat(sums.len()), vec![0.0; self.directions.len()]);
+            let values = self.directions.len() / self.x.len();
+            let rows: Vec<f64> = self.x.chunks_exact(dim).flat_map(|x| x.repeat(values)).collect();
+            let mut images = vec![0.0; self.directions.len()];
             self.field.denoiser_derivative_into(&rows, t, self.directions, &mut images);
             let pairs = self.directions.chunks_exact(dim).zip(images.chunks_exact(dim));
             for (sum, (v, image)) in sums.iter_mut().zip(pairs) {

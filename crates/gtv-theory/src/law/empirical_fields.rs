@@ -53,6 +53,22 @@ impl EmpiricalFields {
         Ok(Self { members: Arc::new(members) })
     }
 
+    /// Draws of M models side by side: a field of M·D coordinates, of which the m-th D follow the m-th draw, each as [`Law::draw`] has
+    /// it. A step asks every member once, for the states of all models.
+    pub fn draw_together(&self, streams: &mut [ChaCha8Rng]) -> Box<dyn ScoreField> {
+        let shares = streams.iter_mut().map(|rng| self.shares(rng)).collect();
+        Box::new(SideBySide { members: self.members.clone(), shares })
+    }
+
+    /// c_n of a draw.
+    fn shares(&self, rng: &mut ChaCha8Rng) -> Vec<f64> {
+        let count = self.members.len();
+        let noise: Vec<f64> = StandardNormal.sample_iter(rng).take(count).collect();
+        let mean = noise.iter().sum::<f64>() / count as f64;
+        let scale = 1.0 / ((count - 1) as f64).sqrt();
+        noise.iter().map(|xi| 1.0 / count as f64 + scale * (xi - mean)).collect()
+    }
+
     fn combination(&self, shares: Vec<f64>) -> Combination {
         Combination { members: self.members.clone(), shares }
     }
@@ -87,12 +103,7 @@ impl Law for EmpiricalFields {
     }
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Option<Box<dyn ScoreField>> {
-        let count = self.members.len();
-        let noise: Vec<f64> = StandardNormal.sample_iter(rng).take(count).collect();
-        let mean = noise.iter().sum::<f64>() / count as f64;
-        let scale = 1.0 / ((count - 1) as f64).sqrt();
-        let shares = noise.iter().map(|xi| 1.0 / count as f64 + scale * (xi - mean));
-        Some(Box::new(self.combination(shares.collect())))
+        Some(Box::new(self.combination(self.shares(rng))))
     }
 }
 
@@ -131,6 +142,46 @@ impl ScoreField for Combination {
 
     fn denoiser_divergence_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.combine(out, |member, one| member.denoiser_divergence_into(x, t, one));
+    }
+}
+
+/// Combinations of the same members, each for D coordinates of its own.
+struct SideBySide {
+    members: Arc<Vec<Box<dyn ScoreField>>>,
+    /// c_n of every model.
+    shares: Vec<Vec<f64>>,
+}
+
+impl SideBySide {
+    /// Rows of M·D are M rows of D to a member.
+    fn combine(&self, out: &mut [f64], each: impl Fn(&dyn ScoreField, &mut [f64])) {
+        let (dim, mut one) = (self.members[0].dim(), vec![0.0; out.len()]);
+        out.fill(0.0);
+        for (n, member) in self.members.iter().enumerate() {
+            each(member.as_ref(), &mut one);
+            let states = out.chunks_exact_mut(dim).zip(one.chunks_exact(dim));
+            for ((out, one), shares) in states.zip(self.shares.iter().cycle()) {
+                out.iter_mut().zip(one).for_each(|(o, v)| *o += shares[n] * v);
+            }
+        }
+    }
+}
+
+impl ScoreField for SideBySide {
+    fn dim(&self) -> usize {
+        self.shares.len() * self.members[0].dim()
+    }
+
+    fn schedule(&self) -> &Schedule {
+        self.members[0].schedule()
+    }
+
+    fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.combine(out, |member, one| member.score_into(x, t, one));
+    }
+
+    fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.combine(out, |member, one| member.denoiser_into(x, t, one));
     }
 }
 
@@ -182,6 +233,29 @@ mod tests {
                 assert!((second[2 * i + j] - c).abs() < 4.0 * se, "{i} {j}: {} {c}", second[2 * i + j]);
             }
         }
+    }
+
+    #[test]
+    fn identities_models_side_by_side_are_the_models() {
+        let law = EmpiricalFields::new(members()).unwrap();
+        let mut streams: Vec<ChaCha8Rng> =
+            (0..3).map(|model| Streams::new(1).stream(Purpose::TheoryModel, model, 0)).collect();
+        let alone: Vec<_> = streams.clone().iter_mut().map(|rng| law.draw(rng).unwrap()).collect();
+        let together = law.draw_together(&mut streams);
+        // Two rows of three models' states in the plane.
+        let x: Vec<f64> = (0..12).map(|i| (0.8 * i as f64).sin()).collect();
+        let (mut scores, mut means) = (vec![0.0; 12], vec![0.0; 12]);
+        together.score_into(&x, 0.2, &mut scores);
+        together.denoiser_into(&x, 0.2, &mut means);
+        for (k, x) in x.chunks_exact(2).enumerate() {
+            let (mut score, mut mean) = ([0.0; 2], [0.0; 2]);
+            alone[k % 3].score_into(x, 0.2, &mut score);
+            alone[k % 3].denoiser_into(x, 0.2, &mut mean);
+            let close =
+                |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12 * (1.0 + b.abs()));
+            assert!(close(&scores[2 * k..2 * k + 2], &score) && close(&means[2 * k..2 * k + 2], &mean));
+        }
+        assert_eq!(together.dim(), 6);
     }
 
     #[test]
