@@ -85,7 +85,7 @@ fn oracle_sliced_w2_far_below_a_cell_is_that_of_the_samples() {
     // Two atoms at distance 2, spread by 1e-5, and moved by 1e-4: a cell is 3e-3 wide.
     let (dim, scale) = (2, 1e-5);
     let atoms = |member: usize, n: usize, shift: f64| -> Vec<f64> {
-        let at = |i: usize| if i % 2 == 0 { -1.0 } else { 1.0 };
+        let at = |i: usize| if i.is_multiple_of(2) { -1.0 } else { 1.0 };
         let wiggle = |i: usize| scale * ((i + 17 * member) as f64 * 0.618).fract();
         (0..n).flat_map(|i| [at(i) + shift + wiggle(i), wiggle(3 * i)]).collect()
     };
