@@ -4,6 +4,7 @@ use gtv_theory::closure::{FiniteP, Leading, ShotNoise};
 use gtv_theory::features::{AxisBasis, RandomFourier, Separable};
 use gtv_theory::law::{LinearLaw, TotalMoments, drawn_covariance};
 use gtv_theory::learner::Ridge;
+use gtv_theory::linalg::{gemm_tn, solve_spd};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{ChaCha8Rng, Purpose, Streams};
 use gtv_theory::{
@@ -110,6 +111,44 @@ fn monte_carlo_draws_have_the_total_variance() {
             assert!(error < 0.2 * want, "{error} {want}");
         }
     }
+}
+
+/// Ridge regression on a training set of its own.
+fn trained(learner: &Ridge, set: u64) -> Vec<f64> {
+    let (problem, features) = (learner.problem(), learner.features());
+    let (triples, f_len) = (problem.draw(set), features.len());
+    let count = triples.len();
+    let mut phi = vec![0.0; count * f_len];
+    features.fill(&triples.x, &triples.t, &mut phi);
+    let weigh = |rows: &[f64]| -> Vec<f64> {
+        let rows = rows.chunks_exact(rows.len() / count).zip(&triples.t);
+        rows.flat_map(|(row, &t)| row.iter().map(move |v| problem.weight(t) / count as f64 * v)).collect()
+    };
+    let labels = problem.labels(&triples);
+    let (mut moment, mut weights) = (vec![0.0; f_len * f_len], vec![0.0; f_len * problem.dim()]);
+    gemm_tn(f_len, f_len, count, &phi, &weigh(&phi), &mut moment);
+    gemm_tn(f_len, problem.dim(), count, &phi, &weigh(&labels), &mut weights);
+    (0..f_len).for_each(|i| moment[i * f_len + i] += learner.ridge());
+    solve_spd("a second moment", "", &moment, f_len, &mut weights).unwrap();
+    weights
+}
+
+#[test]
+fn monte_carlo_the_law_is_that_of_trained_models_at_two_samples_a_feature() {
+    const MODELS: usize = 100;
+    let problem = problem(3, 96);
+    let ridge = learner(&problem, 1e-3, 8192);
+    let (law, first) = (FiniteP::of_ridge(&ridge).unwrap(), Leading.law(&ridge).unwrap());
+    let places = problem.probes(5, 300);
+    let of = |law: &dyn Law| -> f64 {
+        let TotalMoments { variance, .. } = law.total_moments(Prediction::Denoiser, &places.x, &places.t);
+        variance.iter().sum::<f64>() / variance.len() as f64
+    };
+    let models: Vec<Vec<f64>> = (0..MODELS as u64).map(|set| trained(&ridge, set)).collect();
+    let (found, error) = average(&spreads(&law, &models));
+    println!("trained {found:.4} ± {error:.4}, finite-p {:.4}, leading {:.4}", of(&law), of(first.as_ref()));
+    assert!((found - of(&law)).abs() < 4.0 * error, "{found} ± {error}, {}", of(&law));
+    assert!((found - of(first.as_ref())).abs() > 4.0 * error, "{found} ± {error}, {}", of(first.as_ref()));
 }
 
 #[test]

@@ -21,6 +21,37 @@ const NUMBERS: usize = 1 << 24;
 const FEWEST_TRIPLES: usize = 1 << 14;
 const MOST_TRIPLES: usize = 1 << 16;
 
+/// The most numbers of labels that are kept.
+const KEPT: usize = 1 << 25;
+
+/// What is known of the labels of all the nodes, kept where it takes little memory: the posterior's averages are made once.
+pub(super) struct Labels<'a> {
+    learner: &'a Ridge,
+    kept: Option<NodeLabels>,
+}
+
+impl<'a> Labels<'a> {
+    pub(super) fn of(learner: &'a Ridge) -> Self {
+        let all = 0..learner.nodes();
+        let keep = learner.nodes.blocks().is_empty() && all.len().saturating_mul(learner.dim()) <= KEPT;
+        Self { learner, kept: keep.then(|| node_labels(&learner.problem, &learner.nodes, all)) }
+    }
+
+    /// The same, made anew wherever they are asked for.
+    pub(super) fn streamed(learner: &'a Ridge) -> Self {
+        Self { learner, kept: None }
+    }
+
+    fn at(&self, range: Range<usize>) -> NodeLabels {
+        let Some(NodeLabels { fitted, variance }) = &self.kept else {
+            return node_labels(&self.learner.problem, &self.learner.nodes, range);
+        };
+        let dim = self.learner.dim();
+        let fitted = fitted[range.start * dim..range.end * dim].to_vec();
+        NodeLabels { fitted, variance: variance[range].to_vec() }
+    }
+}
+
 /// φ of some nodes, n × F.
 fn phi(learner: &Ridge, range: Range<usize>) -> Vec<f64> {
     let mut phi = vec![0.0; range.len() * learner.features.len()];
@@ -29,13 +60,14 @@ fn phi(learner: &Ridge, range: Range<usize>) -> Vec<f64> {
 }
 
 /// E[f φ ỹᵀ] for f on the nodes, F × D.
-pub(super) fn label_moment(learner: &Ridge, f: &[f64]) -> Vec<f64> {
+pub(super) fn label_moment(of: &Labels<'_>, f: &[f64]) -> Vec<f64> {
+    let learner = of.learner;
     if !learner.nodes.blocks().is_empty() {
         return learner.target_moment(|q| f[q]);
     }
     let (dim, f_len) = (learner.dim(), learner.features.len());
     sum_in_blocks(learner.nodes(), f_len * dim, |range| {
-        let mut labels = node_labels(&learner.problem, &learner.nodes, range.clone()).fitted;
+        let mut labels = of.at(range.clone()).fitted;
         for (q, y) in range.clone().zip(labels.chunks_exact_mut(dim)) {
             y.iter_mut().for_each(|y| *y *= learner.nodes.mass[q] * f[q]);
         }
@@ -46,7 +78,8 @@ pub(super) fn label_moment(learner: &Ridge, f: &[f64]) -> Vec<f64> {
 }
 
 /// E|r|² on the nodes, Q; ỹ − W̄ᵀφ is lifted by factors of the nodes, where there are any.
-pub(super) fn squares(learner: &Ridge, residual: Residual<'_>, lift: Option<&[f64]>) -> Vec<f64> {
+pub(super) fn squares(of: &Labels<'_>, residual: Residual<'_>, lift: Option<&[f64]>) -> Vec<f64> {
+    let learner = of.learner;
     let (dim, f_len) = (learner.dim(), learner.features.len());
     if let (Residual::Fit(mean), false) = (residual, learner.nodes.blocks().is_empty()) {
         return learner.residual(mean).chunks_exact(dim).map(|r| r.iter().map(|r| r * r).sum()).collect();
@@ -60,8 +93,7 @@ pub(super) fn squares(learner: &Ridge, residual: Residual<'_>, lift: Option<&[f6
                 conditional_labels(&learner.problem, &x, t).variance
             }
             Residual::Fit(mean) => {
-                let NodeLabels { fitted, mut variance } =
-                    node_labels(&learner.problem, &learner.nodes, range.clone());
+                let NodeLabels { fitted, mut variance } = of.at(range.clone());
                 let mut predicted = vec![0.0; fitted.len()];
                 gemm_nn(range.len(), dim, f_len, &phi(learner, range.clone()), mean, &mut predicted);
                 let rows = fitted.chunks_exact(dim).zip(predicted.chunks_exact(dim));
@@ -78,12 +110,12 @@ pub(super) fn squares(learner: &Ridge, residual: Residual<'_>, lift: Option<&[f6
 
 /// Σ_i S_ii to first order in 1/P, F × F, of influences whose mean is γW̄, W̄ = `mean`.
 pub(super) fn first_order(
-    learner: &Ridge,
+    of: &Labels<'_>,
     system: &RidgeSystem,
     residual: Residual<'_>,
     mean: &[f64],
 ) -> Vec<f64> {
-    let squares = squares(learner, residual, None);
+    let (learner, squares) = (of.learner, squares(of, residual, None));
     let mut inner = learner.second_moment(|q| learner.weight[q].powi(2) * squares[q]);
     let sprinkled = || Sprinkling::new(learner, system, mean, Leverage::Dropped);
     let influence = || learner.influence(residual);

@@ -9,6 +9,9 @@
 //! noise coherently), makes K linear equations; generation after generation of models solves them. Mean and covariance are
 //! those of `finite-p`, with every cumulant to first order.
 //!
+//! The first partners have deviations of covariance S_tr/D, the same in each output: what is left after a generation of how outputs vary
+//! differently is the share of partners' noise in a model's variance, at most ½, of it.
+//!
 //! What is known of the law is given to every generation: its mean W̄, and the total variance E φᵀS_trφ. On average a training set takes
 //! off its partners' mean deviation, all but γM of it, so that a pool's own mean would swing from generation to generation and
 //! hardly fade; and so few models would settle at a total variance with an error of their own, many generations later.
@@ -19,6 +22,7 @@ use crate::fixed_point::Sought;
 use crate::linalg::{self, gemm_nn};
 use crate::rng::{ChaCha8Rng, Purpose};
 use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 /// The fewest sets in a pool, the most, and how many outputs of models it has where that is in between.
@@ -29,6 +33,8 @@ const OUTPUTS: usize = 256;
 const SETTLED: f64 = 2e-2;
 /// The most by which the variance that a pool has by itself may differ from the fixed point's, as a factor.
 const MOST_APART: f64 = 2.0;
+/// The fewest generations: after them partners' noise has at most a quarter of the first partners' covariance, as a part of at most a half.
+const LEAST: usize = 2;
 /// Generations after which the pool is given up.
 const CAP: usize = 20;
 /// Points of ρ at which the variance is watched.
@@ -103,6 +109,24 @@ fn stretch(models: &mut [Vec<f64>], mean: &[f64], factor: f64) {
     }
 }
 
+/// Models of independent outputs, each with the covariance S_tr/D about its mean.
+fn first_partners(mean: &[f64], total: &[f64], count: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
+    let f_len = total.len().isqrt();
+    let dim = mean.len() / f_len;
+    let factor = linalg::cholesky_semidefinite(total, f_len);
+    let scale = (dim as f64).sqrt().recip();
+    let mut model = |_| {
+        let normal: Vec<f64> = StandardNormal.sample_iter(&mut *rng).take(mean.len()).collect();
+        let mut model = vec![0.0; mean.len()];
+        gemm_nn(f_len, dim, f_len, &factor, &normal, &mut model);
+        model.iter_mut().zip(mean).for_each(|(w, mean)| *w = mean + scale * *w);
+        model
+    };
+    let mut models = (0..count).map(&mut model).collect::<Vec<_>>();
+    recentre(&mut models, mean);
+    models
+}
+
 impl Partners {
     /// Solves the pool, whose total variance is that of S_tr = `total` (F × F).
     ///
@@ -115,14 +139,9 @@ impl Partners {
         let sprinkling = Sprinkling::new(learner, system, mean, Leverage::Kept);
         let watch = Watch::new(learner, total);
         let mut damped: Vec<Vec<f64>> = vec![Vec::new(); count];
-        let mut pool = Self {
-            sprinkling,
-            models: vec![mean.to_vec()],
-            generations: 0,
-            change: f64::INFINITY,
-            ratio: 0.0,
-        };
-        while pool.change > SETTLED {
+        let models = first_partners(mean, total, count, &mut streams.stream(Purpose::TheoryModel, 0, 2));
+        let mut pool = Self { sprinkling, models, generations: 0, change: f64::INFINITY, ratio: 1.0 };
+        while pool.generations < LEAST || pool.change > SETTLED {
             let mut models: Vec<Vec<f64>> = damped
                 .par_iter_mut()
                 .enumerate()
@@ -164,9 +183,6 @@ impl Partners {
     /// that those of its partners have −1/(K − 1) of its own last one, of which the set takes off all but γM.
     fn put_back(&self, set: usize, system: &RidgeSystem, ridge: f64, mean: &[f64], model: &mut [f64]) {
         let count = self.models.len();
-        if count == 1 {
-            return;
-        }
         let last: Vec<f64> =
             self.models[set].iter().zip(mean).map(|(w, m)| (w - m) / (count - 1) as f64).collect();
         for ((w, last), left) in model.iter_mut().zip(&last).zip(system.solve(&last)) {
@@ -188,11 +204,7 @@ impl Partners {
 
     /// A partner for each of `count` triples, never the set of the pool that they are.
     pub(super) fn partners(&self, set: Option<usize>, count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
-        let others = match (self.models.len(), set) {
-            (1, _) => return vec![0; count],
-            (len, Some(_)) => len - 1,
-            (len, None) => len,
-        };
+        let others = self.models.len() - usize::from(set.is_some());
         let pick = |_| {
             let other = rng.random_range(0..others);
             if set.is_some_and(|set| other >= set) { other + 1 } else { other }

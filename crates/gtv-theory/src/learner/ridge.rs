@@ -9,7 +9,7 @@
 //! no inverse: eigenvalues of A below `CUTOFF` of the largest are dropped, which is the γ → 0 limit on the rest.
 
 use super::labels::{conditional_labels, labels};
-use super::many_outputs::{first_order, label_moment, sampled};
+use super::many_outputs::{Labels, first_order, label_moment, sampled};
 use super::self_consistent::SelfConsistent;
 use super::{Learner, Leverage, Order, Precision, Residual, RidgeSystem, SharedPoints, Sprinkling, sandwich};
 use crate::design::{Design, design};
@@ -19,6 +19,7 @@ use crate::law::{Covariance, DENSE_LIMIT, LinearLaw};
 use crate::problem::TrainingProblem;
 use crate::quadrature::{Nodes, QuadratureSpec};
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Quasi-random nodes from which on fixed points are solved to an error below the nodes' own.
@@ -131,9 +132,9 @@ impl Ridge {
         Self { problem, target, solved: Arc::default(), ..self.clone() }
     }
 
-    /// The same learner on fewer nodes, where that is a rule too: a start for iterations on all of them.
-    pub(super) fn on_fewer_nodes(&self, len: usize) -> Result<Self> {
-        let nodes = Arc::new(self.nodes.prefix(len));
+    /// The same learner on some of its nodes, where that is a rule too.
+    pub(super) fn on_nodes_of(&self, range: Range<usize>) -> Result<Self> {
+        let nodes = Arc::new(self.nodes.part(range));
         let design = design(&self.features, &nodes)?;
         let features = self.features.clone();
         Ok(Self::on_nodes(self.problem.clone(), features, self.ridge, self.quadrature, nodes, design))
@@ -216,10 +217,16 @@ impl Ridge {
     }
 
     /// The law of the covariance made by one sample's influence (A+γ)⁻¹φ_q u_qᵀ, u = w r, whose mean is γ(A+γ)⁻¹W̄, W̄ = `mean`.
-    fn law(&self, system: &RidgeSystem, residual: Residual<'_>, mean: Vec<f64>) -> LinearLaw {
+    fn law(
+        &self,
+        system: &RidgeSystem,
+        labels: &Labels<'_>,
+        residual: Residual<'_>,
+        mean: Vec<f64>,
+    ) -> LinearLaw {
         let (dim, f_len, samples) = (self.dim(), self.features.len(), self.samples());
         if self.has_many_outputs() {
-            let total = Arc::new(first_order(self, system, residual, &mean));
+            let total = Arc::new(first_order(labels, system, residual, &mean));
             if !self.features.everywhere() {
                 return LinearLaw::of_total(&self.problem, self.features.clone(), mean, total);
             }
@@ -264,16 +271,20 @@ impl Learner for Ridge {
             Order::Limit => {
                 let system = RidgeSystem::pseudo_inverse(&second_moment, self.features.len(), CUTOFF)?;
                 let zero = vec![0.0; self.features.len() * self.dim()];
-                Ok(self.law(&system, Residual::Noise, zero).around(self.problem.exact().clone()))
+                let labels = Labels::streamed(self);
+                Ok(self.law(&system, &labels, Residual::Noise, zero).around(self.problem.exact().clone()))
             }
             Order::First => {
                 let system = RidgeSystem::new(second_moment, self.features.len(), self.ridge)?;
-                let mean = if self.has_many_outputs() {
-                    system.solve(&label_moment(self, &self.weight))
+                let (labels, mean) = if self.has_many_outputs() {
+                    let labels = Labels::of(self);
+                    let mean = system.solve(&label_moment(&labels, &self.weight));
+                    (labels, mean)
                 } else {
-                    system.solve(&self.target_moment(|q| self.weight[q]))
+                    let moment = self.target_moment(|q| self.weight[q]);
+                    (Labels::streamed(self), system.solve(&moment))
                 };
-                Ok(self.law(&system, Residual::Fit(&mean.clone()), mean))
+                Ok(self.law(&system, &labels, Residual::Fit(&mean.clone()), mean))
             }
         }
     }

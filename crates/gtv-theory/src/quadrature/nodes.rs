@@ -46,7 +46,11 @@ pub struct Nodes {
 enum Places {
     Stored(Vec<f64>),
     /// Made anew wherever they are asked for.
-    Streamed(Arc<QuasiRandom>),
+    Streamed {
+        rule: Arc<QuasiRandom>,
+        /// The place of the first node in the rule.
+        first: usize,
+    },
 }
 
 /// The most numbers of x that are stored.
@@ -136,7 +140,7 @@ impl Nodes {
             mass: nodes.iter().map(|node| node.mass / total).collect(),
             t: nodes.iter().map(|node| node.t).collect(),
             point: nodes.iter().map(|node| node.point as u32).collect(),
-            x: Places::Streamed(Arc::new(rule)),
+            x: Places::Streamed { rule: Arc::new(rule), first: 0 },
         };
         if count * cloud.dim() <= STORED {
             all.x = Places::Stored(all.x(0..count).into_owned());
@@ -160,11 +164,11 @@ impl Nodes {
     pub fn x(&self, range: Range<usize>) -> Cow<'_, [f64]> {
         match &self.x {
             Places::Stored(x) => Cow::Borrowed(&x[range.start * self.dim..range.end * self.dim]),
-            Places::Streamed(rule) => {
+            Places::Streamed { rule, first } => {
                 let mut x = vec![0.0; range.len() * self.dim];
                 x.par_chunks_mut(TASK * self.dim).enumerate().for_each(|(task, x)| {
                     for (k, x) in x.chunks_exact_mut(self.dim).enumerate() {
-                        rule.fill(range.start + task * TASK + k, x);
+                        rule.fill(first + range.start + task * TASK + k, x);
                     }
                 });
                 Cow::Owned(x)
@@ -172,22 +176,24 @@ impl Nodes {
         }
     }
 
-    /// The first `len` nodes of a quasi-random rule, a coarser rule of the same distribution; all nodes of a tensor rule.
-    pub(crate) fn prefix(&self, len: usize) -> Self {
-        if !self.blocks.is_empty() || len >= self.len() {
+    /// Some of the nodes of a quasi-random rule, a coarser rule of the same distribution; all nodes of a tensor rule.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        if !self.blocks.is_empty() {
             return self.clone();
         }
-        let total: f64 = self.mass[..len].iter().sum();
+        let total: f64 = self.mass[range.clone()].iter().sum();
         Self {
             dim: self.dim,
             times: Vec::new(),
             blocks: Vec::new(),
-            mass: self.mass[..len].iter().map(|mass| mass / total).collect(),
-            t: self.t[..len].to_vec(),
-            point: self.point[..len].to_vec(),
+            mass: self.mass[range.clone()].iter().map(|mass| mass / total).collect(),
+            t: self.t[range.clone()].to_vec(),
+            point: self.point[range.clone()].to_vec(),
             x: match &self.x {
-                Places::Stored(x) => Places::Stored(x[..len * self.dim].to_vec()),
-                Places::Streamed(rule) => Places::Streamed(rule.clone()),
+                Places::Stored(x) => Places::Stored(x[range.start * self.dim..range.end * self.dim].to_vec()),
+                Places::Streamed { rule, first } => {
+                    Places::Streamed { rule: rule.clone(), first: first + range.start }
+                }
             },
         }
     }
@@ -307,9 +313,10 @@ mod tests {
         let streamed = Nodes::new(&cloud, &schedule, &spec, Streams::new(3)).unwrap();
         let spec = QuadratureSpec { quasi_nodes: 5000, ..spec };
         let stored = Nodes::new(&cloud, &schedule, &spec, Streams::new(3)).unwrap();
-        assert!(matches!(streamed.x, Places::Streamed(_)) && matches!(stored.x, Places::Stored(_)));
+        assert!(matches!(streamed.x, Places::Streamed { .. }) && matches!(stored.x, Places::Stored(_)));
         assert!(streamed.x(2040..4100) == stored.x(2040..4100));
-        for (a, b) in streamed.prefix(5000).mass.iter().zip(&stored.mass) {
+        assert!(streamed.part(1000..5000).x(40..900) == stored.part(1000..5000).x(40..900));
+        for (a, b) in streamed.part(0..5000).mass.iter().zip(&stored.mass) {
             assert!((a / b - 1.0).abs() < 1e-12);
         }
         assert!(streamed.t[..5000] == stored.t);
