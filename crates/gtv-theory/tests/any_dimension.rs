@@ -8,7 +8,7 @@ use gtv_theory::linalg::{gemm_tn, solve_spd};
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::{ChaCha8Rng, Purpose, Streams};
 use gtv_theory::{
-    At, Closure, Error, Features, Law, Objective, PointCloud, Prediction, Schedule, TrainingProblem,
+    At, Closure, Error, Features, Law, Learner, Objective, PointCloud, Prediction, Schedule, TrainingProblem,
 };
 
 fn problem(dim: usize, samples: usize) -> TrainingProblem {
