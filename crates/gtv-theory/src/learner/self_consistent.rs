@@ -45,7 +45,7 @@ const MOST_OUTPUTS: usize = 3;
 /// All nodes over those of the iterations.
 const FEWER: usize = 16;
 /// The least number of nodes for each feature of the iterations.
-const LEAST_FOR_EACH: usize = 8;
+const LEAST_FOR_EACH: usize = 12;
 /// K, the random directions of a guess of quadratic forms.
 const DIRECTIONS: usize = 64;
 /// What is solved for.
