@@ -14,7 +14,7 @@ import numpy as np
 parser = argparse.ArgumentParser()
 parser.add_argument("--samples", type=int, default=1024)
 parser.add_argument("--activation", default="silu")
-parser.add_argument("--networks", type=int, default=16, help="for each share")
+parser.add_argument("--networks", type=int, default=8, help="for each share")
 options = parser.parse_args()
 
 SAMPLES, STEPS, WARMUP, BATCH, WIDTH, RATE = options.samples, 800, 40, 128, 64, 0.005

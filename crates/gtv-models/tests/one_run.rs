@@ -144,13 +144,88 @@ fn oracle_the_dual_form_equals_the_primal() {
     let places = problem.probes(5, 60);
     let [a, b] = models.map(|model| {
         let spec = OneRunSpec { fresh: 2_000, ..OneRunSpec::default() };
-        let one = OneRun::new(problem, vec![Anchor { model, draw: 0 }], filter.clone(), spec).unwrap();
+        let one = OneRun::new(problem, vec![Anchor { model, draw: Some(0) }], filter.clone(), spec).unwrap();
         one.prediction_covariance(&places.x, &places.t)
     });
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
     let apart = norm(&mut a.iter().zip(&b).map(|(a, b)| a - b)) / norm(&mut b.iter().copied());
     // Directions below 1e-6 of the largest curvature, rounding in single precision, are left out of one of them.
     assert!(apart < 1e-2, "{apart}");
+}
+
+/// A trained field with the derivatives of another network.
+struct About {
+    network: TrainedNetwork,
+    field: MlpField,
+}
+
+impl TrainedModel for About {
+    fn field(&self) -> Arc<dyn ScoreField> {
+        Arc::new(self.field.clone())
+    }
+
+    fn directions(&self) -> usize {
+        self.network.directions()
+    }
+
+    fn derivatives(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        self.network.derivatives(x, t)
+    }
+
+    fn change(&self, c: &[f64]) -> Change {
+        self.network.change(c)
+    }
+}
+
+/// Where features are hardly learned, the kernel at the end is that at the start, and so is the law: what differs is of the order of the
+/// kernel's own change.
+#[test]
+fn limits_a_lazy_network_has_the_law_of_its_initial_kernel() {
+    let drifts = [32, 512].map(|width| {
+        let lazy = |rate: f64| {
+            let family = trained(three_points(), width, |t| {
+                (t.optimizer, t.rate, t.steps) = (Optimizer::Gd, rate, 100);
+            });
+            let mut arch = family.task.arch().clone();
+            arch.parameterisation = gtv_theory::ntk::Parameterisation::Ntk;
+            arch.depth = 1;
+            let task = &family.task;
+            let task =
+                Task::new(arch, task.embedding().clone(), task.training().clone(), task.problem().clone());
+            MlpFamily { task: task.unwrap(), ..family }
+        };
+        let (start, end) = (lazy(1e-12), lazy(0.05));
+        let (before, after) = (fields(&start, 1).remove(0), fields(&end, 1).remove(0));
+        let (task, problem) = (&end.task, end.task.problem());
+        let spec = TrainedSpec { landmarks: 300, own_start: false, ..TrainedSpec::default() };
+        let made = |field: &MlpField| TrainedNetwork::new(task, field, &spec, problem.streams()).unwrap();
+        let models: [Arc<dyn TrainedModel>; 2] =
+            [Arc::new(About { network: made(&before), field: after.clone() }), Arc::new(made(&after))];
+        let rates = (0..100).map(|k| task.training().rule(k).rate).collect();
+        let course =
+            gtv_theory::learner::Course::new(gtv_theory::learner::UpdateRule::Descent, rates).unwrap();
+        let passes = gtv_theory::learner::Passes { batch: problem.samples(), samples: problem.samples() };
+        let places = problem.probes(5, 60);
+        let [a, b] = models.map(|model| {
+            let filter = Filter::Steps(course.clone(), passes);
+            let spec = OneRunSpec { fresh: 2_000, ..OneRunSpec::default() };
+            let one = OneRun::new(problem, vec![Anchor { model, draw: Some(0) }], filter, spec).unwrap();
+            one.prediction_covariance(&places.x, &places.t)
+        });
+        let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
+        let apart = norm(&mut a.iter().zip(&b).map(|(a, b)| a - b)) / norm(&mut b.iter().copied());
+        let tangent = |field: &MlpField| {
+            let weights = field.weights().clone().from_effective(&task.layers());
+            Tangent::new(task.arch(), task.inputs(), task.dim(), weights, Metric::GradientDescent).unwrap()
+        };
+        let inputs = task.frame().inputs(&places.x, &places.t);
+        let drift =
+            gtv_models::linearize::Laziness::between::<f64>(&tangent(&before), &tangent(&after), &inputs);
+        // The law has the kernel twice in its ends and, through φ and the residuals' shift, about twice more.
+        assert!(apart < 4.0 * drift.kernel, "{width}: {apart} {}", drift.kernel);
+        drift.kernel
+    });
+    assert!(drifts[1] < 0.03 && drifts[1] < 0.5 * drifts[0], "{drifts:?}");
 }
 
 /// v̂ goes into its file and comes back with the network; without it, Adam's metric is refused by name.

@@ -241,7 +241,7 @@ fn limits_a_linear_model_is_leading_with_ridge() {
     let model: Arc<dyn TrainedModel> =
         Arc::new(LinearModel::new(&problem, features(), leading.mean_weights().to_vec()).unwrap());
     let one = |fresh| {
-        let anchor = Anchor { model: model.clone(), draw: 0 };
+        let anchor = Anchor { model: model.clone(), draw: None };
         let spec = OneRunSpec { residuals: Residuals::Fresh, fresh };
         OneRun::new(&problem, vec![anchor], Filter::Ridge(0.1), spec).unwrap()
     };
@@ -257,6 +257,80 @@ fn limits_a_linear_model_is_leading_with_ridge() {
     assert!(learner.load() > 0.0 && learner.load() < ridge.load());
 }
 
+/// What ridge regression has learned from a draw, by the normal equations.
+fn fitted(problem: &TrainingProblem, ridge: f64, draw: u64) -> LinearModel {
+    let triples = problem.draw(draw);
+    let (features, labels, count) = (features(), problem.labels(&triples), triples.t.len());
+    let f = features.len();
+    let mut phi = vec![0.0; count * f];
+    features.fill(&triples.x, &triples.t, &mut phi);
+    let (mut gram, mut pull) = (vec![0.0; f * f], vec![0.0; f]);
+    for ((row, label), t) in phi.chunks_exact(f).zip(labels).zip(&triples.t) {
+        let weight = problem.weight(*t) / count as f64;
+        for i in 0..f {
+            pull[i] += weight * row[i] * label;
+            (0..f).for_each(|j| gram[i * f + j] += weight * row[i] * row[j]);
+        }
+    }
+    (0..f).for_each(|i| gram[i * (f + 1)] += ridge);
+    gtv_theory::linalg::solve_spd("a test", "", &gram, f, &mut pull).unwrap();
+    LinearModel::new(problem, features, pull).unwrap()
+}
+
+/// A model that knows its own triples is rid of its own deviation from the mean of all: for ridge regression exactly, so that models of
+/// any draws are the same one then.
+#[test]
+fn identities_a_models_own_deviation_is_undone() {
+    const DRAWS: u64 = 8;
+    let (samples, gamma) = (1_000, 0.05);
+    let problem = problem(samples);
+    let places = problem.probes(9, 600);
+    // E w |y − y'|² of two fields, from their scores.
+    let apart = |a: &dyn gtv_theory::ScoreField, b: &dyn gtv_theory::ScoreField| -> f64 {
+        let score = |field: &dyn gtv_theory::ScoreField, x: f64, t: f64| {
+            let mut out = [0.0];
+            field.score_into(&[x], t, &mut out);
+            out[0]
+        };
+        let square = |(x, t): (&f64, &f64)| {
+            problem.schedule().noise_var(*t) * (score(a, *x, *t) - score(b, *x, *t)).powi(2)
+        };
+        places.x.iter().zip(&places.t).map(square).sum::<f64>() / 600.0
+    };
+    let (mut fields, mut undone, mut variance, mut load) = (Vec::new(), Vec::new(), 0.0, 0.0);
+    for draw in 0..DRAWS {
+        let model: Arc<dyn TrainedModel> = Arc::new(fitted(&problem, gamma, draw));
+        fields.push(model.field());
+        let spec = OneRunSpec { residuals: Residuals::Fresh, fresh: 20_000 };
+        let anchor = Anchor { model, draw: Some(draw) };
+        let one = OneRun::new(&problem, vec![anchor], Filter::Ridge(gamma), spec).unwrap();
+        let law = one.one_run().unwrap();
+        undone.push(law.mean_score());
+        variance += weighted(&problem, law.as_ref()) / DRAWS as f64;
+        load = one.load();
+    }
+    let (mut own, mut left) = (0.0, 0.0f64);
+    for a in 0..DRAWS as usize {
+        for b in 0..a {
+            own += apart(fields[a].as_ref(), fields[b].as_ref()) / (DRAWS * (DRAWS - 1)) as f64;
+            left = left.max(apart(undone[a].as_ref(), undone[b].as_ref()));
+        }
+    }
+    // Squares of rounding, amplified by the curvature's condition.
+    assert!(left < 1e-12 * own, "{left} of {own}");
+    // Half of the mean square between two models is the variance that single runs predict: of as many terms as training has learned modes
+    // in each of the draws but one; to first order, so within the load.
+    let error = (2.0 / ((DRAWS - 1) as f64 * load * samples as f64)).sqrt();
+    assert!((own / variance - 1.0).abs() < 4.0 * error + load, "{own} {variance} ± {error}");
+    // Where it is not known on what the model was trained, residuals on its own triples and its gap are refused.
+    let unknown = |residuals| {
+        let anchor = Anchor { model: Arc::new(fitted(&problem, gamma, 0)), draw: None };
+        OneRun::new(&problem, vec![anchor], Filter::Ridge(gamma), OneRunSpec { residuals, fresh: 2_000 })
+    };
+    assert!(unknown(Residuals::Training).err().unwrap().to_string().contains("fresh"));
+    assert!(unknown(Residuals::Fresh).unwrap().matched_to_gap().is_err());
+}
+
 /// Gradient flow for long: the residual no longer moves, and one run's law is gradient flow's leading order.
 #[test]
 fn limits_a_linear_model_is_leading_with_gradient_flow() {
@@ -269,7 +343,7 @@ fn limits_a_linear_model_is_leading_with_gradient_flow() {
         inner: LinearModel::new(&problem, features(), vec![0.0; 25]).unwrap(),
         mean: flow.expansion(Order::Limit).unwrap().mean_score(),
     };
-    let anchor = Anchor { model: Arc::new(trained), draw: 0 };
+    let anchor = Anchor { model: Arc::new(trained), draw: None };
     let spec = OneRunSpec { residuals: Residuals::Fresh, fresh: 40_000 };
     let steps = 4_000;
     let course = Course::new(UpdateRule::Descent, vec![time / steps as f64; steps]).unwrap();
@@ -327,7 +401,7 @@ fn limits_without_residuals_there_is_no_variance() {
     for residuals in [Residuals::Fresh, Residuals::Training] {
         let anchor = Anchor {
             model: Arc::new(FlowModel { inner: exact.inner.clone(), mean: exact.mean.clone() }),
-            draw: 0,
+            draw: Some(0),
         };
         let filter = Filter::Steps(course.clone(), Passes { batch: 10, samples: 100 });
         let one = OneRun::new(&problem, vec![anchor], filter, OneRunSpec { residuals, fresh: 500 }).unwrap();
@@ -341,7 +415,7 @@ fn monte_carlo_draws_have_the_covariance() {
     let problem = problem(100);
     let anchor = |shift: f64| {
         let weights = (0..25).map(|i| shift * (i as f64).sin()).collect();
-        Anchor { model: Arc::new(LinearModel::new(&problem, features(), weights).unwrap()), draw: 0 }
+        Anchor { model: Arc::new(LinearModel::new(&problem, features(), weights).unwrap()), draw: None }
     };
     let spec = OneRunSpec { residuals: Residuals::Fresh, fresh: 2_000 };
     let one = OneRun::new(&problem, vec![anchor(0.1), anchor(0.8)], Filter::Ridge(0.2), spec).unwrap();

@@ -31,6 +31,9 @@ pub fn run(args: BandsArgs, ctx: &Context) -> Result<()> {
         set("theory.kernel", "trained".into()),
         set("theory.closures", toml::Value::Array(vec![closure.into()])),
     ];
+    // What a config says of other closures stands in the way of none here.
+    let others = ["theory.base", "theory.kappa", "theory.correlation_time"];
+    changes.extend(others.map(|key| Change::without(key, "gtv-cli bands".to_owned())));
     changes.extend(args.changes.changes()?);
     let problem =
         Loaded::read(Some(&args.run.join("config.toml")), &changes, ctx)?.on_any_device().build(ctx)?;

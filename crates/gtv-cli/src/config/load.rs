@@ -20,7 +20,8 @@ const LONGEST: u64 = 1 << 24;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     key: String,
-    value: Value,
+    /// None takes the key out.
+    value: Option<Value>,
     /// The argument as typed, for messages.
     argument: String,
 }
@@ -43,12 +44,17 @@ impl Change {
             Ok(mut table) if table.len() == 1 => table.remove("value").unwrap_or_else(|| value.into()),
             _ => value.into(),
         };
-        Ok(Self { key: key.to_owned(), value, argument: format!("--set {text}") })
+        Ok(Self { key: key.to_owned(), value: Some(value), argument: format!("--set {text}") })
     }
 
     /// The change that an argument of its own makes, e.g. `--members 10`.
     pub fn argument(key: &str, value: impl Into<Value>, argument: String) -> Self {
-        Self { key: key.to_owned(), value: value.into(), argument }
+        Self { key: key.to_owned(), value: Some(value.into()), argument }
+    }
+
+    /// Takes a key out that a command has no use for.
+    pub fn without(key: &str, argument: String) -> Self {
+        Self { key: key.to_owned(), value: None, argument }
     }
 
     /// The change that an argument with a whole number makes.
@@ -100,7 +106,10 @@ impl Change {
                 reason: format!("`{}` is a value, not a section", parts[..=depth].join(".")),
             })?;
         }
-        table.insert(last.to_owned(), self.value.clone());
+        match &self.value {
+            Some(value) => table.insert(last.to_owned(), value.clone()),
+            None => table.remove(last),
+        };
         Ok(())
     }
 }

@@ -24,7 +24,7 @@ pub fn answer(record: &Record) -> Option<String> {
         spread.gap_mass.map_or(String::new(), |gap| format!(", the mass in gaps one of {}", plain(gap)));
     Some(format!(
         "Trained again on other data, this network would be {metric} = {} from the average of all its retrainings{masses}{gaps}. So its \
-         own run says, to first order and without another training; its mean is the network itself.",
+         own run says, to first order and without another training; the average is the network less its own deviation.",
         plain(spread.from_average)
     ))
 }

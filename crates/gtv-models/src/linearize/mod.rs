@@ -15,6 +15,7 @@ mod joined;
 mod kernel_features;
 mod number;
 mod predictor;
+mod span;
 mod tangent;
 mod trace;
 mod trained;

@@ -24,8 +24,8 @@ pub use in_time::{InTime, TimeCorrelation};
 pub(crate) use linear::DENSE_LIMIT;
 pub use linear::{BlockCovariance, Covariance, LinearLaw};
 pub use naive::{Naive, StepLength};
-pub(crate) use one_run::AnchorLaw;
 pub use one_run::OneRunLaw;
+pub(crate) use one_run::{AnchorLaw, moved};
 pub use path_cov::{PathCov, Response};
 pub use sampled_covariance::SampledCovariance;
 

@@ -1,4 +1,4 @@
-//! The law of a trained model's field from its own run: Gaussian about the field, Cov y = ∂y Cov c ∂yᵀ, averaged over anchors.
+//! The law of a trained model's field from its own run: Gaussian about the field less its own deviation, Cov y = ∂y Cov c ∂yᵀ, averaged over anchors.
 
 use super::{At, Law, PredictionMoments};
 use crate::learner::{Change, TrainedModel};
@@ -18,6 +18,8 @@ const BLOCK: usize = 256;
 /// One anchor's part.
 pub(crate) struct AnchorLaw {
     pub model: Arc<dyn TrainedModel>,
+    /// The field that it stands for.
+    pub field: Arc<dyn ScoreField>,
     /// Cov c, K × K.
     pub covariance: Vec<f64>,
     /// Its lower factor.
@@ -39,7 +41,7 @@ pub struct OneRunLaw {
 
 impl OneRunLaw {
     pub(crate) fn new(problem: &TrainingProblem, anchors: Vec<AnchorLaw>) -> Self {
-        let mut fields: Vec<Arc<dyn ScoreField>> = anchors.iter().map(|a| a.model.field()).collect();
+        let mut fields: Vec<Arc<dyn ScoreField>> = anchors.iter().map(|a| a.field.clone()).collect();
         let mean = match fields.len() {
             1 => fields.remove(0),
             _ => Arc::new(Average { fields }),
@@ -54,8 +56,13 @@ impl OneRunLaw {
 }
 
 impl AnchorLaw {
-    pub(crate) fn new(model: Arc<dyn TrainedModel>, covariance: Vec<f64>, root: Vec<f64>) -> Self {
-        Self { model, covariance, root, known: Mutex::default() }
+    pub(crate) fn new(
+        model: Arc<dyn TrainedModel>,
+        field: Arc<dyn ScoreField>,
+        covariance: Vec<f64>,
+        root: Vec<f64>,
+    ) -> Self {
+        Self { model, field, covariance, root, known: Mutex::default() }
     }
 
     /// ∂y at a point, D × K.
@@ -144,6 +151,19 @@ impl Law for OneRunLaw {
         let c: Vec<f64> = (0..k).map(row).collect();
         let (base, change) = (self.mean.clone(), anchor.model.change(&c));
         Some(Box::new(Changed { base, change, objective: self.objective, schedule: self.schedule }))
+    }
+}
+
+/// A model's field, moved by c where there is one.
+pub(crate) fn moved(
+    problem: &TrainingProblem,
+    model: &Arc<dyn TrainedModel>,
+    c: Option<&[f64]>,
+) -> Arc<dyn ScoreField> {
+    let (base, objective, schedule) = (model.field(), *problem.objective(), *problem.schedule());
+    match c {
+        None => base,
+        Some(c) => Arc::new(Changed { base, change: model.change(c), objective, schedule }),
     }
 }
 

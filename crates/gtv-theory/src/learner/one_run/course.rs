@@ -29,6 +29,9 @@ pub enum UpdateRule {
     },
 }
 
+/// More of a deviation than it started with, by this factor, is left by no training that ended.
+const GROWN: f64 = 10.0;
+
 /// The steps of a training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Course {
@@ -139,7 +142,7 @@ impl Course {
             on_average *= past;
         }
         let (end, start) = (kicks.iter().sum::<f64>(), on_value + on_average);
-        if !(end.is_finite() && start.is_finite()) {
+        if !(end.is_finite() && start.abs() <= GROWN) {
             return Err(Error::Unstable { curvature: mode.loss });
         }
         Ok(Unrolled { end, kicks, start })

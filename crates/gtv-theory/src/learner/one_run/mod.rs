@@ -8,6 +8,10 @@
 //!
 //! which data were drawn, which batches, and what is left of the initialisation where it differs. The second term's second part is
 //! that a pass draws no triple twice ([`Passes`]). Cov y = ∂y Cov c ∂yᵀ. Several runs, anchors, average their covariances.
+//!
+//! One run is not the mean of all: it has deviated by what its own triples pulled. That is known, to the order of the law: had it been
+//! trained on the whole distribution, it would have ended at c = R φ Rᵀ (E g − E_own g). The law's mean is the model there, and S has
+//! the residuals there, since those of the model itself are larger by its own deviation (at P = 256 by half of their variance).
 
 mod course;
 mod gap;
@@ -20,7 +24,7 @@ pub use model::{Change, LinearModel, Pulls, TrainedModel};
 
 use super::{Learner, Order, Ridge};
 use crate::error::{Error, Result};
-use crate::law::{AnchorLaw, Law, LinearLaw, OneRunLaw};
+use crate::law::{AnchorLaw, Law, LinearLaw, OneRunLaw, moved};
 use crate::linalg::{cholesky_semidefinite, gemm_nn, gemm_nt, gemm_tn, symmetric_eigen};
 use crate::problem::{TrainingProblem, Triples};
 use crate::rng::Purpose;
@@ -73,8 +77,17 @@ impl Filter {
 pub struct Anchor {
     /// The model.
     pub model: Arc<dyn TrainedModel>,
-    /// The draw of the triples that it was trained on.
-    pub draw: u64,
+    /// The draw of the triples that it was trained on; none where they are not known, so that it stands for the mean itself.
+    pub draw: Option<u64>,
+}
+
+impl Anchor {
+    fn known_draw(&self) -> Result<u64> {
+        self.draw.ok_or(Error::Unsupported {
+            what: "residuals or a generalisation gap on a model's own triples",
+            reason: "which triples it was trained on is not known: use theory.residuals = \"fresh\", closure \"one-run\"",
+        })
+    }
 }
 
 /// How the law is measured.
@@ -127,6 +140,8 @@ struct Solved {
     covariance: Vec<f64>,
     /// λ and S_ii of each mode.
     modes: Vec<(f64, f64)>,
+    /// Where the model would be without the deviation of its own run, K; none where that is not known.
+    undone: Option<Vec<f64>>,
     shares: OneRunShares,
 }
 
@@ -196,7 +211,8 @@ impl OneRun {
 
     fn law(&self) -> OneRunLaw {
         let anchors = self.anchors.iter().zip(&self.solved).map(|(anchor, solved)| {
-            AnchorLaw::new(anchor.model.clone(), solved.covariance.clone(), solved.root.clone())
+            let field = moved(&self.problem, &anchor.model, solved.undone.as_deref());
+            AnchorLaw::new(anchor.model.clone(), field, solved.covariance.clone(), solved.root.clone())
         });
         OneRunLaw::new(&self.problem, anchors.collect())
     }
@@ -207,7 +223,7 @@ impl Solved {
         let model = anchor.model.as_ref();
         let (k, samples) = (model.directions(), problem.samples());
         let triples = match spec.residuals {
-            Residuals::Training => problem.draw(anchor.draw),
+            Residuals::Training => problem.draw(anchor.known_draw()?),
             Residuals::Fresh => fresh(problem, LANE, spec.fresh),
         };
         let mut pulled = Pulled::new(problem, model, &triples);
@@ -224,9 +240,20 @@ impl Solved {
         let modes: Vec<Unrolled> = values.iter().enumerate().map(mode).collect::<Result<_>>()?;
         let ends: Vec<f64> = modes.iter().map(|m| m.end).collect();
         let loss = pulled.loss();
-        if spec.residuals == Residuals::Training {
-            pulled.leave_one_out(&rotation, &ends)?;
-        }
+        let undone = match (spec.residuals, anchor.draw) {
+            (Residuals::Training, _) => {
+                pulled.leave_one_out(&rotation, &ends)?;
+                None
+            }
+            (Residuals::Fresh, None) => None,
+            (Residuals::Fresh, Some(draw)) => {
+                let own = Pulled::new(problem, model, &problem.draw(draw)).mean_pull();
+                let pull: Vec<f64> = pulled.mean_pull().iter().zip(own).map(|(a, b)| a - b).collect();
+                let change = filtered(&pull, &rotation, &ends, k);
+                pulled.moved(&change);
+                Some(change)
+            }
+        };
         let spread = pulled.spread(problem.draws());
         let points = rotated(&spread.points, &rotation, k);
         let data = by_entry(k, |i, j| ends[i] * ends[j] * points[i * k + j] / samples as f64);
@@ -257,7 +284,7 @@ impl Solved {
         let total = by_entry(k, |i, j| data[i * k + j] + batches[i * k + j] + initial[i * k + j]);
         let covariance = turned(&total, &rotation, k);
         let modes = values.iter().copied().zip(diagonal(&points, k)).collect();
-        Ok(Self { root: cholesky_semidefinite(&covariance, k), covariance, modes, shares })
+        Ok(Self { root: cholesky_semidefinite(&covariance, k), covariance, modes, undone, shares })
     }
 }
 
@@ -265,6 +292,15 @@ impl Solved {
 fn fresh(problem: &TrainingProblem, lane: u64, count: usize) -> Triples {
     let whole = count.next_multiple_of(problem.draws());
     problem.sampler().draw_from(&mut problem.streams().stream(Purpose::Probe, lane, 0), whole)
+}
+
+/// R φ Rᵀ v.
+fn filtered(v: &[f64], rotation: &[f64], ends: &[f64], k: usize) -> Vec<f64> {
+    let (mut half, mut out) = (vec![0.0; k], vec![0.0; k]);
+    gemm_tn(k, 1, k, rotation, v, &mut half);
+    half.iter_mut().zip(ends).for_each(|(h, end)| *h *= end);
+    gemm_nn(k, 1, k, rotation, &half, &mut out);
+    out
 }
 
 fn by_entry(k: usize, of: impl Fn(usize, usize) -> f64) -> Vec<f64> {

@@ -92,6 +92,22 @@ impl Pulled {
         self.residuals.iter().map(|r| r * r).sum::<f64>() / (2 * self.len()) as f64
     }
 
+    /// E g, K.
+    pub(super) fn mean_pull(&self) -> Vec<f64> {
+        let mut mean = vec![0.0; self.directions];
+        for (row, residual) in self.rows.chunks_exact(self.directions).zip(&self.residuals) {
+            mean.iter_mut().zip(row).for_each(|(m, v)| *m += residual * v / self.len() as f64);
+        }
+        mean
+    }
+
+    /// The residuals of the model moved by c, ρ − Φc.
+    pub(super) fn moved(&mut self, c: &[f64]) {
+        for (row, residual) in self.rows.chunks_exact(self.directions).zip(&mut self.residuals) {
+            *residual -= row.iter().zip(c).map(|(v, c)| v * c).sum::<f64>();
+        }
+    }
+
     /// The residuals that these triples would have had, had each been left out of a training of filter φ on them: (1 − h_n)⁻¹ρ_n
     /// with h_n = (1/P) Φ_n R φ Rᵀ Φ_nᵀ.
     ///
