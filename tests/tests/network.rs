@@ -263,7 +263,7 @@ fn bands_of_one_network_need_no_ensemble() {
     // What the run's config says of other closures is no obstacle.
     let config = std::fs::read_to_string(bench.path("run/config.toml")).unwrap();
     let other = "[theory]\nbase = \"leading\"\ncorrelation_time = 0.2";
-    bench.file("run/config.toml", &config.replace("[theory]", other));
+    bench.file("run/config.toml", config.replace("[theory]", other));
     bench.line("bands run --member 1 --quiet").done();
     bench.line("bands run --member 5").refused(2, &["--member", "2 members"]);
     bench.line("bands nowhere").refused(2, &["nowhere", "no trained members"]);
