@@ -18,6 +18,8 @@ pub mod report;
 pub mod run_dir;
 pub mod session;
 pub mod warnings;
+#[cfg(test)]
+mod written;
 
 pub use commands::members;
 

@@ -142,12 +142,12 @@ const ALL: [(&str, &[Example]); 18] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
+    use crate::written;
     use std::path::PathBuf;
 
     /// docs/commands: a page a command, its whole help.
-    fn pages() -> BTreeMap<PathBuf, String> {
-        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/commands"));
+    fn pages() -> Vec<(PathBuf, String)> {
+        let folder = written::place("commands");
         let mut all = command().term_width(100);
         all.build();
         all.get_subcommands_mut()
@@ -183,21 +183,12 @@ mod tests {
 
     #[test]
     fn the_pages_in_docs_are_the_help() {
-        for (path, made) in pages() {
-            let kept = std::fs::read_to_string(&path).unwrap_or_default();
-            let path = path.display();
-            assert!(
-                kept == made,
-                "{path} is stale; write it again: cargo test --release -p gtv-cli --lib -- --ignored write_the_pages"
-            );
-        }
+        written::hold(pages());
     }
 
     #[test]
     #[ignore = "it writes docs/commands"]
     fn write_the_pages() {
-        for (path, made) in pages() {
-            std::fs::write(path, made).unwrap();
-        }
+        written::write(pages());
     }
 }

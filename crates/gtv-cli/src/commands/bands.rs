@@ -12,7 +12,6 @@ use crate::session::Kept;
 use anyhow::Result;
 use gtv_study::Outcome;
 use gtv_theory::closure::{Closure, OneRun};
-use std::time::SystemTime;
 
 /// Runs the command.
 ///
@@ -47,15 +46,8 @@ pub fn run(args: BandsArgs, ctx: &Context) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| args.run.join(format!("bands-{:05}", args.member)));
     let run = RunDir::create(&out, &problem.resolved, ctx)?;
     let kept = Kept::new(&run, PartStore::open(&run, of_member(&problem, args.member), ctx)?);
-    let Outcome { mut record, arrays, levels: _ } =
-        problem.study.bands(member.as_ref(), kept.session(ctx))?;
-    record.fingerprint = problem.fingerprint.hex();
-    record.config = serde_json::to_value(&problem.settings)?;
-    record.command = super::this_command();
-    env!("GTV_COMMIT").clone_into(&mut record.commit);
-    record.finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    record.warnings = ctx.take_warnings();
-    let saved = Saved { record, arrays, config_toml: RunDir::config_text(&problem.resolved) };
+    let Outcome { record, arrays, levels: _ } = problem.study.bands(member.as_ref(), kept.session(ctx))?;
+    let saved = Saved::new(&problem, record, arrays, super::this_command(), ctx.take_warnings())?;
     saved.write(run.path())?;
     report::render(&saved, run.path())?;
     kept.finish()?;

@@ -26,30 +26,24 @@ pub fn run(args: ExplainArgs, _ctx: &Context) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::written;
+    use std::path::PathBuf;
 
     /// The pages of docs/ with what belongs into them.
-    fn pages() -> [(String, String); 2] {
+    fn pages() -> [(PathBuf, String); 2] {
         let schema = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
         [("config.md", markdown()), ("config.schema.json", schema)]
-            .map(|(name, made)| (format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR")), made))
+            .map(|(name, made)| (written::place(name), made))
     }
 
     #[test]
     fn the_pages_in_docs_are_what_explain_prints() {
-        for (path, made) in pages() {
-            let kept = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(
-                kept == made,
-                "{path} is stale; write it again: cargo test --release -p gtv-cli --lib -- --ignored write_the_pages"
-            );
-        }
+        written::hold(pages());
     }
 
     #[test]
     #[ignore = "it writes docs/config.md and docs/config.schema.json"]
     fn write_the_pages() {
-        for (path, made) in pages() {
-            std::fs::write(path, made).unwrap();
-        }
+        written::write(pages());
     }
 }

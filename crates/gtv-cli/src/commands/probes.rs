@@ -16,10 +16,8 @@ pub fn run(args: ProbesArgs, ctx: &Context) -> Result<()> {
     let problem =
         Loaded::read(Some(&args.config), &args.changes.changes()?, ctx)?.on_any_device().build(ctx)?;
     check_archive(&args.out)?;
-    let Places { x, t } = match args.features {
-        true => Probes::with_nodes(&problem.study)?,
-        false => Probes::everywhere(&problem.study)?,
-    };
+    let Places { x, t } =
+        if args.features { Probes::with_nodes(&problem.study)? } else { Probes::everywhere(&problem.study)? };
     let schedule = problem.study.problem().schedule();
     let alpha: Vec<f64> = t.iter().map(|t| schedule.signal(*t)).collect();
     let sigma: Vec<f64> = t.iter().map(|t| schedule.noise_std(*t)).collect();

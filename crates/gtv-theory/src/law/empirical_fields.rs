@@ -107,14 +107,29 @@ impl Law for EmpiricalFields {
     }
 }
 
+/// Σ_n c_n of what each member answers; the k-th `width` numbers of `out` have the shares of the k-th model, in turn.
+fn combine(
+    members: &[Box<dyn ScoreField>],
+    shares: &[Vec<f64>],
+    width: usize,
+    out: &mut [f64],
+    each: impl Fn(&dyn ScoreField, &mut [f64]),
+) {
+    let mut one = vec![0.0; out.len()];
+    out.fill(0.0);
+    for (n, member) in members.iter().enumerate() {
+        each(member.as_ref(), &mut one);
+        let models = out.chunks_exact_mut(width).zip(one.chunks_exact(width));
+        for ((out, one), shares) in models.zip(shares.iter().cycle()) {
+            out.iter_mut().zip(one).for_each(|(o, v)| *o += shares[n] * v);
+        }
+    }
+}
+
 impl Combination {
     fn combine(&self, out: &mut [f64], each: impl Fn(&dyn ScoreField, &mut [f64])) {
-        let mut one = vec![0.0; out.len()];
-        out.fill(0.0);
-        for (member, share) in self.members.iter().zip(&self.shares) {
-            each(member.as_ref(), &mut one);
-            out.iter_mut().zip(&one).for_each(|(o, v)| *o += share * v);
-        }
+        let width = out.len().max(1);
+        combine(&self.members, std::slice::from_ref(&self.shares), width, out, each);
     }
 }
 
@@ -155,15 +170,7 @@ struct SideBySide {
 impl SideBySide {
     /// Rows of M·D are M rows of D to a member.
     fn combine(&self, out: &mut [f64], each: impl Fn(&dyn ScoreField, &mut [f64])) {
-        let (dim, mut one) = (self.members[0].dim(), vec![0.0; out.len()]);
-        out.fill(0.0);
-        for (n, member) in self.members.iter().enumerate() {
-            each(member.as_ref(), &mut one);
-            let states = out.chunks_exact_mut(dim).zip(one.chunks_exact(dim));
-            for ((out, one), shares) in states.zip(self.shares.iter().cycle()) {
-                out.iter_mut().zip(one).for_each(|(o, v)| *o += shares[n] * v);
-            }
-        }
+        combine(&self.members, &self.shares, self.members[0].dim(), out, each);
     }
 }
 

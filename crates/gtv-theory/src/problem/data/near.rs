@@ -12,6 +12,12 @@ const PROJECTIONS: usize = 4;
 /// Copies of a point lie this share of the noise from it, where points that are near by chance seldom do.
 const COPY: f64 = 0.01;
 
+/// σ_ε/α_ε, the noise at ε in units of the data.
+fn noise(schedule: &Schedule) -> f64 {
+    let t = schedule.t_min();
+    schedule.noise_std(t) / schedule.signal(t)
+}
+
 impl PointCloud {
     /// Each point that lies within `distance` of an earlier one that is kept joins it and adds its weight to it. Points that
     /// are kept lie further apart than `distance`; a chain of points is not one point.
@@ -37,8 +43,7 @@ impl PointCloud {
     /// # Errors
     /// As [`PointCloud::merge_near`].
     pub fn distinct_at(&self, schedule: &Schedule) -> Result<Self> {
-        let t = schedule.t_min();
-        self.merge_near(schedule.noise_std(t) / schedule.signal(t))
+        self.merge_near(noise(schedule))
     }
 
     /// How many points are copies of an earlier one, up to rounding: those within a hundredth of σ_ε/α_ε.
@@ -46,8 +51,7 @@ impl PointCloud {
     /// # Errors
     /// As [`PointCloud::merge_near`].
     pub fn copies_at(&self, schedule: &Schedule) -> Result<usize> {
-        let t = schedule.t_min();
-        Ok(self.len() - self.merge_near(COPY * schedule.noise_std(t) / schedule.signal(t))?.len())
+        Ok(self.len() - self.merge_near(COPY * noise(schedule))?.len())
     }
 
     /// For each point the one that it joins, itself where it is kept.
