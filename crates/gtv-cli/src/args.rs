@@ -5,6 +5,7 @@
 
 use crate::config::{Change, ConfigError, Type, keys};
 use crate::memory::parse_bytes;
+use crate::plot::Sheet;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -98,6 +99,40 @@ pub enum Command {
     Completions(CompletionsArgs),
 }
 
+impl Command {
+    /// What the command's figures are drawn for.
+    pub const fn sheet(&self) -> Sheet {
+        match self {
+            Self::Compare(CompareArgs { style, .. })
+            | Self::Sweep(SweepArgs { style, .. })
+            | Self::Merge(MergeArgs { style, .. })
+            | Self::Bands(BandsArgs { style, .. })
+            | Self::Figure(FigureArgs { style, .. })
+            | Self::Report(ReportArgs { style, .. }) => style.style,
+            Self::Status(_)
+            | Self::Train(_)
+            | Self::Sample(_)
+            | Self::Probes(_)
+            | Self::Evaluate(_)
+            | Self::Distance(_)
+            | Self::Score(_)
+            | Self::Ntk(_)
+            | Self::Init(_)
+            | Self::Explain(_)
+            | Self::Devices
+            | Self::Completions(_) => Sheet::Screen,
+        }
+    }
+}
+
+/// How figures are drawn.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct StyleArgs {
+    /// What the files of figures are drawn for; report.html shows them as on the screen
+    #[arg(long, value_enum, value_name = "STYLE", default_value_t)]
+    pub style: Sheet,
+}
+
 /// A config file and changes to it.
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
@@ -142,6 +177,9 @@ pub struct CompareArgs {
     /// member
     #[arg(long, value_name = "FILE")]
     pub ensemble: Option<PathBuf>,
+    /// How figures are drawn.
+    #[command(flatten)]
+    pub style: StyleArgs,
     /// Changes to the config.
     #[command(flatten)]
     pub changes: ConfigArgs,
@@ -491,6 +529,9 @@ pub struct FigureArgs {
     /// Folder to write into
     #[arg(long, short, value_name = "DIR", default_value = "out/figures")]
     pub out: PathBuf,
+    /// How figures are drawn.
+    #[command(flatten)]
+    pub style: StyleArgs,
 }
 
 /// `gtv-cli bands`.
@@ -511,6 +552,9 @@ pub struct BandsArgs {
     /// Folder to write into [default: RUN/bands-0000I]
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// How figures are drawn.
+    #[command(flatten)]
+    pub style: StyleArgs,
     /// Changes to the run's config, e.g. theory.models or theory.residuals.
     #[command(flatten)]
     pub changes: ConfigArgs,
@@ -521,6 +565,9 @@ pub struct BandsArgs {
 pub struct ReportArgs {
     /// Folder of a finished run
     pub dir: PathBuf,
+    /// How figures are drawn.
+    #[command(flatten)]
+    pub style: StyleArgs,
 }
 
 /// `gtv-cli init`.

@@ -3,6 +3,7 @@
 use crate::failure::{UsageError, complain};
 use crate::interrupt::Interrupt;
 use crate::memory::Budget;
+use crate::plot::Sheet;
 use crate::progress::{Bars, Progress};
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -24,6 +25,8 @@ pub struct Context {
     pub memory: Budget,
     /// Whether to wait for a folder that another process writes to.
     pub wait: bool,
+    /// What figures are drawn for.
+    pub sheet: Sheet,
     bars: Bars,
     /// Whether warnings are printed, not only kept.
     loud: bool,
@@ -62,6 +65,7 @@ impl Context {
             interrupt: Interrupt::install()?,
             memory: Budget::new(memory_limit),
             wait: false,
+            sheet: Sheet::default(),
             bars: Bars::new(quiet),
             loud: true,
             warnings: Mutex::default(),
@@ -78,6 +82,7 @@ impl Context {
             interrupt: Interrupt::default(),
             memory: Budget::new(None),
             wait: false,
+            sheet: Sheet::default(),
             bars: Bars::new(true),
             loud: false,
             warnings: Mutex::default(),
@@ -93,6 +98,7 @@ impl Context {
             interrupt: self.interrupt.clone(),
             memory: self.memory,
             wait: self.wait,
+            sheet: self.sheet,
             ..Self::silent()
         }
     }
@@ -100,6 +106,11 @@ impl Context {
     /// Waits for folders that other processes write to, if so asked (`--wait`).
     pub fn waiting(self, wait: bool) -> Self {
         Self { wait, ..self }
+    }
+
+    /// Draws figures on this sheet (`--style`).
+    pub fn drawing(self, sheet: Sheet) -> Self {
+        Self { sheet, ..self }
     }
 
     /// How long to wait for another process.

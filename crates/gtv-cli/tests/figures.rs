@@ -4,17 +4,24 @@ use std::path::Path;
 
 use gtv_cli::plot::{
     ColorScale, Curve, Densities, DensityPanel, DistancePlot, Figure, HeatPanel, Heatmaps, ImageGrid,
-    ImageRow, Key, LinePanel, LineSeries, Lines, MetricPanel, Role, Scatter, ScatterPanel, Spacing,
+    ImageRow, Key, LinePanel, LineSeries, Lines, MetricPanel, Role, Scatter, ScatterPanel, Sheet, Spacing,
 };
 use gtv_cli::record::Estimate;
 use gtv_theory::closure::Role as Closure;
 
-/// Checks the files of a figure and returns the SVG's texts.
+/// Checks the files of a figure, for a paper and for the screen, and returns the texts of the latter's SVG.
 fn drawn(figure: &impl Figure, stem: &Path) -> Vec<String> {
-    let returned = figure.draw(stem, "what <it> shows").unwrap();
-    let (width, height) = figure.size();
+    let (width, _) = figure.size(Sheet::Paper);
+    assert!(width <= 5.5 * 96.0 + 1e-9, "{} is {width} points wide", stem.display());
+    drawn_on(Sheet::Paper, figure, &stem.with_file_name("paper"));
+    drawn_on(Sheet::Screen, figure, stem)
+}
+
+fn drawn_on(sheet: Sheet, figure: &impl Figure, stem: &Path) -> Vec<String> {
+    figure.draw(stem, sheet, "what <it> shows").unwrap();
+    let (width, height) = figure.size(sheet);
     let svg = std::fs::read_to_string(stem.with_extension("svg")).unwrap();
-    assert_eq!(svg, returned);
+    assert_eq!(svg, figure.svg(sheet, "what <it> shows").unwrap());
     let document = roxmltree::Document::parse(&svg).unwrap();
     let root = document.root_element();
     assert_eq!(root.attribute("aria-label"), Some("what <it> shows"));
@@ -30,7 +37,17 @@ fn drawn(figure: &impl Figure, stem: &Path) -> Vec<String> {
             );
         }
         if node.has_tag_name("text") {
-            assert!(node.attribute("font-family").unwrap().ends_with("sans-serif"));
+            let (family, size) =
+                (node.attribute("font-family").unwrap(), node.attribute("font-size").unwrap());
+            match sheet {
+                Sheet::Screen => assert!(family.ends_with("sans-serif"), "{family}"),
+                Sheet::Paper => {
+                    assert!(family.ends_with(", serif"), "{family}");
+                    // 8 pt of 1/72 inch, in quarters of 1/96 inch, as plotters rounds it.
+                    let em = 4.0 * 8.0 * 96.0 / 72.0;
+                    assert!((size.parse::<f64>().unwrap() - em).abs() < 1.0, "{size}");
+                }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use gtv_cli::plot::Sheet;
 use gtv_cli::record::{
     Cumulant, Estimate, GaussianityRecord, KernelNumbers, LevelRecord, Record, Saved, VarianceSource,
 };
@@ -15,7 +16,7 @@ use synthetic::interval;
 
 fn rendered(saved: &Saved) -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
-    render(saved, dir.path()).unwrap();
+    render(saved, dir.path(), Sheet::Screen).unwrap();
     let html = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
     (dir, html)
 }

@@ -1,6 +1,6 @@
 //! Arguments of `sweep`, `merge` and `status`.
 
-use super::ConfigArgs;
+use super::{ConfigArgs, StyleArgs};
 use crate::failure::UsageError;
 use clap::Args;
 use std::path::PathBuf;
@@ -152,6 +152,9 @@ pub struct SweepArgs {
     /// Changes to the config.
     #[command(flatten)]
     pub changes: ConfigArgs,
+    /// How figures are drawn.
+    #[command(flatten)]
+    pub style: StyleArgs,
     /// On a cluster.
     #[command(flatten)]
     pub slurm: SlurmArgs,
@@ -169,6 +172,9 @@ pub struct MergeArgs {
     /// Folder to write into; finished cells are copied there [default: the first DIR]
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// How figures are drawn.
+    #[command(flatten)]
+    pub style: StyleArgs,
 }
 
 /// `gtv-cli status`.

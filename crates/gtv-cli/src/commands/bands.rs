@@ -49,7 +49,7 @@ pub fn run(args: BandsArgs, ctx: &Context) -> Result<()> {
     let Outcome { record, arrays, levels: _ } = problem.study.bands(member.as_ref(), kept.session(ctx))?;
     let saved = Saved::new(&problem, record, arrays, super::this_command(), ctx.take_warnings())?;
     saved.write(run.path())?;
-    report::render(&saved, run.path())?;
+    report::render(&saved, run.path(), ctx.sheet)?;
     kept.finish()?;
     ctx.say(&report::bands_table(&saved.record))?;
     ctx.say(&format!("report: {}", out.join("report.html").display()))

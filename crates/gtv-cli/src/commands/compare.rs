@@ -60,7 +60,7 @@ pub fn into_folder(
         write_samples(&levels, &run.file("samples.npz"))?;
     }
     drop(levels);
-    report::render(&saved, run.path())?;
+    report::render(&saved, run.path(), ctx.sheet)?;
     // Last of all: a folder without parts is a finished one.
     kept.finish()?;
     Ok(saved.record)

@@ -98,7 +98,7 @@ fn fig1(out: &Path, ctx: &Context) -> Result<()> {
         ..Heatmaps::default()
     };
     let alt = "Share of the proxy score's mean square that is variance, for four data sets at five times";
-    figure.draw(&out.join("fig1"), alt)?;
+    figure.draw(&out.join("fig1"), ctx.sheet, alt)?;
     done("fig1", out, started, ctx)
 }
 
@@ -150,7 +150,7 @@ fn fig2(out: &Path, mode: Mode, streams: Streams, ctx: &Context) -> Result<()> {
         })
         .collect();
     let alt = "Average learned distributions with quartiles between models, and the exact PF-ODE";
-    Densities { panels, columns }.draw(&out.join("fig2"), alt)?;
+    Densities { panels, columns }.draw(&out.join("fig2"), ctx.sheet, alt)?;
     done("fig2", out, started, ctx)
 }
 
@@ -209,7 +209,7 @@ fn fig3(out: &Path, mode: Mode, streams: Streams, ctx: &Context) -> Result<()> {
         ..Heatmaps::default()
     };
     let alt = "Average learned distributions of a rotated square, by feature family and angle";
-    figure.draw(&out.join("fig3"), alt)?;
+    figure.draw(&out.join("fig3"), ctx.sheet, alt)?;
     done("fig3", out, started, ctx)
 }
 
@@ -228,5 +228,5 @@ fn done(name: &str, out: &Path, started: Instant, ctx: &Context) -> Result<()> {
         return Err(Interrupted.into());
     }
     let path = out.join(name);
-    ctx.say(&format!("{}.npz, .svg, .png ({:.1} s)", path.display(), started.elapsed().as_secs_f64()))
+    ctx.say(&format!("{}.npz, .svg, .png, .pdf ({:.1} s)", path.display(), started.elapsed().as_secs_f64()))
 }

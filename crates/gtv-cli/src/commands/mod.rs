@@ -36,7 +36,7 @@ use std::path::Path;
 pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
     let global = cli.global;
     let ctx = Context::new(global.seed, global.threads, global.quiet, global.memory_limit)?;
-    let ctx = ctx.waiting(global.wait);
+    let ctx = ctx.waiting(global.wait).drawing(cli.command.sheet());
     match cli.command {
         Command::Compare(args) => compare::run(args, &ctx),
         Command::Sweep(args) => sweep::run(args, &ctx),

@@ -13,7 +13,7 @@ use crate::run_dir::RunDir;
 pub fn run(args: ReportArgs, ctx: &Context) -> anyhow::Result<()> {
     let saved = Saved::read(&args.dir)?;
     let _run = RunDir::hold(&args.dir, ctx.patience(), ctx)?;
-    render(&saved, &args.dir)?;
+    render(&saved, &args.dir, ctx.sheet)?;
     ctx.say(&terminal_table(&saved.record))?;
     ctx.say(&format!("wrote {}", args.dir.join("report.html").display()))
 }

@@ -4,6 +4,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::canvas::{Color, Page, Point, Rect, Stroke, TextStyle};
 use super::render::text_width;
+use super::sheet::Sheet;
 use super::style::{ColorScale, GRID, INK, Key, SOFT, colored, faded};
 
 /// Em of tick labels, in points.
@@ -18,6 +19,10 @@ pub const LEFT: TextStyle =
 pub const CENTER: TextStyle = TextStyle { h: HPos::Center, ..LEFT };
 /// A text that ends at its point, vertically centred.
 pub const RIGHT: TextStyle = TextStyle { h: HPos::Right, ..LEFT };
+/// A panel's title.
+const TITLE: TextStyle = TextStyle { bold: true, ..CENTER };
+/// How far texts of a panel may reach into the space between panels, in points.
+const BETWEEN: f64 = 6.0;
 /// The line of axes and ticks.
 const AXIS: Stroke = Stroke::full(INK, 0.9);
 
@@ -175,7 +180,11 @@ impl<'p> Panel<'p> {
     /// A title `above` points over the panel.
     pub fn title(&self, text: &str, above: f64) {
         let (x, _) = self.rect.middle();
-        self.page.text((x, self.rect.y0 - above), text, TextStyle { bold: true, ..CENTER });
+        let lines = title_lines(text, self.page.sheet(), self.rect.width());
+        for (up, line) in lines.iter().rev().enumerate() {
+            let y = self.rect.y0 - above - up as f64 * self.page.sheet().line(TITLE.size);
+            self.page.text((x, y), line, TITLE);
+        }
     }
 
     /// Grid lines at the ticks of the vertical axis.
@@ -204,12 +213,16 @@ impl<'p> Panel<'p> {
             let (_, y) = self.at(self.x.lo, v);
             self.page.line(&[(x0 - 4.0, y), (x0, y)], AXIS);
             if self.y.numbered {
-                widest = widest.max(text_width(&text, SMALL, false));
+                widest = widest.max(text_width(&text, SMALL, false, self.page.sheet()));
                 self.page.text((x0 - 7.0, y), &text, TextStyle { size: SMALL, ..RIGHT });
             }
         }
-        let at = (x0 - 7.0 - widest - 13.0, 0.5 * (y0 + y1));
-        self.page.text(at, &self.y.label, TextStyle { upright: true, ..CENTER });
+        let style = TextStyle { upright: true, ..CENTER };
+        let lines = broken(&self.y.label, style, self.page.sheet(), y1 - y0 + 10.0);
+        for (left, line) in lines.iter().rev().enumerate() {
+            let x = x0 - 7.0 - widest - 13.0 - left as f64 * self.page.sheet().line(style.size);
+            self.page.text((x, 0.5 * (y0 + y1)), line, style);
+        }
     }
 
     /// The horizontal axis alone.
@@ -223,7 +236,11 @@ impl<'p> Panel<'p> {
                 self.page.text((x, y1 + 12.0), &text, TextStyle { size: SMALL, ..CENTER });
             }
         }
-        self.page.text((0.5 * (x0 + x1), y1 + 29.0), &self.x.label, CENTER);
+        let lines = broken(&self.x.label, CENTER, self.page.sheet(), x1 - x0 + BETWEEN);
+        for (down, line) in lines.iter().enumerate() {
+            let y = y1 + 29.0 + down as f64 * self.page.sheet().line(CENTER.size);
+            self.page.text((0.5 * (x0 + x1), y), line, CENTER);
+        }
     }
 
     /// A curve; what leaves the panel is cut at its edge.
@@ -243,6 +260,29 @@ impl<'p> Panel<'p> {
         let lower = kept.iter().rev().map(|&i| self.at(x[i], inside(lo[i])));
         self.page.fill(&upper.chain(lower).collect::<Vec<_>>(), color);
     }
+}
+
+/// The lines of the title of a panel of this width.
+pub fn title_lines(text: &str, sheet: Sheet, width: f64) -> Vec<String> {
+    broken(text, TITLE, sheet, width + BETWEEN)
+}
+
+/// A text in as few lines as have room, of about equal width, broken at spaces.
+fn broken(text: &str, style: TextStyle, sheet: Sheet, room: f64) -> Vec<String> {
+    let wide = |line: &str| text_width(line, style.size, style.bold, sheet);
+    let filled = |room: f64| {
+        let mut lines: Vec<String> = Vec::new();
+        for word in text.split(' ') {
+            match lines.last_mut() {
+                Some(line) if wide(&format!("{line} {word}")) <= room => *line = format!("{line} {word}"),
+                Some(_) | None => lines.push(word.to_owned()),
+            }
+        }
+        lines
+    };
+    let fewest = filled(room).len();
+    let shares = [0.55, 0.7, 0.85, 1.0].map(|share| filled(share * room));
+    shares.into_iter().find(|lines| lines.len() == fewest).unwrap_or_default()
 }
 
 /// The pieces of a polyline with y inside a range, cut exactly at its ends; values that are not finite break it.
@@ -292,7 +332,7 @@ pub struct Entry {
 
 /// Draws entries in rows from the top left of `rect`, as many a row as fit; returns the height used.
 pub fn legend(page: &Page, rect: Rect, entries: &[Entry]) -> f64 {
-    let places = legend_places(rect, entries);
+    let places = legend_places(rect, entries, page.sheet());
     for (entry, &(x, y)) in entries.iter().zip(&places) {
         let stroke = entry.key.role.stroke();
         if entry.band {
@@ -308,11 +348,11 @@ pub fn legend(page: &Page, rect: Rect, entries: &[Entry]) -> f64 {
 /// Room for a wider typeface: an SVG is shown in the viewer's own where it lacks ours.
 const FALLBACK: f64 = 1.13;
 
-fn legend_places(rect: Rect, entries: &[Entry]) -> Vec<Point> {
+fn legend_places(rect: Rect, entries: &[Entry], sheet: Sheet) -> Vec<Point> {
     let (mut x, mut y) = (rect.x0, rect.y0 + 8.0);
     let mut places = Vec::new();
     for entry in entries {
-        let wide = 31.0 + FALLBACK * text_width(&entry.key.label, NORMAL, false);
+        let wide = 31.0 + FALLBACK * text_width(&entry.key.label, NORMAL, false, sheet);
         if x > rect.x0 && x + wide > rect.x1 {
             (x, y) = (rect.x0, y + 18.0);
         }
@@ -323,9 +363,9 @@ fn legend_places(rect: Rect, entries: &[Entry]) -> Vec<Point> {
 }
 
 /// The height that a legend needs over a width.
-pub fn legend_height(width: f64, entries: &[Entry]) -> f64 {
+pub fn legend_height(width: f64, entries: &[Entry], sheet: Sheet) -> f64 {
     let rect = Rect { x0: 0.0, y0: 0.0, x1: width, y1: 0.0 };
-    legend_places(rect, entries).last().map_or(0.0, |p| p.1 + 10.0)
+    legend_places(rect, entries, sheet).last().map_or(0.0, |p| p.1 + 10.0)
 }
 
 /// A vertical colour bar with its scale and label, right of the panels.
@@ -347,8 +387,12 @@ pub fn color_bar(page: &Page, rect: Rect, (lo, hi): (f64, f64), scale: &ColorSca
         let y = rect.y1 - axis.unit(v).powf(scale.power) * rect.height();
         page.line(&[(rect.x1, y), (rect.x1 + 4.0, y)], AXIS);
         page.text((rect.x1 + 7.0, y), &text, TextStyle { size: SMALL, ..LEFT });
-        widest = widest.max(text_width(&text, SMALL, false));
+        widest = widest.max(text_width(&text, SMALL, false, page.sheet()));
     }
-    let at = (rect.x1 + 7.0 + widest + 13.0, rect.middle().1);
-    page.text(at, &scale.label, TextStyle { upright: true, ..CENTER });
+    let style = TextStyle { upright: true, ..CENTER };
+    let lines = broken(&scale.label, style, page.sheet(), rect.height() + 20.0);
+    for (right, line) in lines.iter().enumerate() {
+        let x = rect.x1 + 7.0 + widest + 13.0 + right as f64 * page.sheet().line(style.size);
+        page.text((x, rect.middle().1), line, style);
+    }
 }

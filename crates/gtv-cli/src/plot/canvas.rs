@@ -8,6 +8,7 @@ use plotters::style::RGBAColor;
 use plotters::style::text_anchor::HPos;
 
 use super::numbers::Numbers;
+use super::sheet::Sheet;
 use super::{pdf, render};
 use crate::io::write_bytes;
 
@@ -20,7 +21,7 @@ pub type Point = (f64, f64);
 /// A picture that can be drawn at any scale.
 pub trait Figure {
     /// Width and height in points.
-    fn size(&self) -> (f64, f64);
+    fn size(&self, sheet: Sheet) -> (f64, f64);
 
     /// Draws itself on an empty page.
     fn paint(&self, page: &Page);
@@ -28,20 +29,40 @@ pub trait Figure {
     /// The numbers that it shows.
     fn numbers(&self) -> Numbers;
 
-    /// Writes `<stem>.svg`, `<stem>.png` and `<stem>.pdf` and returns the text of the first; `alt` says what the figure shows
-    /// to readers who cannot see it.
+    /// The text of its SVG; `alt` says what the figure shows to readers who cannot see it.
+    ///
+    /// # Errors
+    /// If it cannot be drawn.
+    fn svg(&self, sheet: Sheet, alt: &str) -> Result<String> {
+        render::svg(&Drawn::new(self, sheet), alt)
+    }
+
+    /// Writes `<stem>.svg`, `<stem>.png` and `<stem>.pdf`.
     ///
     /// # Errors
     /// If a file cannot be written.
-    fn draw(&self, stem: &Path, alt: &str) -> Result<String> {
-        let page = Page::default();
-        self.paint(&page);
-        let (size, shapes) = (self.size(), page.shapes.into_inner());
-        let svg = render::svg(size, &shapes, alt)?;
-        write_bytes(&stem.with_extension("svg"), svg.as_bytes())?;
-        write_bytes(&stem.with_extension("png"), &render::png(size, &shapes)?)?;
-        write_bytes(&stem.with_extension("pdf"), &pdf::pdf(size, &shapes, alt))?;
-        Ok(svg)
+    fn draw(&self, stem: &Path, sheet: Sheet, alt: &str) -> Result<()> {
+        let drawn = Drawn::new(self, sheet);
+        write_bytes(&stem.with_extension("svg"), render::svg(&drawn, alt)?.as_bytes())?;
+        write_bytes(&stem.with_extension("png"), &render::png(&drawn)?)?;
+        write_bytes(&stem.with_extension("pdf"), &pdf::pdf(&drawn, alt))?;
+        Ok(())
+    }
+}
+
+/// A figure as shapes on a sheet.
+pub(super) struct Drawn {
+    pub sheet: Sheet,
+    /// Width and height in points.
+    pub size: (f64, f64),
+    pub shapes: Vec<Shape>,
+}
+
+impl Drawn {
+    fn new<F: Figure + ?Sized>(figure: &F, sheet: Sheet) -> Self {
+        let page = Page::new(sheet);
+        figure.paint(&page);
+        Self { sheet, size: figure.size(sheet), shapes: page.shapes.into_inner() }
     }
 }
 
@@ -158,12 +179,22 @@ impl Shape {
 }
 
 /// A page that is being drawn.
-#[derive(Default)]
 pub struct Page {
+    sheet: Sheet,
     shapes: RefCell<Vec<Shape>>,
 }
 
 impl Page {
+    /// An empty page.
+    pub fn new(sheet: Sheet) -> Self {
+        Self { sheet, shapes: RefCell::default() }
+    }
+
+    /// What it is drawn for.
+    pub fn sheet(&self) -> Sheet {
+        self.sheet
+    }
+
     /// Puts a whole page on this one, its corner at `by`.
     pub fn place(&self, other: Self, by: Point) {
         self.shapes.borrow_mut().extend(other.shapes.into_inner().into_iter().map(|shape| shape.moved(by)));
@@ -222,9 +253,10 @@ impl Page {
         }
     }
 
-    /// A text.
+    /// A text, in the sheet's own size.
     pub fn text(&self, at: Point, text: &str, style: TextStyle) {
         if !text.is_empty() {
+            let style = TextStyle { size: self.sheet.em(style.size), ..style };
             self.add(Shape::Text { at, text: text.to_owned(), style });
         }
     }

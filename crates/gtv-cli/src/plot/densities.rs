@@ -4,6 +4,7 @@ use super::axes::{Axis, CENTER, Entry, LEFT, Panel, legend, legend_height};
 use super::canvas::{Figure, Page, Rect, Stroke, TextStyle};
 use super::layout::Layout;
 use super::numbers::Numbers;
+use super::sheet::Sheet;
 use super::style::{INK, Key, SOFT, faded};
 
 /// The density of one level.
@@ -112,7 +113,7 @@ impl DensityPanel {
 }
 
 impl Densities {
-    fn layout(&self) -> Layout {
+    fn layout(&self, sheet: Sheet) -> Layout {
         let panels = self.panels.len().max(1);
         let columns = self.columns.clamp(1, panels);
         // Few panels have room for two bands each.
@@ -124,8 +125,9 @@ impl Densities {
         };
         let titled = self.panels.iter().any(|p| !p.title.is_empty());
         let title = if titled { 28.0 } else { 16.0 };
-        let used = legend_height(columns as f64 * cell.0, &self.entries());
-        Layout { panels, columns, cell, margins: [62.0, 12.0 + used + title, 16.0, 50.0], gap: (24.0, 54.0) }
+        let margins = [62.0, 12.0 + title, 16.0, 50.0];
+        let layout = Layout { panels, columns, cell, margins, gap: (24.0, 54.0) }.on(sheet);
+        layout.below(legend_height(layout.inner_width(), &self.entries(), sheet))
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -159,12 +161,12 @@ impl Figure for Densities {
         numbers
     }
 
-    fn size(&self) -> (f64, f64) {
-        self.layout().size()
+    fn size(&self, sheet: Sheet) -> (f64, f64) {
+        self.layout(sheet).size()
     }
 
     fn paint(&self, page: &Page) {
-        let layout = self.layout();
+        let layout = self.layout(page.sheet());
         let (width, height) = layout.size();
         let key = Rect { x0: layout.margins[0], y0: 8.0, x1: width - layout.margins[2], y1: height };
         legend(page, key, &self.entries());

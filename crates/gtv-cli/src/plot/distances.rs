@@ -4,6 +4,7 @@ use super::axes::{Axis, CENTER, LEFT, Panel, RIGHT, SMALL};
 use super::canvas::{Color, Figure, Page, Point, Rect, Stroke, TextStyle};
 use super::layout::Layout;
 use super::numbers::{Numbers, parts};
+use super::sheet::Sheet;
 use super::style::{GRID, INK, Key, SOFT};
 use crate::record::Estimate;
 
@@ -31,6 +32,8 @@ const ROW: f64 = 23.0;
 const ABOVE: f64 = 34.0;
 const BELOW: f64 = 46.0;
 const LABELS: f64 = 218.0;
+/// Width of the key.
+const KEY: f64 = 440.0;
 const GAP: f64 = 22.0;
 
 impl MetricPanel {
@@ -89,7 +92,7 @@ fn floor_mark(page: &Page, (x, y): Point) {
 }
 
 impl DistancePlot {
-    fn layout(&self) -> Layout {
+    fn layout(&self, sheet: Sheet) -> Layout {
         let panels = self.panels.len().max(1);
         let width = match panels {
             1 => 480.0,
@@ -97,13 +100,10 @@ impl DistancePlot {
             3 => 220.0,
             _ => 180.0,
         };
-        Layout {
-            panels,
-            columns: panels,
-            cell: (width, ROW * self.rows.len().max(1) as f64),
-            margins: [LABELS, ABOVE, GAP, BELOW],
-            gap: (GAP, 0.0),
-        }
+        let cell = (width, ROW * self.rows.len().max(1) as f64);
+        let margins = [LABELS, ABOVE, GAP, BELOW];
+        let layout = Layout { panels, columns: panels, cell, margins, gap: (GAP, BELOW) }.on(sheet);
+        Layout { cell: (layout.cell.0, cell.1), ..layout }
     }
 }
 
@@ -120,28 +120,32 @@ impl Figure for DistancePlot {
         numbers
     }
 
-    fn size(&self) -> (f64, f64) {
-        self.layout().size()
+    fn size(&self, sheet: Sheet) -> (f64, f64) {
+        self.layout(sheet).size()
     }
 
     fn paint(&self, page: &Page) {
-        let (width, height) = self.size();
+        let layout = self.layout(page.sheet());
+        let (width, height) = layout.size();
         if self.panels.is_empty() || self.rows.is_empty() {
             return page.text((0.5 * width, 0.5 * height), "no distances were saved", CENTER);
         }
         let key = TextStyle { size: SMALL, color: SOFT, ..LEFT };
-        page.disc((LABELS + 16.0, 14.0), 4.0, SOFT);
-        page.line(&[(LABELS, 14.0), (LABELS + 32.0, 14.0)], Stroke::full(SOFT, 2.0));
+        let left = LABELS.min(width - KEY).max(8.0);
+        page.disc((left + 16.0, 14.0), 4.0, SOFT);
+        page.line(&[(left, 14.0), (left + 32.0, 14.0)], Stroke::full(SOFT, 2.0));
         let percent = (100.0 * self.confidence).round();
-        page.text((LABELS + 40.0, 14.0), &format!("estimate, {percent} % bootstrap interval"), key);
-        floor_mark(page, (LABELS + 252.0, 14.0));
-        page.text((LABELS + 261.0, 14.0), "floor: the same for equal laws", key);
-        for (i, row) in self.rows.iter().enumerate() {
-            page.text((LABELS - 9.0, ABOVE + ROW * (i as f64 + 0.5)), &row.label, RIGHT);
-        }
-        let layout = self.layout();
+        page.text((left + 40.0, 14.0), &format!("estimate, {percent} % bootstrap interval"), key);
+        floor_mark(page, (left + 252.0, 14.0));
+        page.text((left + 261.0, 14.0), "floor: the same for equal laws", key);
         for (i, panel) in self.panels.iter().enumerate() {
-            panel.paint(page, layout.rect(i), &self.rows);
+            let rect = layout.rect(i);
+            if i.is_multiple_of(layout.columns) {
+                for (k, row) in self.rows.iter().enumerate() {
+                    page.text((LABELS - 9.0, rect.y0 + ROW * (k as f64 + 0.5)), &row.label, RIGHT);
+                }
+            }
+            panel.paint(page, rect, &self.rows);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Grids of heatmaps with data points over them: maps over the plane or over (x, t), on one colour scale or several.
 
-use super::axes::{Axis, CENTER, Panel, color_bar};
+use super::axes::{Axis, CENTER, NORMAL, Panel, color_bar, title_lines};
 use super::canvas::{Figure, Page, Rect, Stroke};
 use super::layout::Layout;
 use super::numbers::Numbers;
-use super::style::{ColorScale, EXPERIMENT, SOFT, colored, rgb};
+use super::sheet::Sheet;
+use super::style::{ColorScale, EXPERIMENT, SOFT, colored, faded, rgb};
 
 /// One map.
 #[derive(Debug, Clone, Default)]
@@ -55,8 +56,19 @@ const RIGHT_SPACE: f64 = 96.0;
 const BOTTOM_SPACE: f64 = 48.0;
 const TITLE: f64 = 30.0;
 const GAP: f64 = 14.0;
+/// The least area of a panel for each mark of a data point, in square points.
+const MARK: f64 = 40.0;
 
 impl HeatPanel {
+    /// An empty place.
+    pub fn blank() -> Self {
+        Self::default()
+    }
+
+    fn is_blank(&self) -> bool {
+        self.nx == 0 && self.ny == 0
+    }
+
     fn is_drawable(&self) -> bool {
         self.nx > 0 && self.ny > 0 && self.values.len() == self.nx * self.ny
     }
@@ -73,9 +85,14 @@ impl HeatPanel {
         page.frame(rect, SOFT, 0.6);
         let inside =
             |p: &&[f64; 2]| (self.x.0..=self.x.1).contains(&p[0]) && (self.y.0..=self.y.1).contains(&p[1]);
-        let radius = if self.points.len() > 40 { 1.6 } else { 3.2 };
-        for p in self.points.iter().filter(inside) {
-            let at = panel.at(p[0], p[1]);
+        let places = self.points.iter().filter(inside).map(|p| panel.at(p[0], p[1]));
+        for at in places {
+            // Open marks, and dots where these would hide the map.
+            if self.points.len() as f64 * MARK > rect.width() * rect.height() {
+                page.disc(at, 0.75, faded(EXPERIMENT, 0.6));
+                continue;
+            }
+            let radius = if self.points.len() > 40 { 1.6 } else { 3.2 };
             page.ring(at, radius, Stroke::full(rgb(255, 255, 255), 2.0));
             page.ring(at, radius, Stroke::full(EXPERIMENT, 0.9));
         }
@@ -89,15 +106,39 @@ impl HeatPanel {
 }
 
 impl Heatmaps {
-    fn layout(&self) -> Layout {
+    fn layout(&self, sheet: Sheet) -> Layout {
         let columns = self.columns.clamp(1, self.panels.len().max(1));
-        Layout {
+        let layout = Layout {
             panels: self.panels.len(),
             columns,
             cell: self.cell(columns),
-            margins: [LEFT_SPACE, TITLE, RIGHT_SPACE * self.scales.len().max(1) as f64, BOTTOM_SPACE],
+            margins: [LEFT_SPACE, TITLE, RIGHT_SPACE * self.bars_beside(columns) as f64, BOTTOM_SPACE],
             gap: (GAP, TITLE),
         }
+        .on(sheet);
+        let lines = |p: &HeatPanel| title_lines(&p.title, sheet, layout.cell.0).len();
+        let more = self.panels.iter().map(lines).max().unwrap_or(1).saturating_sub(1);
+        layout.spaced(more as f64 * sheet.line(NORMAL))
+    }
+
+    /// The rows of each colour bar where every row has one scale: the first row, the row after the last, and the scale.
+    fn bars(&self, columns: usize) -> Option<Vec<(usize, usize, usize)>> {
+        let mut bars: Vec<(usize, usize, usize)> = Vec::new();
+        for (row, panels) in self.panels.chunks(columns.max(1)).enumerate() {
+            let mut scales = panels.iter().filter(|p| !p.is_blank()).map(|p| p.scale);
+            let scale = scales.next()?;
+            match bars.last_mut() {
+                _ if scales.any(|s| s != scale) => return None,
+                Some((_, end, last)) if *last == scale => *end = row + 1,
+                Some(_) | None => bars.push((row, row + 1, scale)),
+            }
+        }
+        Some(bars)
+    }
+
+    /// Colour bars next to each other.
+    fn bars_beside(&self, columns: usize) -> usize {
+        if self.bars(columns).is_some() { 1 } else { self.scales.len().max(1) }
     }
 
     fn cell(&self, columns: usize) -> (f64, f64) {
@@ -140,18 +181,18 @@ impl Figure for Heatmaps {
         numbers
     }
 
-    fn size(&self) -> (f64, f64) {
-        self.layout().size()
+    fn size(&self, sheet: Sheet) -> (f64, f64) {
+        self.layout(sheet).size()
     }
 
     fn paint(&self, page: &Page) {
-        let layout = self.layout();
+        let layout = self.layout(page.sheet());
         let (width, height) = layout.size();
         if self.panels.is_empty() {
             return page.text((0.5 * width, 0.5 * height), "no maps were saved", CENTER);
         }
         let plain = ColorScale::new("", None);
-        for (i, map) in self.panels.iter().enumerate() {
+        for (i, map) in self.panels.iter().enumerate().filter(|(_, map)| !map.is_blank()) {
             let ticks = if layout.columns > 1 { 4 } else { 6 };
             let axis = |(lo, hi), label: &str, named: &[(f64, String)]| {
                 let every = named.len().div_ceil(ticks).max(1);
@@ -164,11 +205,17 @@ impl Figure for Heatmaps {
             map.paint(page, &panel, self.range(map.scale), self.scales.get(map.scale).unwrap_or(&plain));
             panel.axes();
         }
-        let tall = (height - TITLE - BOTTOM_SPACE).min(340.0);
-        for (i, scale) in self.scales.iter().enumerate() {
-            let x0 = width - RIGHT_SPACE * (self.scales.len() - i) as f64 + 16.0;
-            let bar = Rect { x0, y0: TITLE, x1: x0 + 14.0, y1: TITLE + tall };
-            color_bar(page, bar, self.range(i), scale);
+        let rows = self.panels.len().div_ceil(layout.columns);
+        let beside = || (0..self.scales.len()).map(|scale| (0, rows, scale)).collect();
+        let bars = self.bars(layout.columns);
+        let (stacked, bars) = (bars.is_some(), bars.unwrap_or_else(beside));
+        for (i, (from, to, scale)) in bars.iter().enumerate() {
+            let Some(colors) = self.scales.get(*scale) else { continue };
+            let (upper, lower) = (layout.rect(from * layout.columns), layout.rect((to - 1) * layout.columns));
+            let right = if stacked { 1 } else { bars.len() - i };
+            let x0 = width - RIGHT_SPACE * right as f64 + 16.0;
+            let bar = Rect { x0, y0: upper.y0, x1: x0 + 14.0, y1: lower.y1.min(upper.y0 + 340.0) };
+            color_bar(page, bar, self.range(*scale), colors);
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::axes::{CENTER, LEFT, NORMAL, RIGHT, SMALL};
 use super::canvas::{Figure, Page, Pixels, Rect, Stroke, TextStyle};
 use super::numbers::Numbers;
+use super::sheet::Sheet;
 use super::style::{GRID, SOFT};
 
 /// Samples of one level.
@@ -30,7 +31,7 @@ const MOST: usize = 12;
 const LABELS: f64 = 172.0;
 const SIDE: f64 = 46.0;
 const GAP: f64 = 5.0;
-const BLOCK: f64 = 2.0 * SIDE + 3.0 * GAP + 12.0;
+const EDGE: f64 = 10.0;
 
 impl ImageGrid {
     fn pixels(&self) -> usize {
@@ -39,6 +40,21 @@ impl ImageGrid {
 
     fn shown(&self, row: &ImageRow) -> usize {
         row.samples.len().checked_div(self.pixels()).map_or(0, |n| n.min(MOST))
+    }
+
+    fn columns(&self) -> usize {
+        self.rows.iter().map(|r| self.shown(r)).max().unwrap_or(0).max(4)
+    }
+
+    /// The side of an image in points.
+    fn side(&self, sheet: Sheet) -> f64 {
+        let fits = |(_, width): (f64, f64)| (width - LABELS - EDGE) / self.columns() as f64 - GAP;
+        sheet.widths().map_or(SIDE, |widths| fits(widths).min(SIDE))
+    }
+
+    /// The height of a level's two rows.
+    fn block(&self, sheet: Sheet) -> f64 {
+        2.0 * self.side(sheet) + 3.0 * GAP + 12.0
     }
 
     /// One grey scale for every image: the range of the nearest data, which the samples should share.
@@ -82,19 +98,20 @@ impl Figure for ImageGrid {
         numbers
     }
 
-    fn size(&self) -> (f64, f64) {
-        let columns = self.rows.iter().map(|r| self.shown(r)).max().unwrap_or(0).max(4);
-        (LABELS + columns as f64 * (SIDE + GAP) + 10.0, 12.0 + BLOCK * self.rows.len().max(1) as f64)
+    fn size(&self, sheet: Sheet) -> (f64, f64) {
+        let width = LABELS + self.columns() as f64 * (self.side(sheet) + GAP) + EDGE;
+        (width, 12.0 + self.block(sheet) * self.rows.len().max(1) as f64)
     }
 
     fn paint(&self, page: &Page) {
-        let (width, _) = self.size();
+        let (width, _) = self.size(page.sheet());
+        let (side, block) = (self.side(page.sheet()), self.block(page.sheet()));
         let range = self.range();
         if self.rows.iter().all(|r| self.shown(r) == 0) {
-            return page.text((0.5 * width, 0.5 * BLOCK), "no images were saved", CENTER);
+            return page.text((0.5 * width, 0.5 * block), "no images were saved", CENTER);
         }
         for (r, row) in self.rows.iter().enumerate() {
-            let top = 8.0 + BLOCK * r as f64;
+            let top = 8.0 + block * r as f64;
             if r > 0 {
                 page.line(&[(8.0, top - 4.0), (width - 8.0, top - 4.0)], Stroke::full(GRID, 0.8));
             }
@@ -104,11 +121,11 @@ impl Figure for ImageGrid {
             for (line, (values, what)) in
                 [(&row.samples, "samples"), (&row.nearest, "nearest datum")].into_iter().enumerate()
             {
-                let y0 = top + line as f64 * (SIDE + GAP);
-                page.text((LABELS - 8.0, y0 + 0.5 * SIDE + 6.0), what, small);
+                let y0 = top + line as f64 * (side + GAP);
+                page.text((LABELS - 8.0, y0 + 0.5 * side + 6.0), what, small);
                 for i in 0..self.shown(row) {
-                    let x0 = LABELS + i as f64 * (SIDE + GAP);
-                    let rect = Rect { x0, y0, x1: x0 + SIDE, y1: y0 + SIDE };
+                    let x0 = LABELS + i as f64 * (side + GAP);
+                    let rect = Rect { x0, y0, x1: x0 + side, y1: y0 + side };
                     if let Some(pixels) = self.image(values, i, range) {
                         page.image(rect, pixels);
                     }

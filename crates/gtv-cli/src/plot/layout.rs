@@ -2,6 +2,7 @@
 
 use super::axes::Axis;
 use super::canvas::Rect;
+use super::sheet::Sheet;
 
 /// A grid of panels, in points.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,7 +19,46 @@ pub struct Layout {
     pub gap: (f64, f64),
 }
 
+/// The least width of a panel with its numbers, and of one that stands alone in a column.
+const LEAST: f64 = 60.0;
+const LEAST_ALONE: f64 = 130.0;
+
 impl Layout {
+    /// The same on a sheet: as wide as its columns are, with fewer panels a row where they would get too narrow.
+    pub fn on(self, sheet: Sheet) -> Self {
+        let Some((alone, beside)) = sheet.widths() else { return self };
+        let room = |width: f64, columns: usize| {
+            let gaps = (columns as f64 - 1.0) * self.gap.0;
+            (width - self.margins[0] - self.margins[2] - gaps) / columns as f64
+        };
+        let (columns, width) = if self.columns == 1 && room(alone, 1) >= LEAST_ALONE {
+            (1, room(alone, 1))
+        } else {
+            let fit = (1..=self.columns).rev().find(|&n| room(beside, n) >= LEAST).unwrap_or(1);
+            // A row that is too long becomes rows of about equal length.
+            let rows = self.panels.max(1).div_ceil(fit);
+            let columns = if self.columns >= self.panels { self.panels.max(1).div_ceil(rows) } else { fit };
+            (columns, room(beside, columns))
+        };
+        Self { columns, cell: (width, width * self.cell.1 / self.cell.0), ..self }
+    }
+
+    /// With so much more space above all panels.
+    pub fn below(self, above: f64) -> Self {
+        let [left, top, right, bottom] = self.margins;
+        Self { margins: [left, top + above, right, bottom], ..self }
+    }
+
+    /// With so much more space above each row of panels.
+    pub fn spaced(self, above: f64) -> Self {
+        Self { gap: (self.gap.0, self.gap.1 + above), ..self.below(above) }
+    }
+
+    /// Width of all panels of a row, without the space between them.
+    pub fn inner_width(&self) -> f64 {
+        self.columns as f64 * self.cell.0
+    }
+
     /// Width and height of the page.
     pub fn size(&self) -> (f64, f64) {
         let [left, top, right, bottom] = self.margins;

@@ -4,6 +4,7 @@ use super::axes::{Axis, CENTER, Entry, Panel, legend, legend_height, minus};
 use super::canvas::{Figure, Page, Rect, Stroke};
 use super::layout::Layout;
 use super::numbers::{Numbers, parts};
+use super::sheet::Sheet;
 use super::style::{GRID, Key, Role, SOFT, faded};
 use crate::record::Estimate;
 
@@ -64,15 +65,16 @@ impl Lines {
         self.panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points)
     }
 
-    fn layout(&self) -> Layout {
+    fn layout(&self, sheet: Sheet) -> Layout {
         let panels = self.panels.len().max(1);
         let (columns, cell) = match panels {
             1 => (1, (560.0, 330.0)),
             2 | 4 => (2, (330.0, 230.0)),
             _ => (3, (240.0, 180.0)),
         };
-        let above = 42.0 + legend_height(columns as f64 * cell.0, &self.entries());
-        Layout { panels, columns, cell, margins: [76.0, above, 24.0, 50.0], gap: (24.0, 40.0) }
+        let margins = [76.0, 42.0, 24.0, 50.0];
+        let layout = Layout { panels, columns, cell, margins, gap: (24.0, 40.0) }.on(sheet);
+        layout.below(legend_height(layout.inner_width(), &self.entries(), sheet))
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -205,12 +207,12 @@ impl Figure for Lines {
         numbers
     }
 
-    fn size(&self) -> (f64, f64) {
-        self.layout().size()
+    fn size(&self, sheet: Sheet) -> (f64, f64) {
+        self.layout(sheet).size()
     }
 
     fn paint(&self, page: &Page) {
-        let layout = self.layout();
+        let layout = self.layout(page.sheet());
         let (width, height) = layout.size();
         if self.points().all(|(_, e)| !e.value.is_finite()) {
             return page.text((0.5 * width, 0.5 * height), "no numbers were saved", CENTER);

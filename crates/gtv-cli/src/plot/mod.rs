@@ -13,6 +13,7 @@ mod numbers;
 mod pdf;
 mod render;
 mod scatter;
+mod sheet;
 mod stacked;
 pub mod style;
 
@@ -26,5 +27,6 @@ pub use images::{ImageGrid, ImageRow};
 pub use lines::{LinePanel, LineSeries, Lines, Spacing};
 pub use numbers::Numbers;
 pub use scatter::{Scatter, ScatterPanel};
+pub use sheet::Sheet;
 pub use stacked::Stacked;
 pub use style::{ColorScale, Key, Role};

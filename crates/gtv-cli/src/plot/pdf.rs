@@ -8,8 +8,8 @@ use plotters::style::text_anchor::HPos;
 use ttf_parser::{Face, GlyphId};
 
 use super::canvas::Rect as Area;
-use super::canvas::{Color, Pixels, Point, Shape, TextStyle};
-use super::render::typeface;
+use super::canvas::{Color, Drawn, Pixels, Point, Shape, TextStyle};
+use super::sheet::Sheet;
 
 /// PDF's unit, 1/72 inch, in ours, 1/96 inch.
 const UNIT: f32 = 0.75;
@@ -23,17 +23,18 @@ const SYSTEM: SystemInfo<'static> =
 /// One of the two weights, with the glyphs that are used and what they stand for.
 struct Typeface {
     face: Face<'static>,
+    sheet: Sheet,
     bold: bool,
     used: BTreeMap<u16, char>,
 }
 
 impl Typeface {
-    fn new(bold: bool) -> Option<Self> {
-        Some(Self { face: Face::parse(typeface(bold), 0).ok()?, bold, used: BTreeMap::new() })
+    fn new(sheet: Sheet, bold: bool) -> Option<Self> {
+        Some(Self { face: Face::parse(sheet.typeface(bold), 0).ok()?, sheet, bold, used: BTreeMap::new() })
     }
 
     fn name(&self) -> Name<'static> {
-        Name(if self.bold { b"GtvPlot-SemiBold" } else { b"GtvPlot-Regular" })
+        Name(self.sheet.face_name(self.bold))
     }
 
     /// Width of a glyph in thousandths of an em.
@@ -84,11 +85,13 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The bytes of a PDF file of one page.
-pub fn pdf((width, height): (f64, f64), shapes: &[Shape], alt: &str) -> Vec<u8> {
-    let mut faces: Vec<Typeface> = [false, true].into_iter().filter_map(Typeface::new).collect();
+pub fn pdf(drawn: &Drawn, alt: &str) -> Vec<u8> {
+    let Drawn { sheet, size: (width, height), shapes } = drawn;
+    let mut faces: Vec<Typeface> =
+        [false, true].into_iter().filter_map(|b| Typeface::new(*sheet, b)).collect();
     let (mut opacities, mut content) = (Opacities::default(), Content::new());
     // Our y goes down, and our unit is another.
-    content.transform([UNIT, 0.0, 0.0, -UNIT, 0.0, UNIT * height as f32]);
+    content.transform([UNIT, 0.0, 0.0, -UNIT, 0.0, UNIT * *height as f32]);
     content.set_line_cap(LineCapStyle::RoundCap).set_line_join(LineJoinStyle::RoundJoin);
     let pictures: Vec<(&Area, &Pixels)> = shapes.iter().filter_map(picture).collect();
     for (i, (rect, _)) in pictures.iter().enumerate() {
@@ -99,7 +102,7 @@ pub fn pdf((width, height): (f64, f64), shapes: &[Shape], alt: &str) -> Vec<u8> 
     for shape in shapes {
         draw(shape, &mut content, &mut faces, &mut opacities);
     }
-    let size = (UNIT * width as f32, UNIT * height as f32);
+    let size = (UNIT * *width as f32, UNIT * *height as f32);
     document(size, &content.finish(), &faces, &opacities, &pictures, alt)
 }
 
@@ -281,6 +284,6 @@ fn embed(pdf: &mut Pdf, typeface_used: &Typeface, [font, cid, descriptor, unicod
     let mut letters = UnicodeCmap::new(Name(b"GtvPlot"), SYSTEM);
     typeface_used.used.iter().for_each(|(glyph, letter)| letters.pair(*glyph, *letter));
     pdf.stream(unicode, &letters.finish());
-    let bytes = typeface(typeface_used.bold);
+    let bytes = typeface_used.sheet.typeface(typeface_used.bold);
     pdf.stream(file, &deflated(bytes)).filter(Filter::FlateDecode).pair(Name(b"Length1"), bytes.len() as i32);
 }

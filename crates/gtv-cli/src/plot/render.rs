@@ -9,18 +9,17 @@ use std::sync::Once;
 
 use anyhow::{Result, anyhow};
 use base64::Engine;
+use clap::ValueEnum;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
-use super::canvas::{Pixels, Point, Rect, Shape, TextStyle};
+use super::canvas::{Drawn, Pixels, Point, Rect, Shape, TextStyle};
+use super::sheet::Sheet;
 
 /// Device units a point, in each direction.
 const FINE: u32 = 4;
-
-/// The typeface: named so that a viewer of the SVG without it falls back to its own; the PNG uses the bundled one.
-const FAMILY: &str = "Source Sans 3, Source Sans Pro, Helvetica Neue, Arial, sans-serif";
 
 /// plotters takes the height of a line where typography takes the em; its SVG backend fixes the ratio at this.
 const LINE_PER_EM: f64 = 1.24;
@@ -29,13 +28,14 @@ const LINE_PER_EM: f64 = 1.24;
 ///
 /// # Errors
 /// If the backend fails.
-pub fn svg(size: (f64, f64), shapes: &[Shape], alt: &str) -> Result<String> {
+pub fn svg(drawn: &Drawn, alt: &str) -> Result<String> {
+    let Drawn { sheet, size, shapes } = drawn;
     let (width, height) = size;
-    let fine = fine_size(size);
+    let fine = fine_size(*size);
     let mut body = String::new();
     {
         let area = SVGBackend::with_string(&mut body, fine).into_drawing_area();
-        shapes.iter().try_for_each(|s| draw(&area, s))?;
+        shapes.iter().try_for_each(|s| draw(&area, s, *sheet))?;
         area.present().map_err(failed)?;
     }
     // plotters' own first line states the fine size as the true one.
@@ -58,8 +58,9 @@ pub fn svg(size: (f64, f64), shapes: &[Shape], alt: &str) -> Result<String> {
 ///
 /// # Errors
 /// If the backend fails.
-pub fn png(size: (f64, f64), shapes: &[Shape]) -> Result<Vec<u8>> {
-    let fine = fine_size(size);
+pub fn png(drawn: &Drawn) -> Result<Vec<u8>> {
+    let Drawn { sheet, size, shapes } = drawn;
+    let fine = fine_size(*size);
     let mut buffer = vec![255; 3 * fine.0 as usize * fine.1 as usize];
     for shape in shapes {
         if let Shape::Image { rect, pixels } = shape {
@@ -68,19 +69,19 @@ pub fn png(size: (f64, f64), shapes: &[Shape]) -> Result<Vec<u8>> {
     }
     {
         let area = BitMapBackend::with_buffer(&mut buffer, fine).into_drawing_area();
-        shapes.iter().try_for_each(|s| draw(&area, s))?;
+        shapes.iter().try_for_each(|s| draw(&area, s, *sheet))?;
         area.present().map_err(failed)?;
     }
     encode_png(&halve(&buffer, fine), fine.0 / 2, fine.1 / 2, Some(FINE / 2))
 }
 
-/// The width of a text in points.
-pub fn text_width(text: &str, size: f64, bold: bool) -> f64 {
-    font(size, bold).box_size(text).map_or(0.0, |(w, _)| f64::from(w) / f64::from(FINE))
+/// The width in points of a text that has `size` on the screen.
+pub fn text_width(text: &str, size: f64, bold: bool, sheet: Sheet) -> f64 {
+    font(sheet.em(size), bold, sheet).box_size(text).map_or(0.0, |(w, _)| f64::from(w) / f64::from(FINE))
 }
 
 /// Draws a shape; images lie under all others, and are there already.
-fn draw<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shape: &Shape) -> Result<()> {
+fn draw<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shape: &Shape, sheet: Sheet) -> Result<()> {
     let all = |points: &[Point]| points.iter().map(|&p| at(p)).collect::<Vec<_>>();
     let length = |v: f64| (v * f64::from(FINE)).round();
     let drawn = match shape {
@@ -96,7 +97,7 @@ fn draw<B: DrawingBackend>(area: &DrawingArea<B, Shift>, shape: &Shape) -> Resul
         Shape::Image { .. } => Ok(()),
         Shape::Text { at: place, text, style } => {
             let TextStyle { size, color, h, bold, upright } = *style;
-            let font = font(size, bold);
+            let font = font(size, bold, sheet);
             let font = if upright { font.transform(FontTransform::Rotate270) } else { font };
             area.draw(&Text::new(
                 text.as_str(),
@@ -195,23 +196,15 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// The bundled typeface, a TrueType font.
-pub const fn typeface(bold: bool) -> &'static [u8] {
-    if bold {
-        include_bytes!("../../assets/GtvPlot-SemiBold.ttf")
-    } else {
-        include_bytes!("../../assets/GtvPlot-Regular.ttf")
-    }
-}
-
 /// The bundled typeface at an em of `size` points.
-fn font(size: f64, bold: bool) -> FontDesc<'static> {
+fn font(size: f64, bold: bool, sheet: Sheet) -> FontDesc<'static> {
     static ONCE: Once = Once::new();
+    let weight = |bold| if bold { FontStyle::Bold } else { FontStyle::Normal };
     ONCE.call_once(|| {
-        for (style, bytes) in [(FontStyle::Normal, typeface(false)), (FontStyle::Bold, typeface(true))] {
-            assert!(register_font(FAMILY, style, bytes).is_ok(), "the bundled font is readable");
+        for (sheet, bold) in Sheet::value_variants().iter().flat_map(|s| [(s, false), (s, true)]) {
+            let registered = register_font(sheet.family(), weight(bold), sheet.typeface(bold));
+            assert!(registered.is_ok(), "the bundled font is readable");
         }
     });
-    let weight = if bold { FontStyle::Bold } else { FontStyle::Normal };
-    FontDesc::new(FontFamily::Name(FAMILY), size * LINE_PER_EM * f64::from(FINE), weight)
+    FontDesc::new(FontFamily::Name(sheet.family()), size * LINE_PER_EM * f64::from(FINE), weight(bold))
 }

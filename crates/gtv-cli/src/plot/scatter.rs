@@ -4,6 +4,7 @@ use super::axes::{Axis, CENTER, Panel};
 use super::canvas::{Figure, Page, Stroke};
 use super::layout::Layout;
 use super::numbers::Numbers;
+use super::sheet::Sheet;
 use super::style::{Key, SOFT, faded};
 
 /// One closure's variances.
@@ -29,10 +30,11 @@ pub struct Scatter {
 const SIDE: f64 = 220.0;
 
 impl Scatter {
-    fn layout(&self) -> Layout {
+    fn layout(&self, sheet: Sheet) -> Layout {
         let panels = self.panels.len();
         let columns = if panels == 4 { 2 } else { panels.clamp(1, 3) };
         Layout { panels, columns, cell: (SIDE, SIDE), margins: [72.0, 28.0, 32.0, 64.0], gap: (24.0, 40.0) }
+            .on(sheet)
     }
 
     /// Both axes: all positive pairs, at most eight decades down from the largest.
@@ -56,15 +58,15 @@ impl Figure for Scatter {
         numbers
     }
 
-    fn size(&self) -> (f64, f64) {
-        self.layout().size()
+    fn size(&self, sheet: Sheet) -> (f64, f64) {
+        self.layout(sheet).size()
     }
 
     fn paint(&self, page: &Page) {
-        let layout = self.layout();
+        let layout = self.layout(page.sheet());
         let (lo, hi) = self.range();
         if self.panels.is_empty() {
-            return page.text((0.5 * self.size().0, 60.0), "no probe points were saved", CENTER);
+            return page.text((0.5 * layout.size().0, 60.0), "no probe points were saved", CENTER);
         }
         for (i, part) in self.panels.iter().enumerate() {
             let (x, y) = layout.shared(i, Axis::log(lo, hi, &self.x_label), Axis::log(lo, hi, &self.y_label));

@@ -21,6 +21,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::io::write_bytes;
+use crate::plot::Sheet;
 use crate::record::Saved;
 
 pub use answer::answer;
@@ -28,13 +29,13 @@ pub use one_run::bands_table;
 pub use table::aligned;
 pub use terminal::terminal_table;
 
-/// Draws every figure into `dir/figures` and writes `dir/report.html`, from the record alone.
+/// Draws every figure into `dir/figures` on the given sheet and writes `dir/report.html`, from the record alone.
 ///
 /// # Errors
 /// If a figure cannot be drawn or a file cannot be written.
-pub fn render(saved: &Saved, dir: &Path) -> Result<()> {
+pub fn render(saved: &Saved, dir: &Path, sheet: Sheet) -> Result<()> {
     let folder = dir.join("figures");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let figures = figures::draw_all(saved, &folder)?;
+    let figures = figures::draw_all(saved, &folder, sheet)?;
     Ok(write_bytes(&dir.join("report.html"), html::page(saved, &figures)?.as_bytes())?)
 }

@@ -17,7 +17,7 @@ impl Plan {
     pub fn summarise(&self, out: &Path, ctx: &Context) -> Result<()> {
         let record = self.summary(out, ctx)?;
         record.write(out)?;
-        report::render(&record, &self.resolved, out)?;
+        report::render(&record, &self.resolved, out, ctx.sheet)?;
         ctx.say(&report::terminal_table(&record))?;
         let missing = record.missing().count();
         if missing > 0 {

@@ -1,13 +1,13 @@
 //! Where the labels are uncertain and where the models differ.
 
-use super::maps::{Places, rows_of};
+use super::maps::Places;
 use super::{Picture, Place, ReportFigure, distinct_theories};
 use crate::plot::{ColorScale, HeatPanel, Heatmaps};
 use crate::record::{Arrays, Saved};
 use crate::report::levels::{ENSEMBLE, label};
 
 /// Maps of the label's standard deviation and of the spread between models, measured and predicted: over (x, t) in one
-/// dimension, over the plane with a row a time in two.
+/// dimension, over the plane with a row a source in two.
 pub struct Boundary;
 
 impl ReportFigure for Boundary {
@@ -35,26 +35,27 @@ fn boundary(places: &Places, arrays: &Arrays) -> Option<Picture> {
         map(&format!("{level}_var"), &if plane { closures } else { format!("theory: {closures}") })
     });
     let has_labels = labels.is_some();
-    let columns: Vec<Vec<HeatPanel>> = labels.into_iter().chain(measured).chain(theories).collect();
-    if columns.is_empty() {
-        return None;
-    }
-    let models = ColorScale::new(
+    let models: Vec<Vec<HeatPanel>> = measured.into_iter().chain(theories).collect();
+    // A row a source over the plane; one for the labels and one or two for the models over (x, t).
+    let columns = match (models.len(), &labels) {
+        (0, None) => return None,
+        (sources, _) if !plane => sources.clamp(1, 3),
+        (_, labels) => labels.iter().chain(&models).map(Vec::len).next()?,
+    };
+    let mut first = labels.unwrap_or_default();
+    first.resize(first.len().next_multiple_of(columns), HeatPanel::blank());
+    let between = ColorScale::new(
         "standard deviation of y between models (units of y)",
         (top > 0.0).then_some((0.0, top)),
     );
     let own = has_labels.then(|| ColorScale::new("standard deviation of the label y (units of y)", None));
     let (x_label, y_label) = places.labels();
     let maps = Heatmaps {
-        columns: match columns.len() {
-            sources if plane => sources,
-            4 => 2,
-            sources => sources.min(3),
-        },
-        panels: rows_of(&columns),
+        columns,
+        panels: [first, models.concat()].concat(),
         x_label,
         y_label,
-        scales: std::iter::once(models).chain(own).collect(),
+        scales: std::iter::once(between).chain(own).collect(),
         square: plane,
         ..Heatmaps::default()
     };

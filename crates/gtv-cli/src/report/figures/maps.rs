@@ -108,7 +108,7 @@ pub fn evenly(count: usize) -> Vec<usize> {
     (0..rows).map(|i| if rows < 2 { 0 } else { (i * (count - 1)) / (rows - 1) }).collect()
 }
 
-/// Row by row from columns of equal length.
+/// Row by row from columns of equal length, one a source.
 pub fn rows_of(columns: &[Vec<HeatPanel>]) -> Vec<HeatPanel> {
     let rows = columns.first().map_or(0, Vec::len);
     (0..rows).flat_map(|k| columns.iter().filter_map(move |c| c.get(k)).cloned()).collect()

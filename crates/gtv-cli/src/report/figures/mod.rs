@@ -25,7 +25,7 @@ use anyhow::{Context, Result};
 
 use super::levels::{closure, ranked};
 use super::sections::Place;
-use crate::plot::Figure;
+use crate::plot::{Figure, Sheet};
 use crate::record::{Arrays, Saved};
 
 /// Every figure, in the order of the report.
@@ -77,15 +77,19 @@ impl Picture {
     }
 }
 
-/// Draws every figure the record has the numbers for, each as `<folder>/<id>.svg`, `.png` and `.pdf` with its numbers as `.csv`; returns them with the texts of
-/// their SVGs.
+/// Draws every figure the record has the numbers for, each as `<folder>/<id>.svg`, `.png` and `.pdf` on the given sheet, with its numbers as `.csv`;
+/// returns them with the texts of their SVGs for the screen.
 ///
 /// # Errors
 /// If a figure cannot be drawn or written.
-pub fn draw_all(saved: &Saved, folder: &Path) -> Result<Vec<(Picture, String)>> {
+pub fn draw_all(saved: &Saved, folder: &Path, sheet: Sheet) -> Result<Vec<(Picture, String)>> {
     let draw = |picture: Picture| {
         let (id, alt) = (picture.id, picture.alt);
-        let svg = picture.figure.draw(&folder.join(id), alt).with_context(|| format!("figure {id}"))?;
+        let draw = || {
+            picture.figure.draw(&folder.join(id), sheet, alt)?;
+            picture.figure.svg(Sheet::Screen, alt)
+        };
+        let svg = draw().with_context(|| format!("figure {id}"))?;
         picture.figure.numbers().write(&folder.join(format!("{id}.csv")))?;
         Ok((picture, svg))
     };

@@ -1,6 +1,6 @@
 //! The shape of the learned score's distribution over models.
 
-use super::maps::{Places, diverging_to, rows_of};
+use super::maps::{Places, diverging_to};
 use super::{Picture, Place, ReportFigure};
 use crate::plot::{HeatPanel, Heatmaps};
 use crate::record::Saved;
@@ -22,16 +22,16 @@ impl ReportFigure for Shape {
             let panels = places.panels(arrays, source, title, |v| v)?;
             Some(panels.into_iter().map(|p| HeatPanel { scale, ..p }).collect())
         };
-        let columns = [map(0, "skewness", "skewness")?, map(1, "kurtosis", "excess kurtosis")?];
+        let rows = [map(0, "skewness", "skewness")?, map(1, "kurtosis", "excess kurtosis")?];
         let (x_label, y_label) = places.labels();
         let maps = Heatmaps {
-            panels: rows_of(&columns),
-            columns: 2,
+            columns: rows[0].len(),
+            panels: rows.concat(),
             x_label,
             y_label,
             scales: vec![
-                diverging_to("skewness", REACH, &columns[0]),
-                diverging_to("excess kurtosis", REACH, &columns[1]),
+                diverging_to("skewness", REACH, &rows[0]),
+                diverging_to("excess kurtosis", REACH, &rows[1]),
             ],
             square: places.is_plane(),
             ..Heatmaps::default()

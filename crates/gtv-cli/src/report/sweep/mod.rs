@@ -19,7 +19,7 @@ use super::metrics;
 use super::number::plain;
 use super::table::aligned;
 use crate::io::write_bytes;
-use crate::plot::{Figure, Heatmaps, Lines, Numbers};
+use crate::plot::{Figure, Heatmaps, Lines, Numbers, Sheet};
 use crate::record::{Record, SweepRecord, shown};
 use phase::Phase;
 use view::View;
@@ -28,7 +28,7 @@ use view::View;
 ///
 /// # Errors
 /// If a figure cannot be drawn or a file cannot be written.
-pub fn render(record: &SweepRecord, config: &str, dir: &Path) -> Result<()> {
+pub fn render(record: &SweepRecord, config: &str, dir: &Path, sheet: Sheet) -> Result<()> {
     let view = View::new(record);
     let folder = dir.join("figures");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -36,12 +36,13 @@ pub fn render(record: &SweepRecord, config: &str, dir: &Path) -> Result<()> {
     let phase = Phase::of(&view);
     let maps = phase.as_ref().map(Phase::figures).unwrap_or_default();
     for SweepFigure { id, caption, alt, drawn: what, table } in maps.into_iter().chain(view.figures()) {
-        let (svg, numbers) = match &what {
-            Drawn::Lines(lines) => (lines.draw(&folder.join(id), alt)?, lines.numbers()),
-            Drawn::Maps(maps) => (maps.draw(&folder.join(id), alt)?, maps.numbers()),
+        let picture: &dyn Figure = match &what {
+            Drawn::Lines(lines) => lines,
+            Drawn::Maps(maps) => maps,
         };
-        drawn.push(figure(id, &caption, &svg));
-        table.unwrap_or(numbers).write(&folder.join(format!("{id}.csv")))?;
+        picture.draw(&folder.join(id), sheet, alt)?;
+        drawn.push(figure(id, &caption, &picture.svg(Sheet::Screen, alt)?));
+        table.unwrap_or_else(|| picture.numbers()).write(&folder.join(format!("{id}.csv")))?;
     }
     let environment =
         environment("sweep.html", concat!(include_str!("../macros.html"), include_str!("../sweep.html")))?;
