@@ -3,16 +3,29 @@
 //! α_t = exp(−∫₀ᵗ β), dσ²/dt = −2 β σ² + 2 D, σ²_0 = 0. Every schedule also inverts its log-SNR
 //! ln(α²/σ²), which all grids but the uniform one are built on.
 
+mod edm;
+mod flow;
 mod grid;
+mod sqrt;
 mod table;
+mod ve;
+mod vp_cosine;
+mod vp_linear;
+mod vp_song;
 
 pub use grid::TimeGrid;
 pub use table::ScheduleTable;
 
 use crate::error::{Error, Result};
+use edm::Edm;
+use flow::Flow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::f64::consts::FRAC_PI_2;
+use sqrt::Sqrt;
+use ve::Ve;
+use vp_cosine::VpCosine;
+use vp_linear::VpLinear;
+use vp_song::VpSong;
 
 /// The family of a schedule, with its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,66 +111,69 @@ impl ScheduleKind {
     /// The paper's VP schedule: β_min = 0.1, β_d = 19.9.
     pub const PAPER: Self = Self::VpLinear { beta_min: defaults::beta_min(), beta_d: defaults::beta_d() };
 
+    /// Hands its name in configs and its curves to a function.
+    fn with<R>(&self, read: impl FnOnce(&'static str, &dyn Curves) -> R) -> R {
+        match *self {
+            Self::VpLinear { beta_min, beta_d } => read("vp-linear", &VpLinear { beta_min, beta_d }),
+            Self::VpSong { beta_min, beta_d } => read("vp-song", &VpSong { beta_min, beta_d }),
+            Self::VpCosine { offset } => read("vp-cosine", &VpCosine { offset }),
+            Self::Ve { sigma_min, sigma_max } => read("ve", &Ve { sigma_min, sigma_max }),
+            Self::Edm => read("edm", &Edm),
+            Self::Sqrt => read("sqrt", &Sqrt),
+            Self::Flow => read("flow", &Flow),
+            Self::Table(table) => read("table", &table),
+        }
+    }
+
     /// The name used in configs.
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::VpLinear { .. } => "vp-linear",
-            Self::VpSong { .. } => "vp-song",
-            Self::VpCosine { .. } => "vp-cosine",
-            Self::Ve { .. } => "ve",
-            Self::Edm => "edm",
-            Self::Sqrt => "sqrt",
-            Self::Flow => "flow",
-            Self::Table(_) => "table",
-        }
+        self.with(|name, _| name)
     }
+}
 
-    /// Largest admissible time; at t = 1 the bounded schedules have α = 0.
-    fn last_time(&self) -> f64 {
-        match self {
-            Self::VpCosine { .. } | Self::Sqrt | Self::Flow => 1.0,
-            Self::VpLinear { .. } | Self::VpSong { .. } | Self::Ve { .. } | Self::Edm => f64::INFINITY,
-            Self::Table(table) => table.ends().1,
-        }
-    }
-
+/// The functions of time that make a schedule.
+trait Curves {
+    /// Refuses parameters outside their domain.
     fn validate(&self) -> Result<()> {
-        let positive = |name, value: f64| {
-            if value.is_finite() && value > 0.0 {
-                Ok(())
-            } else {
-                Err(Error::OutOfRange { name, value, expected: "a finite number above 0" })
-            }
-        };
-        match *self {
-            Self::VpLinear { beta_min, beta_d } | Self::VpSong { beta_min, beta_d } => {
-                positive("beta_min", beta_min)?;
-                if beta_d.is_finite() && beta_d >= 0.0 {
-                    Ok(())
-                } else {
-                    Err(Error::OutOfRange {
-                        name: "beta_d",
-                        value: beta_d,
-                        expected: "a finite number, 0 or above",
-                    })
-                }
-            }
-            Self::VpCosine { offset } => positive("offset", offset),
-            Self::Ve { sigma_min, sigma_max } => {
-                positive("sigma_min", sigma_min)?;
-                if sigma_max.is_finite() && sigma_max > sigma_min {
-                    Ok(())
-                } else {
-                    Err(Error::OutOfRange {
-                        name: "sigma_max",
-                        value: sigma_max,
-                        expected: "a finite number above sigma_min",
-                    })
-                }
-            }
-            Self::Edm | Self::Sqrt | Self::Flow | Self::Table(_) => Ok(()),
-        }
+        Ok(())
     }
+
+    /// Smallest admissible t_min.
+    fn first_time(&self) -> f64 {
+        0.0
+    }
+
+    /// Largest admissible t_max, and what is expected of it.
+    fn last_time(&self) -> (f64, &'static str) {
+        (f64::INFINITY, "a finite time above 0")
+    }
+
+    /// α_t.
+    fn signal(&self, t: f64) -> f64;
+
+    /// σ_t².
+    fn noise_var(&self, t: f64) -> f64;
+
+    /// β_t.
+    fn drift_rate(&self, t: f64) -> f64;
+
+    /// D_t; where α² + σ² = 1 it is β_t.
+    fn diffusion(&self, t: f64) -> f64 {
+        self.drift_rate(t)
+    }
+
+    /// The time with ln(α²/σ²) = `log_snr`.
+    fn time_at_log_snr(&self, log_snr: f64) -> f64;
+}
+
+/// The last time of a schedule with α = 0 at t = 1.
+const UNTIL_ONE: (f64, &str) = (1.0, "a time above 0 and at most 1, where no signal is left");
+
+fn positive(name: &'static str, value: f64) -> Result<()> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(());
+    }
+    Err(Error::OutOfRange { name, value, expected: "a finite number above 0" })
 }
 
 /// A validated schedule on [ε, T] = [`t_min`, `t_max`].
@@ -184,13 +200,12 @@ impl Schedule {
     /// # Errors
     /// [`Error::OutOfRange`] unless 0 < ε < T < ∞ (T ≤ 1 for the bounded schedules) and every parameter is in its domain.
     pub fn new(kind: ScheduleKind, t_min: f64, t_max: f64) -> Result<Self> {
-        kind.validate()?;
-        if !(t_max.is_finite() && t_max > 0.0 && t_max <= kind.last_time()) {
-            return Err(Error::OutOfRange {
-                name: "t_max",
-                value: t_max,
-                expected: "a finite time above 0 (at most 1 for vp-cosine, sqrt and flow, and the last of a table)",
-            });
+        let (first, (last, expected)) = kind.with(|_, curves| {
+            curves.validate()?;
+            Ok((curves.first_time(), curves.last_time()))
+        })?;
+        if !(t_max.is_finite() && t_max > 0.0 && t_max <= last) {
+            return Err(Error::OutOfRange { name: "t_max", value: t_max, expected });
         }
         if !(t_min > 0.0 && t_min < t_max) {
             return Err(Error::OutOfRange {
@@ -199,9 +214,7 @@ impl Schedule {
                 expected: "0 < t_min < t_max: the score of discrete data is singular at t = 0",
             });
         }
-        if let ScheduleKind::Table(table) = kind
-            && t_min < table.ends().0
-        {
+        if t_min < first {
             let expected = "at least the first time of the schedule's table";
             return Err(Error::OutOfRange { name: "t_min", value: t_min, expected });
         }
@@ -231,52 +244,14 @@ impl Schedule {
         self.t_max
     }
 
-    /// ∫₀ᵗ β for the VP-linear families.
-    fn integrated_rate(beta_min: f64, beta_d: f64, t: f64) -> f64 {
-        t * (beta_min + 0.5 * beta_d * t)
-    }
-
     /// α_t.
     pub fn signal(&self, t: f64) -> f64 {
-        match self.kind {
-            ScheduleKind::VpLinear { beta_min, beta_d } => {
-                (-Self::integrated_rate(beta_min, beta_d, t)).exp()
-            }
-            ScheduleKind::VpSong { beta_min, beta_d } => {
-                (-0.5 * Self::integrated_rate(beta_min, beta_d, t)).exp()
-            }
-            ScheduleKind::VpCosine { offset } => {
-                let (theta, theta0) = cosine_angles(offset, t);
-                (theta.cos() / theta0.cos()).max(0.0)
-            }
-            ScheduleKind::Ve { .. } | ScheduleKind::Edm => 1.0,
-            ScheduleKind::Sqrt => (1.0 - t).sqrt(),
-            ScheduleKind::Table(table) => table.signal(t),
-            ScheduleKind::Flow => 1.0 - t,
-        }
+        self.kind.with(|_, curves| curves.signal(t))
     }
 
     /// σ_t², accurate to rounding also as t → 0.
     pub fn noise_var(&self, t: f64) -> f64 {
-        match self.kind {
-            ScheduleKind::VpLinear { beta_min, beta_d } => {
-                -(-2.0 * Self::integrated_rate(beta_min, beta_d, t)).exp_m1()
-            }
-            ScheduleKind::VpSong { beta_min, beta_d } => {
-                -(-Self::integrated_rate(beta_min, beta_d, t)).exp_m1()
-            }
-            ScheduleKind::VpCosine { offset } => {
-                // 1 − cos²θ/cos²θ0 = sin(θ−θ0) sin(θ+θ0) / cos²θ0
-                let (theta, theta0) = cosine_angles(offset, t);
-                (theta - theta0).sin() * (theta + theta0).sin() / theta0.cos().powi(2)
-            }
-            ScheduleKind::Ve { sigma_min, sigma_max } => {
-                sigma_min * sigma_min * (2.0 * t * (sigma_max / sigma_min).ln()).exp_m1()
-            }
-            ScheduleKind::Edm | ScheduleKind::Flow => t * t,
-            ScheduleKind::Sqrt => t,
-            ScheduleKind::Table(table) => table.noise_var(t),
-        }
+        self.kind.with(|_, curves| curves.noise_var(t))
     }
 
     /// σ_t.
@@ -286,37 +261,12 @@ impl Schedule {
 
     /// β_t, per unit time. Infinite at t = 1 for the bounded schedules.
     pub fn drift_rate(&self, t: f64) -> f64 {
-        match self.kind {
-            ScheduleKind::VpLinear { beta_min, beta_d } => beta_min + beta_d * t,
-            ScheduleKind::VpSong { beta_min, beta_d } => 0.5 * (beta_min + beta_d * t),
-            ScheduleKind::VpCosine { offset } => {
-                let (theta, _) = cosine_angles(offset, t);
-                FRAC_PI_2 / (1.0 + offset) * theta.tan()
-            }
-            ScheduleKind::Ve { .. } | ScheduleKind::Edm => 0.0,
-            ScheduleKind::Sqrt => 0.5 / (1.0 - t),
-            ScheduleKind::Flow => 1.0 / (1.0 - t),
-            ScheduleKind::Table(table) => table.drift_rate(t),
-        }
+        self.kind.with(|_, curves| curves.drift_rate(t))
     }
 
     /// D_t = G_t²/2, per unit time.
     pub fn diffusion(&self, t: f64) -> f64 {
-        match self.kind {
-            ScheduleKind::Ve { sigma_min, sigma_max } => {
-                let growth = (sigma_max / sigma_min).ln();
-                sigma_min * sigma_min * growth * (2.0 * t * growth).exp()
-            }
-            ScheduleKind::Edm => t,
-            // dσ²/dt = 2t = −2 t²/(1−t) + 2D
-            ScheduleKind::Flow => t / (1.0 - t),
-            ScheduleKind::Table(table) => table.diffusion(t),
-            // α² + σ² = 1 makes D = β.
-            ScheduleKind::VpLinear { .. }
-            | ScheduleKind::VpSong { .. }
-            | ScheduleKind::VpCosine { .. }
-            | ScheduleKind::Sqrt => self.drift_rate(t),
-        }
+        self.kind.with(|_, curves| curves.diffusion(t))
     }
 
     /// ln(α_t²/σ_t²); −∞ where α = 0.
@@ -327,42 +277,8 @@ impl Schedule {
 
     /// The time at which the log-SNR takes the given value: the inverse of [`Schedule::log_snr`].
     pub fn time_at_log_snr(&self, log_snr: f64) -> f64 {
-        let linear = |beta_min: f64, beta_d: f64, integral: f64| {
-            2.0 * integral / (beta_min + (beta_min * beta_min + 2.0 * beta_d * integral).sqrt())
-        };
-        match self.kind {
-            ScheduleKind::VpLinear { beta_min, beta_d } => linear(beta_min, beta_d, 0.5 * softplus(-log_snr)),
-            ScheduleKind::VpSong { beta_min, beta_d } => linear(beta_min, beta_d, softplus(-log_snr)),
-            ScheduleKind::VpCosine { offset } => {
-                // sin²θ = sin²θ0 + σ² cos²θ0, and θ − θ0 from the difference of squares.
-                let theta0 = FRAC_PI_2 * offset / (1.0 + offset);
-                let var = 1.0 / (1.0 + log_snr.exp());
-                let signal = (1.0 / (1.0 + (-log_snr).exp())).sqrt();
-                let theta = (signal * theta0.cos()).acos();
-                // acos loses digits near 0; one Newton step on sin(θ−θ0)sin(θ+θ0) = σ²cos²θ0 restores them.
-                let residual = (theta - theta0).sin() * (theta + theta0).sin() - var * theta0.cos().powi(2);
-                let theta = theta - residual / (2.0 * theta).sin();
-                (theta - theta0) * (1.0 + offset) / FRAC_PI_2
-            }
-            ScheduleKind::Ve { sigma_min, sigma_max } => {
-                ((-log_snr).exp() / (sigma_min * sigma_min)).ln_1p() / (2.0 * (sigma_max / sigma_min).ln())
-            }
-            ScheduleKind::Edm => (-0.5 * log_snr).exp(),
-            ScheduleKind::Sqrt => 1.0 / (1.0 + log_snr.exp()),
-            ScheduleKind::Flow => 1.0 / (1.0 + (0.5 * log_snr).exp()),
-            ScheduleKind::Table(table) => table.time_at_log_snr(log_snr),
-        }
+        self.kind.with(|_, curves| curves.time_at_log_snr(log_snr))
     }
-}
-
-fn cosine_angles(offset: f64, t: f64) -> (f64, f64) {
-    let angle = |t: f64| FRAC_PI_2 * (t + offset) / (1.0 + offset);
-    (angle(t), angle(0.0))
-}
-
-/// ln(1 + eˣ) without overflow.
-fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Both are once differentiable, so that β = −d ln α/dt and D = −σ² (dλ/dt)/2 are continuous, and D is never negative. Source:
 //! Fritsch and Carlson (1980), "Monotone piecewise cubic interpolation".
 
+use super::Curves;
 use crate::error::{Error, Result, check_len};
 
 /// α and σ at increasing times; a handle on it, since schedules are copied freely.
@@ -19,10 +20,10 @@ use crate::error::{Error, Result, check_len};
 /// # Ok::<(), gtv_theory::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ScheduleTable(&'static Curves);
+pub struct ScheduleTable(&'static Knots);
 
 #[derive(Debug, PartialEq)]
-struct Curves {
+struct Knots {
     times: Vec<f64>,
     log_signal: Curve,
     log_snr: Curve,
@@ -85,7 +86,7 @@ impl ScheduleTable {
         )?;
         pairs("log-SNR of the schedule's table", &log_snr, |a, b| b < a, "alpha/sigma that falls with t")?;
         let (log_signal, log_snr) = (Curve::new(&times, log_signal), Curve::new(&times, log_snr));
-        Ok(Self(Box::leak(Box::new(Curves { times, log_signal, log_snr }))))
+        Ok(Self(Box::leak(Box::new(Knots { times, log_signal, log_snr }))))
     }
 
     /// The first and the last time.
@@ -93,30 +94,40 @@ impl ScheduleTable {
         (self.0.times[0], self.0.times[self.0.times.len() - 1])
     }
 
-    pub(super) fn signal(&self, t: f64) -> f64 {
+    fn log_snr(&self, t: f64) -> f64 {
+        self.0.log_snr.at(&self.0.times, t).0
+    }
+}
+
+impl Curves for ScheduleTable {
+    fn first_time(&self) -> f64 {
+        self.ends().0
+    }
+
+    fn last_time(&self) -> (f64, &'static str) {
+        (self.ends().1, "a time above 0 and no later than the last of the schedule's table")
+    }
+
+    fn signal(&self, t: f64) -> f64 {
         self.0.log_signal.at(&self.0.times, t).0.exp()
     }
 
     /// σ² = α² e^{−λ}.
-    pub(super) fn noise_var(&self, t: f64) -> f64 {
+    fn noise_var(&self, t: f64) -> f64 {
         (2.0 * self.0.log_signal.at(&self.0.times, t).0 - self.log_snr(t)).exp()
     }
 
-    pub(super) fn drift_rate(&self, t: f64) -> f64 {
+    fn drift_rate(&self, t: f64) -> f64 {
         -self.0.log_signal.at(&self.0.times, t).1
     }
 
     /// D = (dσ²/dt)/2 + βσ² = −σ² (dλ/dt)/2.
-    pub(super) fn diffusion(&self, t: f64) -> f64 {
+    fn diffusion(&self, t: f64) -> f64 {
         -0.5 * self.noise_var(t) * self.0.log_snr.at(&self.0.times, t).1
     }
 
-    fn log_snr(&self, t: f64) -> f64 {
-        self.0.log_snr.at(&self.0.times, t).0
-    }
-
     /// The time of a log-SNR, by bisection, which a monotone curve makes safe; ends beyond the table.
-    pub(super) fn time_at_log_snr(&self, log_snr: f64) -> f64 {
+    fn time_at_log_snr(&self, log_snr: f64) -> f64 {
         let knots = &self.0.log_snr.values;
         let after = knots.partition_point(|value| *value > log_snr);
         let (mut lo, mut hi) = match after {
