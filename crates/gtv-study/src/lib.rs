@@ -18,6 +18,7 @@ mod one_run;
 mod origin;
 pub mod paper_figures;
 mod paths;
+mod pictures;
 mod probes;
 pub mod record;
 mod sources;
