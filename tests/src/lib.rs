@@ -1,5 +1,7 @@
 //! Shared helpers of the end-to-end tests.
 
+pub mod onnx;
+
 use assert_cmd::Command;
 use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::WriteNpyExt;

@@ -175,7 +175,7 @@ pub struct CompareArgs {
     pub save_samples: bool,
     /// An ensemble trained elsewhere (ensemble.kind = "file"): an .npz with samples (N, n, D), or x, t and one of score,
     /// denoiser, noise, velocity (N, Q, D), and features (N0, Q, F) or gram (Q, Q); or a quoted pattern of .npy files of samples, one a
-    /// member
+    /// member; or .onnx files, one a member (ensemble.kind = "onnx")
     #[arg(long, value_name = "FILE")]
     pub ensemble: Option<PathBuf>,
     /// How figures are drawn.

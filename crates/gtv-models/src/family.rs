@@ -220,6 +220,11 @@ pub trait Members: Any + Send + Sync {
         Ok(None)
     }
 
+    /// What went wrong first in members that are called from outside; from then on their answers are NaN. Nothing can in others.
+    fn fault(&self) -> Option<crate::external::Error> {
+        None
+    }
+
     /// The Gaussian law with the members' own mean and covariance.
     ///
     /// The default asks every member at every point, each remembering what it was asked for up to its share of 200 million numbers.

@@ -165,7 +165,7 @@ fn identities_a_called_member_is_a_field() {
             assert!((s - (a * m + b * x)).abs() < 1e-12);
         }
     }
-    assert!(members.failure().is_none());
+    assert!(members.fault().is_none());
     assert!(members.encode(0, &Default::default()).is_err());
     let ensemble = Ensemble::Fields(Box::new(members));
     assert_eq!(ensemble.predictions(&x, &t).unwrap(), both);
@@ -186,8 +186,7 @@ fn a_call_that_fails_is_named_once_and_not_repeated() {
         _ => Ok(vec![0.0; x.len() - 1]),
     };
     let members = CalledMembers::new(1, &problem(), Prediction::Score, call.clone()).unwrap();
-    let alarm = members.alarm();
-    assert!(alarm().is_none());
+    assert!(members.fault().is_none());
     let field = members.field(0);
     let mut out = [0.0; 2];
     for _ in 0..3 {
@@ -195,11 +194,11 @@ fn a_call_that_fails_is_named_once_and_not_repeated() {
         assert!(out.iter().all(|v| v.is_nan()));
     }
     assert_eq!(calls.load(Ordering::Relaxed), 1);
-    let failure = alarm().expect("the failure");
+    let failure = members.fault().expect("the failure");
     assert!(matches!(&failure, Error::Call { member: 0, reason } if reason == "ValueError: no weights"));
     let wrong = CalledMembers::new(2, &problem(), Prediction::Score, call).unwrap();
     wrong.field(1).score_into(&[0.1, 0.2], 0.5, &mut out);
-    let text = wrong.failure().expect("the failure").to_string();
+    let text = wrong.fault().expect("the failure").to_string();
     assert!(text.contains("member 1") && text.contains("1 numbers") && text.contains("expected"), "{text}");
     let none = CalledMembers::new(0, &problem(), Prediction::Score, |_, _, _| Ok(Vec::new()));
     assert!(matches!(none, Err(ModelError::External(Error::NoMember { .. }))));

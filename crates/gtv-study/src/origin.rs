@@ -5,11 +5,14 @@ use crate::probes::Probes;
 use crate::record::{FeaturesRecord, OutsideRecord};
 use crate::study::Study;
 use crate::warning::Warning;
+use gtv_models::Error as ModelError;
+use gtv_models::Members;
 use gtv_models::external::Ensemble;
-use gtv_models::watch::Session;
+use gtv_models::watch::{Session, Stage, Watch};
 use gtv_theory::ScoreField;
 use gtv_theory::features::FeatureMap;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// Where the ensemble comes from.
@@ -120,5 +123,55 @@ impl Study {
             session.watch.warn(&Warning::Misfit { misfit: misfit.sqrt() });
         }
         Ok(())
+    }
+}
+
+/// Stops work also where a member from outside has failed.
+struct Guard<'a> {
+    watch: &'a dyn Watch,
+    members: &'a dyn Members,
+}
+
+/// Work that asks members from outside, which ends with what they say once a call of theirs has failed.
+///
+/// # Errors
+/// Those of `work`, and [`ModelError::External`].
+pub(crate) fn guarded<T>(
+    origin: &Origin,
+    session: Session<'_>,
+    work: impl FnOnce(Session<'_>) -> Result<T>,
+) -> Result<T> {
+    let members = match origin {
+        Origin::Trained => None,
+        Origin::Outside(ensemble) => ensemble.fields(),
+    };
+    let Some(members) = members else { return work(session) };
+    let guard = Guard { watch: session.watch, members };
+    let found = work(Session { watch: &guard, store: session.store });
+    match members.fault() {
+        None => found,
+        Some(fault) => Err(ModelError::External(fault).into()),
+    }
+}
+
+impl Watch for Guard<'_> {
+    fn stage(&self, label: &str, units: u64) -> Box<dyn Stage + '_> {
+        self.watch.stage(label, units)
+    }
+
+    fn interrupted(&self) -> bool {
+        self.watch.interrupted() || self.members.fault().is_some()
+    }
+
+    fn note(&self, text: &str) {
+        self.watch.note(text);
+    }
+
+    fn warn(&self, warning: &dyn Display) {
+        self.watch.warn(warning);
+    }
+
+    fn memory_limit(&self) -> Option<u64> {
+        self.watch.memory_limit()
     }
 }

@@ -6,7 +6,7 @@ use crate::levels::{Sampled, Sampler};
 use crate::likelihood;
 use crate::maps;
 use crate::one_run;
-use crate::origin::Origin;
+use crate::origin::{Origin, guarded};
 use crate::paths;
 use crate::pictures::name;
 use crate::probes::{Places, Probes};
@@ -229,6 +229,10 @@ impl Study {
     /// # Errors
     /// Whatever stops a stage; an interrupt, after which the same call goes on from what is kept.
     pub fn run(&self, session: Session<'_>) -> Result<Outcome> {
+        guarded(&self.origin, session, |session| self.compared(session))
+    }
+
+    fn compared(&self, session: Session<'_>) -> Result<Outcome> {
         let (mut record, mut arrays, mut clock) = (self.describe(), Arrays::default(), Clock::default());
         let ensemble = |clock: &mut Clock| clock.time("training", || self.ensemble(session));
         let solve = |clock: &mut Clock, members| clock.time("theory", || self.solve(members, session));

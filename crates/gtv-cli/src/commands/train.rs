@@ -5,7 +5,6 @@ use super::opening::{self, Work};
 use crate::args::{ModelArg, TrainArgs};
 use crate::config::{Change, Loaded, Problem};
 use crate::context::Context;
-use crate::failure::UsageError;
 use crate::io::write_json;
 use crate::run_dir::{PartStore, RunDir};
 use crate::session::Kept;
@@ -27,10 +26,8 @@ pub fn run(args: TrainArgs, ctx: &Context) -> Result<()> {
     let problem = loaded.build(ctx)?;
     let study = &problem.study;
     if let Origin::Outside(_) = study.origin {
-        let reason = "this is an ensemble that is trained already; leave it out to train one".to_owned();
-        return Err(
-            UsageError::Argument { argument: "ensemble.kind", value: "file".to_owned(), reason }.into()
-        );
+        let reason = "brings an ensemble that is trained already; leave it out to train one";
+        return Err(loaded.value("ensemble.kind", reason).into());
     }
     study.family.prepare()?;
     opening::announce(&problem, Work::Train, ctx);

@@ -3,7 +3,10 @@
 use super::family::{FamilyConfig, FeaturesConfig};
 use super::keys::keys;
 use super::model::ModelConfig;
-use super::{ConfigError, DataConfig, Duplicates, Loaded, OriginConfig, Problem, data, outside};
+use super::networks::Networks;
+use super::{
+    ConfigError, DataConfig, Duplicates, FileEnsemble, Loaded, OriginConfig, Problem, data, outside,
+};
 use crate::context::Context;
 use crate::failure::UsageError;
 use crate::memory::{Budget, TooLarge};
@@ -36,8 +39,12 @@ impl Loaded {
         config.compare.validate().map_err(|e| self.refused(&["compare"], e))?;
         self.check_coverage(&cloud, &schedule, ctx)?;
         let brought = match &config.ensemble.origin {
-            OriginConfig::Trained => None,
-            OriginConfig::File(file) => Some((file, outside::read(file, ctx)?)),
+            OriginConfig::Trained => Brought::Nothing,
+            OriginConfig::File(file) => Brought::Arrays(file, outside::read(file, ctx)?),
+            OriginConfig::Onnx(files) => {
+                self.check_called()?;
+                Brought::Networks(Networks::read(self, files, &cloud, &schedule)?)
+            }
         };
         let test = match &config.data {
             DataConfig::File(file) => data::read_test(file, config.compare.image, cloud.dim(), ctx)?,
@@ -45,16 +52,23 @@ impl Loaded {
         };
         let resolved = self.to_toml();
         let mut hashed = vec![cloud.points(), cloud.weights(), test.as_slice()];
-        hashed
-            .extend(brought.iter().flat_map(|(_, arrays)| arrays.all()).map(|array| array.values.as_slice()));
+        match &brought {
+            Brought::Nothing => {}
+            Brought::Arrays(_, arrays) => hashed.extend(arrays.all().map(|array| array.values.as_slice())),
+            Brought::Networks(networks) => hashed.extend(networks.answers.iter().map(Vec::as_slice)),
+        }
         let fingerprint = Fingerprint::new(&resolved, &hashed);
         let mut needs = self.needs(&cloud);
         check_memory(&needs, &ctx.memory)?;
         config.sampling.integration.times(&schedule).map_err(|e| self.refused(&["sampling"], e))?;
         let mut family = config.model.family.build(self, Ground { cloud, schedule, streams })?;
         let origin = match brought {
-            None => Origin::Trained,
-            Some((file, arrays)) => {
+            Brought::Nothing => Origin::Trained,
+            Brought::Networks(networks) => {
+                self.check_outside(family.as_ref())?;
+                Origin::Outside(Arc::new(Ensemble::Fields(Box::new(networks.members(family.problem())?))))
+            }
+            Brought::Arrays(file, arrays) => {
                 self.check_outside(family.as_ref())?;
                 let (own, table) = self.arrays(family, arrays).map_err(|cause| match cause.downcast() {
                     Ok(ModelError::External(fault)) => {
@@ -231,6 +245,13 @@ impl Loaded {
 /// Refuses what does not fit.
 fn check_memory(needs: &[Need], budget: &Budget) -> Result<(), TooLarge> {
     needs.iter().try_for_each(|need| budget.check(need.what, need.bytes, need.formula, need.advice))
+}
+
+/// What there is of an ensemble from outside.
+enum Brought<'a> {
+    Nothing,
+    Arrays(&'a FileEnsemble, Arrays),
+    Networks(Networks),
 }
 
 /// What every family is built on.

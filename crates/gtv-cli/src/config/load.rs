@@ -80,13 +80,15 @@ impl Change {
         Self::argument("model.target", value, format!("--target {target}"))
     }
 
-    /// `--ensemble`: a file in the place of all that the config says of `[ensemble]`.
+    /// `--ensemble`: a file in the place of all that the config says of `[ensemble]`; its ending says of which kind it is.
     pub fn ensemble(path: &Path) -> [Self; 3] {
         let file = path.to_string_lossy().into_owned();
         let argument = format!("--ensemble {file}");
+        let kind =
+            if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) { "onnx" } else { "file" };
         [
             Self::argument("ensemble", Table::new(), argument.clone()),
-            Self::argument("ensemble.kind", "file", argument.clone()),
+            Self::argument("ensemble.kind", kind, argument.clone()),
             Self::argument("ensemble.path", file, argument),
         ]
     }

@@ -17,6 +17,7 @@ mod keys;
 mod load;
 mod manual;
 mod model;
+mod networks;
 mod outside;
 mod problem;
 mod rules;
@@ -37,10 +38,11 @@ pub use keys::{Choice, Condition, Default as KeyDefault, Key, Keys, Range, Type,
 pub use load::{Change, Loaded};
 pub use manual::{commented, explained, json_schema, listed, markdown};
 pub use model::{ModelConfig, Target, TargetName};
+pub use networks::ONNX;
 pub use problem::Problem;
 pub use spec::{
-    DataConfig, Duplicates, EnsembleConfig, FileData, FileEnsemble, OriginConfig, ScheduleConfig,
-    ScheduleForm, TableFile,
+    DataConfig, Duplicates, EnsembleConfig, FileData, FileEnsemble, OnnxEnsemble, OriginConfig,
+    ScheduleConfig, ScheduleForm, TableFile,
 };
 pub use sweep::{Sweep, Swept};
 

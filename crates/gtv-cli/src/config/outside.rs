@@ -13,7 +13,15 @@ use std::path::{Path, PathBuf};
 /// [`ReadError`]: no such file, a file that cannot be read, a pattern that nothing fits.
 pub fn read(file: &FileEnsemble, ctx: &Context) -> Result<Arrays, ReadError> {
     let paths = matching(&file.path)?;
+    let archive = |path: &&PathBuf| path.extension() == Some(OsStr::new("npz"));
     let [path] = paths.as_slice() else {
+        if let Some(archive) = paths.iter().find(archive) {
+            let reason = format!(
+                "the pattern fits {} and others; expected .npy files of samples, one a member: put predictions of all members into one .npz",
+                archive.display()
+            );
+            return Err(ReadError::Format { path: file.path.clone(), reason });
+        }
         let one = |path: &PathBuf| samples(path, format!("samples of {}", path.display()), ctx);
         let samples = paths.iter().map(one).collect::<Result<_, _>>()?;
         return Ok(Arrays { samples, ..Arrays::default() });
@@ -37,7 +45,7 @@ fn samples(path: &Path, name: String, ctx: &Context) -> Result<Given, ReadError>
 }
 
 /// The files that a pattern stands for, in the order of their names; a name without `*`, `?` or `[` stands for itself.
-fn matching(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
+pub(super) fn matching(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let text = path.as_os_str().to_string_lossy();
     if path.exists() || !text.contains(['*', '?', '[']) {
         return Ok(vec![path.to_owned()]);
@@ -47,13 +55,8 @@ fn matching(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let paths: Vec<PathBuf> = found
         .collect::<Result<_, _>>()
         .map_err(|e: glob::GlobError| ReadError::Io { path: path.to_owned(), cause: e.into() })?;
-    let named = |path: &PathBuf| path.extension() == Some(OsStr::new("npz"));
-    match paths.iter().find(|path| named(path)) {
-        Some(archive) if paths.len() > 1 => Err(wrong(format!(
-            "the pattern fits {} and others; expected .npy files of samples, one a member: put predictions of all members into one .npz",
-            archive.display()
-        ))),
-        _ if paths.is_empty() => Err(wrong("no file has a name like this".to_owned())),
-        _ => Ok(paths),
+    if paths.is_empty() {
+        return Err(wrong("no file has a name like this".to_owned()));
     }
+    Ok(paths)
 }

@@ -51,6 +51,18 @@ impl Loaded {
         Err(self.value("ensemble.kind", reason))
     }
 
+    /// What members that are called in batches need.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check_called(&self) -> Result<(), ConfigError> {
+        if self.config.sampling.integration.integrator != Integrator::Dopri5 {
+            return Ok(());
+        }
+        let reason = "is \"dopri5\", which chooses steps path by path and would call functions for each path; use \"heun\" or \"rk4\" with more sampling.steps";
+        Err(self.value("sampling.integrator", reason))
+    }
+
     /// What the predictions named in `[theory]` need of the rest.
     pub(super) fn check_theory(&self, dim: usize) -> Result<(), ConfigError> {
         let (theory, sampling) = (&self.config.theory, &self.config.sampling);

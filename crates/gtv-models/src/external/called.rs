@@ -15,8 +15,8 @@ type Call = dyn Fn(usize, &[f64], &[f64]) -> std::result::Result<Vec<f64>, Strin
 
 /// Members that are called.
 ///
-/// The first call that fails is kept ([`CalledMembers::failure`]): from then on nothing is called, and every answer is NaN, as of a
-/// path that diverged. Whoever watches a comparison stops it there.
+/// The first call that fails is kept ([`Members::fault`]): from then on nothing is called, and every answer is NaN, as of a
+/// path that diverged. A comparison stops there.
 pub struct CalledMembers {
     count: usize,
     called: Arc<Called>,
@@ -59,17 +59,6 @@ impl CalledMembers {
             failure: OnceLock::new(),
         };
         Ok(Self { count, called: Arc::new(called) })
-    }
-
-    /// What went wrong first, if anything did.
-    pub fn failure(&self) -> Option<&Fault> {
-        self.called.failure.get()
-    }
-
-    /// What asks whether anything went wrong, for a watch that outlives the members' hand-over.
-    pub fn alarm(&self) -> impl Fn() -> Option<Fault> + Send + Sync + 'static {
-        let called = self.called.clone();
-        move || called.failure.get().cloned()
     }
 }
 
@@ -144,6 +133,10 @@ impl Members for CalledMembers {
 
     fn field(&self, member: usize) -> Box<dyn ScoreField> {
         Box::new(CalledField { member, called: self.called.clone() })
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        self.called.failure.get().cloned()
     }
 
     fn encode(&self, member: usize, _about: &BTreeMap<String, String>) -> Result<Vec<u8>> {

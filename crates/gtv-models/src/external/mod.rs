@@ -6,6 +6,8 @@ mod called;
 mod error;
 mod features;
 mod given;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod points;
 mod tabulated;
 

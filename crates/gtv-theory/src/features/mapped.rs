@@ -22,6 +22,12 @@ pub trait FeatureMap: Debug + Send + Sync {
         true
     }
 
+    /// Rows that one call of [`FeatureMap::fill`] brings where many are wanted at one time: so few that they stay in the cache, or more for
+    /// a map whose calls cost more than their work, such as a function of another language.
+    fn rows_a_call(&self) -> usize {
+        ROWS
+    }
+
     /// φ(x_i, t_i) for each row i.
     ///
     /// # Shapes
@@ -36,12 +42,15 @@ impl PartialEq for dyn FeatureMap {
     }
 }
 
-/// y(x_i, t) = W φ(x_i, t) at one time by the rows of φ, for maps without structure.
+/// Rows of φ that stay in the cache.
+pub(super) const ROWS: usize = 256;
+
+/// y(x_i, t) = W φ(x_i, t) at one time by so many rows of φ at once, for maps without structure.
 ///
 /// # Shapes
 /// `weights`: F × K; `x`: n × D; `out`: n × K; `fill` as [`FeatureMap::fill`].
 pub(super) fn apply_rows(
-    (len, dim): (usize, usize),
+    (rows, len, dim): (usize, usize, usize),
     fill: impl Fn(&[f64], &[f64], &mut [f64]),
     weights: &[f64],
     outputs: usize,
@@ -49,9 +58,8 @@ pub(super) fn apply_rows(
     t: f64,
     out: &mut [f64],
 ) {
-    const BLOCK: usize = 256;
-    let mut phi = vec![0.0; BLOCK.min(x.len() / dim).max(1) * len];
-    for (x, o) in x.chunks(BLOCK * dim).zip(out.chunks_mut(BLOCK * outputs)) {
+    let mut phi = vec![0.0; rows.min(x.len() / dim).max(1) * len];
+    for (x, o) in x.chunks(rows * dim).zip(out.chunks_mut(rows * outputs)) {
         let n = x.len() / dim;
         fill(x, &vec![t; n], &mut phi[..n * len]);
         crate::linalg::gemm_nn(n, outputs, len, &phi[..n * len], weights, o);

@@ -83,7 +83,7 @@ impl Features {
             Self::RandomFourier(f) => f.apply(weights, outputs, x, t, out),
             Self::Mapped(f) => {
                 let fill = |x: &[f64], t: &[f64], out: &mut [f64]| f.fill(x, t, out);
-                mapped::apply_rows((f.len(), f.dim()), fill, weights, outputs, x, t, out);
+                mapped::apply_rows((f.rows_a_call(), f.len(), f.dim()), fill, weights, outputs, x, t, out);
             }
         }
     }

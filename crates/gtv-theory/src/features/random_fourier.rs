@@ -111,7 +111,15 @@ impl RandomFourier {
     /// y = Wφ at one time. See [`super::Features::apply`].
     pub fn apply(&self, weights: &[f64], outputs: usize, x: &[f64], t: f64, out: &mut [f64]) {
         let fill = |x: &[f64], t: &[f64], out: &mut [f64]| self.fill(x, t, out);
-        super::mapped::apply_rows((self.len(), self.dim), fill, weights, outputs, x, t, out);
+        super::mapped::apply_rows(
+            (super::mapped::ROWS, self.len(), self.dim),
+            fill,
+            weights,
+            outputs,
+            x,
+            t,
+            out,
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where the ensemble comes from: trained here, or brought in files.
 
 use gtv_study::spec::EnsembleSpec;
+use gtv_theory::Prediction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ pub enum OriginConfig {
     Trained,
     /// It was trained elsewhere: samples of its members, or what they predict at given points (docs/own-models.md).
     File(FileEnsemble),
+    /// Networks in ONNX files, which gtv asks and samples itself (docs/own-models.md); needs a build with `--features onnx`.
+    Onnx(OnnxEnsemble),
 }
 
 /// `[ensemble]` with `kind = "file"`.
@@ -36,4 +39,20 @@ pub struct FileEnsemble {
     /// the theory is to predict from, `features` (N0, Q, F) or `gram` (Q, Q); or a pattern such as "members/*.npy", one file of samples a member; relative to the config.
     #[schemars(extend("format" = "path"))]
     pub path: PathBuf,
+}
+
+/// `[ensemble]` with `kind = "onnx"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OnnxEnsemble {
+    /// An .onnx file of a network with the inputs `x` (n, D) and `t` (n) and one output (n, D), or a pattern such as "members/*.onnx", one
+    /// file a member; relative to the config.
+    #[schemars(extend("format" = "path"))]
+    pub path: PathBuf,
+    /// What the networks answer.
+    #[serde(default = "score")]
+    pub prediction: Prediction,
+}
+
+fn score() -> Prediction {
+    Prediction::Score
 }

@@ -5,5 +5,5 @@ mod ensemble;
 mod schedule;
 
 pub use data::{DataConfig, Duplicates, FileData};
-pub use ensemble::{EnsembleConfig, FileEnsemble, OriginConfig};
+pub use ensemble::{EnsembleConfig, FileEnsemble, OnnxEnsemble, OriginConfig};
 pub use schedule::{ScheduleConfig, ScheduleForm, TableFile};
