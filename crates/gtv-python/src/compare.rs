@@ -10,7 +10,7 @@ use gtv_cli::context::Context;
 use gtv_cli::record::{Saved, to_json};
 use gtv_cli::run_dir::RunDir;
 use gtv_cli::{members, report};
-use gtv_models::external::{Arrays, CalledMembers, Ensemble, Given};
+use gtv_models::external::{Arrays, CalledMembers, Ensemble, Given, LARGEST_CALL};
 use gtv_models::watch::{Encode, Unwatched};
 use gtv_models::{LinearFamily, LinearTrainer, Session, Store};
 use gtv_study::levels::{Sampled, ensemble_part};
@@ -209,9 +209,10 @@ impl Comparison {
     /// Writes the folder of a run: report, figures, numbers, arrays, config.
     fn save(&self, py: Python<'_>, dir: PathBuf) -> PyResult<()> {
         let found = watched(py, None, |_| -> anyhow::Result<()> {
-            let run = RunDir::create(&dir, &self.resolved, &Context::silent())?;
+            let ctx = Context::silent();
+            let run = RunDir::create(&dir, &self.resolved, &ctx)?;
             self.saved.write(run.path())?;
-            report::render(&self.saved, run.path())
+            report::render(&self.saved, run.path(), ctx.sheet)
         })?;
         found.warned(py)?.map_err(raise)
     }
@@ -313,6 +314,10 @@ impl FeatureMap for FunctionFeatures {
 
     fn dim(&self) -> usize {
         self.dim
+    }
+
+    fn rows_a_call(&self) -> usize {
+        (LARGEST_CALL / self.len.max(self.dim)).max(1)
     }
 
     fn fill(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
