@@ -40,7 +40,7 @@ impl Loaded {
         self.check_coverage(&cloud, &schedule, ctx)?;
         let brought = match &config.ensemble.origin {
             OriginConfig::Trained => Brought::Nothing,
-            OriginConfig::File(file) => Brought::Arrays(file, outside::read(file, ctx)?),
+            OriginConfig::File(file) => Brought::Arrays(file, Box::new(outside::read(file, ctx)?)),
             OriginConfig::Onnx(files) => {
                 self.check_called()?;
                 Brought::Networks(Networks::read(self, files, &cloud, &schedule)?)
@@ -70,7 +70,7 @@ impl Loaded {
             }
             Brought::Arrays(file, arrays) => {
                 self.check_outside(family.as_ref())?;
-                let (own, table) = self.arrays(family, arrays).map_err(|cause| match cause.downcast() {
+                let (own, table) = self.arrays(family, *arrays).map_err(|cause| match cause.downcast() {
                     Ok(ModelError::External(fault)) => {
                         let (path, reason) = (file.path.display().to_string(), fault.to_string());
                         UsageError::Run { path, reason }.into()
@@ -250,7 +250,7 @@ fn check_memory(needs: &[Need], budget: &Budget) -> Result<(), TooLarge> {
 /// What there is of an ensemble from outside.
 enum Brought<'a> {
     Nothing,
-    Arrays(&'a FileEnsemble, Arrays),
+    Arrays(&'a FileEnsemble, Box<Arrays>),
     Networks(Networks),
 }
 
