@@ -105,7 +105,7 @@ impl Curves for ScheduleTable {
     }
 
     fn last_time(&self) -> (f64, &'static str) {
-        (self.ends().1, "a time above 0 and no later than the last of the schedule's table")
+        (self.ends().1, "a time above 0 and no later than the last of a table's times")
     }
 
     fn signal(&self, t: f64) -> f64 {
