@@ -94,11 +94,14 @@ fn killed_and_late_tasks_go_on_where_they_were() {
     let [lock_one, lock_two] = held;
     drop(lock_one);
     said("scontrol", &["requeue", &one]).expect("requeued");
-    // Slurm lets up to two minutes pass before a requeued task starts, unless it is told not to.
+    // Slurm lets up to two minutes pass before a requeued task starts, unless it is told not to; a node refuses it in the second in which it
+    // was told to end it.
+    let next_second = || std::thread::sleep(Duration::from_secs(2));
     let completes = |task: &str| {
         let _ = said("scontrol", &["update", &format!("JobId={task}"), "StartTime=now"]);
         state(task) == "COMPLETED"
     };
+    next_second();
     wait_for("end of the requeued task", || completes(&one));
     assert!(first.iter().all(|cell| is_there(cell)));
     let after = std::fs::metadata(run.join(&first[0]).join("summary.json")).expect("it").modified().ok();
@@ -110,6 +113,7 @@ fn killed_and_late_tasks_go_on_where_they_were() {
     assert!(log.contains("1 of 3 cells are finished"), "{log}");
     assert!(!log.contains("TIME LIMIT"), "{log}");
     drop(lock_two);
+    next_second();
     wait_for("end of the late task", || completes(&two));
     wait_for("summary", || state(&merge) == "COMPLETED");
     for name in ["sweep.csv", "sweep.json", "config.toml", "report.html"] {
