@@ -256,6 +256,67 @@ fn bad_tolerances_are_refused() {
     assert!(field().with_tolerance(0.0).is_ok() && field().dim() == 3);
 }
 
+/// A cloud and its queries at one time, by a field of one precision.
+#[derive(Debug)]
+struct Case {
+    kind: Kind,
+    len: usize,
+    dim: usize,
+    weighted: bool,
+    single: bool,
+    log_t: f64,
+    log_tolerance: f64,
+    seed: u64,
+}
+
+fn check(case: &Case) {
+    let mut rng = Streams::new(case.seed).stream(Purpose::Probe, 0, 0);
+    let cloud = cloud(case.kind, case.len, case.dim, case.weighted, &mut rng);
+    let schedule = Schedule::new(ScheduleKind::Edm {}, 1e-6, 80.0).unwrap();
+    let (t, tolerance) = (10f64.powf(case.log_t), 10f64.powf(case.log_tolerance));
+    let x = queries(&cloud, &schedule, t, 14, &mut rng);
+    let what = format!("{case:?}");
+    if case.single {
+        let field = ExactScore32::new(cloud.clone(), schedule).with_tolerance(tolerance).unwrap();
+        let at = field.evaluate(&x, t, CovKind::Trace).unwrap();
+        assert_within(&what, &cloud, &schedule, t, &x, &at, tolerance, 3e-4);
+    } else {
+        let field = ExactScore::new(cloud.clone(), schedule).with_tolerance(tolerance).unwrap();
+        let at = field.evaluate(&x, t, CovKind::Trace).unwrap();
+        assert_within(&what, &cloud, &schedule, t, &x, &at, tolerance, 1e-10);
+    }
+}
+
+/// Where a far query's products in f32 add up to just below what recomputing them was for: 7e-4 nats before √D roundings counted.
+#[test]
+fn oracle_far_queries_in_single_precision() {
+    let kind = Kind::Normal;
+    check(&Case {
+        kind,
+        len: 2118,
+        dim: 52,
+        weighted: false,
+        single: true,
+        log_t: -0.1149,
+        log_tolerance: -2.0,
+        seed: 161_969,
+    });
+    for i in 0..40u32 {
+        let (log_t, seed) = (-0.4 + 0.02 * f64::from(i), u64::from(i));
+        let dim = 24 + i as usize;
+        check(&Case {
+            kind,
+            len: 1100,
+            dim,
+            weighted: false,
+            single: true,
+            log_t,
+            log_tolerance: -7.0,
+            seed,
+        });
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
@@ -264,20 +325,6 @@ proptest! {
         weighted in any::<bool>(), single in any::<bool>(), log_t in -5.0f64..1.5, log_tolerance in -12.0f64..-2.0,
         seed in 0u64..1_000_000,
     ) {
-        let mut rng = Streams::new(seed).stream(Purpose::Probe, 0, 0);
-        let cloud = cloud(kind, len, dim, weighted, &mut rng);
-        let schedule = Schedule::new(ScheduleKind::Edm {}, 1e-6, 80.0).unwrap();
-        let (t, tolerance) = (10f64.powf(log_t), 10f64.powf(log_tolerance));
-        let x = queries(&cloud, &schedule, t, 14, &mut rng);
-        let what = format!("{kind:?} M={len} D={dim} weighted={weighted} f32={single} t={t} {tolerance:e} seed={seed}");
-        if single {
-            let field = ExactScore32::new(cloud.clone(), schedule).with_tolerance(tolerance).unwrap();
-            let at = field.evaluate(&x, t, CovKind::Trace).unwrap();
-            assert_within(&what, &cloud, &schedule, t, &x, &at, tolerance, 3e-4);
-        } else {
-            let field = ExactScore::new(cloud.clone(), schedule).with_tolerance(tolerance).unwrap();
-            let at = field.evaluate(&x, t, CovKind::Trace).unwrap();
-            assert_within(&what, &cloud, &schedule, t, &x, &at, tolerance, 1e-10);
-        }
+        check(&Case { kind, len, dim, weighted, single, log_t, log_tolerance, seed });
     }
 }

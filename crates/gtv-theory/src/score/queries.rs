@@ -72,7 +72,11 @@ impl<T: Real> Dense<T> {
             .iter()
             .map(|n| T::ROUNDOFF * gain * self.longest * (n.sqrt() + noise.signal * self.longest))
             .collect();
-        let sharp = unit.iter().any(|u| *u > T::LOGIT_TOLERANCE);
+        // Products with a query beyond all that noise reaches add up without cancelling: D roundings of growing partial sums, as a random walk
+        // of standard deviation √D/3 of one. Few points carry weight there, so that recomputing them costs little.
+        let reach = 2.0 * (noise.signal * self.longest + (0.5 * dim as f64 / noise.half_precision).sqrt());
+        let error = |(n, u): (&f64, &f64)| if n.sqrt() > reach { u * (dim as f64).sqrt() } else { *u };
+        let sharp = norms2.iter().zip(&unit).map(error).any(|e| e > T::LOGIT_TOLERANCE);
         // A sum of D products has at most D roundings a term, plus those of the scaled query, bias and offset.
         let bound = unit.iter().map(|u| (dim as f64 + 8.0) * u).collect();
         Queries { len, noise, x, packed, scaled, offsets, bound, sharp }
