@@ -10,6 +10,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+/// A comparison of 6 linear models on three points, of a second or two.
+pub const SMALL: &str = "[model]\nsamples = 300\n[model.features]\nx = 8\nt = 8\n[ensemble]\nmembers = 6\n\
+                     [sampling]\npaths = 200\n[theory]\nclosures = [\"leading\"]\nmodels = 6\npaths = 200\n[compare]\nbootstrap = 20\n";
+
 /// A folder of input files and a program to run in it.
 pub struct Bench {
     folder: TempDir,
@@ -93,6 +97,20 @@ impl Bench {
         self.npy("p.npy", &[3], &[-1.0, 0.0, 1.0]);
         self.npy("q.npy", &[5], &[-1.2, -0.5, 0.0, 0.3, 2.0]);
         self
+    }
+
+    /// [`SMALL`] as `small.toml`.
+    pub fn with_small(self) -> Self {
+        self.file("small.toml", SMALL);
+        self
+    }
+
+    /// The record of a run.
+    #[track_caller]
+    pub fn summary(&self, run: &str) -> serde_json::Value {
+        let text =
+            std::fs::read_to_string(self.path(run).join("summary.json")).expect("summary.json is there");
+        serde_json::from_str(&text).expect("summary.json is JSON")
     }
 
     /// Names of the files in the folder, sorted.

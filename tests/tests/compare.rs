@@ -17,14 +17,9 @@ fn bench() -> Bench {
     bench
 }
 
-fn summary(bench: &Bench, run: &str) -> serde_json::Value {
-    let text = std::fs::read_to_string(bench.path(run).join("summary.json")).expect("summary.json is there");
-    serde_json::from_str(&text).expect("summary.json is JSON")
-}
-
 /// Everything of a summary but what a clock or a path decides.
 fn numbers(bench: &Bench, run: &str) -> serde_json::Value {
-    let mut value = summary(bench, run);
+    let mut value = bench.summary(run);
     for key in ["timing", "command", "finished"] {
         value.as_object_mut().expect("an object").remove(key);
     }
@@ -43,7 +38,7 @@ fn compare_writes_what_the_contract_names() {
     let run = bench.line("compare small.toml --out run --seed 3 --save-samples");
     run.done();
     assert!(run.stdout.contains("theory_finite-p") && run.stdout.contains("report.html"), "{}", run.stdout);
-    let record = summary(&bench, "run");
+    let record = bench.summary("run");
     let levels = [
         "data",
         "pf_ode",
@@ -150,7 +145,7 @@ fn every_name_that_runs_write_is_described() {
         names("arrays.npz").iter().for_each(|name| described(ARRAYS, name));
         names("samples.npz").iter().for_each(|name| described(SAMPLES, name));
         let mut keys = Vec::new();
-        leaves(&summary(&bench, run), "", &mut keys);
+        leaves(&bench.summary(run), "", &mut keys);
         assert!(keys.len() > 100, "{keys:?}");
         keys.iter().for_each(|key| described(KEYS, key));
         let has = |name: &str| names("arrays.npz").iter().any(|n| n == name);
@@ -269,7 +264,7 @@ fn figure_one_is_written() {
 fn compare_splits_the_variance_and_maps_the_score() {
     let bench = bench();
     bench.line("compare small.toml --out run --set ensemble.sources=true --set model.points=75 --set model.draws=4").done();
-    let record = summary(&bench, "run");
+    let record = bench.summary("run");
     let source = |name: &str| record["variance_sources"][name].clone();
     let measured = |name: &str| source(name)["measured"]["value"].as_f64().unwrap_or(f64::NAN);
     for name in ["total", "label-noise", "placement", "points"] {
@@ -289,7 +284,7 @@ fn compare_splits_the_variance_and_maps_the_score() {
     }
     // Trained on the true score there is no label noise left to remove.
     bench.line("compare small.toml --out clean --target true-score --set ensemble.sources=true").done();
-    let clean = summary(&bench, "clean");
+    let clean = bench.summary("clean");
     assert_eq!(clean["config"]["model"]["target"], "true-score");
     let noise = clean["variance_sources"]["label-noise"]["measured"]["value"].as_f64();
     assert!(noise.is_some_and(|v| v.abs() < 1e-12), "{noise:?}");
@@ -303,7 +298,7 @@ fn compare_takes_every_prediction_by_name() {
     let run =
         bench.run(["compare", "small.toml", "--out", "run", "--set", &closures, "--set", "theory.kappa=0.5"]);
     run.done();
-    let record = summary(&bench, "run");
+    let record = bench.summary("run");
     let gap = |level: &str| record["levels"][level]["gap_mass"]["value"].as_f64().unwrap_or(f64::NAN);
     for level in ["white", "matched-white", "damped", "linear-noise", "semiclassical", "fokker-planck"] {
         assert!(gap(&format!("theory_{level}")).is_finite(), "{level}");
@@ -331,7 +326,7 @@ fn the_main_job_shows_its_claim() {
         "sampling.paths=500",
     ];
     bench.run(half.into_iter().chain(["--set", "theory.paths=500"])).done();
-    let record = summary(&bench, "runs/main");
+    let record = bench.summary("runs/main");
     let to_ensemble = |level: &str, of: &str| {
         record["distances"][level]["ensemble"]["sliced_w2"][of].as_f64().unwrap_or(f64::NAN)
     };

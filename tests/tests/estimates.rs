@@ -14,10 +14,6 @@ fn bench() -> Bench {
     bench
 }
 
-fn summary(bench: &Bench, run: &str) -> Value {
-    serde_json::from_slice(&std::fs::read(bench.path(&format!("{run}/summary.json"))).unwrap()).unwrap()
-}
-
 #[test]
 fn paths_without_steps_enough_are_given_up_not_diverged() {
     let bench = bench();
@@ -39,7 +35,7 @@ fn paths_without_steps_enough_are_given_up_not_diverged() {
         if run.code != Some(0) {
             continue;
         }
-        let level = &summary(&bench, &out)["levels"]["ensemble"];
+        let level = &bench.summary(&out)["levels"]["ensemble"];
         let (samples, given_up) = (level["samples"].as_u64().unwrap(), level["exhausted"].as_u64().unwrap());
         assert_eq!(samples + given_up + level["diverged"].as_u64().unwrap(), 1200);
         assert_eq!(level["diverged"], 0);
@@ -57,7 +53,7 @@ fn few_models_have_numbers_and_no_intervals() {
     for members in [2, 4, 5] {
         let out = format!("run-{members}");
         bench.line(&format!("compare a.toml --out {out} --quiet --set ensemble.members={members}")).done();
-        let record = summary(&bench, &out);
+        let record = bench.summary(&out);
         let (distance, variance) = (
             &record["distances"]["pf_ode"]["ensemble"]["w1"],
             &record["levels"]["ensemble"]["total_variance"],
@@ -122,7 +118,7 @@ fn a_point_that_is_there_again_rounded_is_one_datum() {
     assert!(twice.stderr.contains("4 of 8 points lie closer"), "{}", twice.stderr);
     assert!(twice.stderr.contains("data.duplicates = \"merge\""), "{}", twice.stderr);
     let fraction =
-        |run: &str| summary(&bench, run)["levels"]["data"]["memorized_fraction"]["value"].as_f64().unwrap();
+        |run: &str| bench.summary(run)["levels"]["data"]["memorized_fraction"]["value"].as_f64().unwrap();
     // Samples of the data, smoothed at t_min, are copies: σ is 0.04, the points are 0.2 and more apart.
     assert!(
         fraction("once") > 0.8 && (fraction("once") - fraction("twice")).abs() < 0.1,
@@ -138,7 +134,7 @@ fn shares_are_shares() {
     let bench = bench();
     for members in [3, 6] {
         bench.line(&format!("compare a.toml --out run --quiet --set ensemble.members={members}")).done();
-        for (level, numbers) in summary(&bench, "run")["levels"].as_object().unwrap() {
+        for (level, numbers) in bench.summary("run")["levels"].as_object().unwrap() {
             for share in ["memorized_fraction", "gap_mass"] {
                 for end in ["value", "lo", "hi"] {
                     let number = numbers[share][end].as_f64().unwrap_or(0.0);

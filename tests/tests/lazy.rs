@@ -14,15 +14,11 @@ fn bench() -> Bench {
     bench
 }
 
-fn summary(bench: &Bench, run: &str) -> serde_json::Value {
-    serde_json::from_slice(&std::fs::read(bench.path(&format!("{run}/summary.json"))).unwrap()).unwrap()
-}
-
 #[test]
 fn a_comparison_has_every_level_and_its_kernel() {
     let bench = bench();
     bench.line("compare a.toml --out run --quiet").done();
-    let record = summary(&bench, "run");
+    let record = bench.summary("run");
     for closure in ["paper", "leading", "finite-p"] {
         assert!(record["kernel"][closure]["variance_ratio"].as_f64().unwrap() > 0.0, "{closure}");
     }
@@ -47,10 +43,10 @@ fn time_zero_and_infinity_are_times() {
         assert!(bench.path(&format!("run-{time}/report.html")).is_file());
     }
     // Nothing learned: nothing differs between members. Everything learned: something does.
-    let variance = |run: &str| summary(&bench, run)["levels"]["ensemble"]["total_variance"]["value"].as_f64();
+    let variance = |run: &str| bench.summary(run)["levels"]["ensemble"]["total_variance"]["value"].as_f64();
     assert!(variance("run-0").unwrap() > 0.0 && variance("run-inf").unwrap() > 0.0);
-    assert_eq!(summary(&bench, "run-0")["load"], 0.0);
-    assert!(summary(&bench, "run-inf")["lazy"]["time"].is_null());
+    assert_eq!(bench.summary("run-0")["load"], 0.0);
+    assert!(bench.summary("run-inf")["lazy"]["time"].is_null());
 }
 
 #[test]

@@ -1,23 +1,14 @@
 //! Members as ONNX files, `ensemble.kind = "onnx"`: the round trip of a linear ensemble, a network of PyTorch, files that cannot be.
 
 use gtv_cli::config::ONNX;
-use gtv_tests::Bench;
 use gtv_tests::onnx::{Axis, Graph, Kind};
+use gtv_tests::{Bench, SMALL};
 use serde_json::Value;
 
-const SMALL: &str = "[model]\nsamples = 300\n[model.features]\nx = 8\nt = 8\n[ensemble]\nmembers = 6\n\
-                     [sampling]\npaths = 200\n[theory]\nclosures = [\"leading\"]\nmodels = 6\npaths = 200\n[compare]\nbootstrap = 20\n";
 const MEMBERS: usize = 6;
 
 fn bench() -> Bench {
-    let bench = Bench::new(env!("CARGO_BIN_EXE_gtv-cli-under-test"));
-    bench.file("small.toml", SMALL);
-    bench
-}
-
-fn summary(bench: &Bench, run: &str) -> Value {
-    let text = std::fs::read_to_string(bench.path(run).join("summary.json")).expect("summary.json is there");
-    serde_json::from_str(&text).expect("summary.json is JSON")
+    Bench::new(env!("CARGO_BIN_EXE_gtv-cli-under-test")).with_small()
 }
 
 /// x and t of float64, for any n.
@@ -122,7 +113,7 @@ fn a_linear_ensemble_taken_out_as_onnx_is_compared_and_sampled_as_before() {
         SMALL.replace("members = 6", "kind = \"onnx\"\npath = \"members/*.onnx\"\nprediction = \"denoiser\""),
     );
     bench.line("compare onnx.toml --out again").done();
-    let [own, again] = ["own", "again"].map(|run| summary(&bench, run));
+    let [own, again] = ["own", "again"].map(|run| bench.summary(run));
     assert_eq!(again["outside"]["members"], MEMBERS);
     assert_eq!(again["outside"]["anywhere"], true);
     for part in ["kernel", "load", "quadrature"] {

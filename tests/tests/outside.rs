@@ -5,25 +5,16 @@ use ndarray::{Array1, Array2, Array3, Axis};
 use ndarray_npy::{NpzReader, NpzWriter};
 use std::fs::File;
 
-const SMALL: &str = "[model]\nsamples = 300\n[model.features]\nx = 8\nt = 8\n[ensemble]\nmembers = 6\n\
-                     [sampling]\npaths = 200\n[theory]\nclosures = [\"leading\"]\nmodels = 6\npaths = 200\n[compare]\nbootstrap = 20\n";
 const MEMBERS: usize = 6;
 
 fn bench() -> Bench {
-    let bench = Bench::new(env!("CARGO_BIN_EXE_gtv-cli-under-test"));
-    bench.file("small.toml", SMALL);
-    bench
+    Bench::new(env!("CARGO_BIN_EXE_gtv-cli-under-test")).with_small()
 }
 
 /// x, t and the denoisers of an npz.
 fn points(bench: &Bench, name: &str) -> (Array2<f64>, Array1<f64>, Array3<f64>) {
     let mut file = NpzReader::new(File::open(bench.path(name)).unwrap()).unwrap();
     (file.by_name("x").unwrap(), file.by_name("t").unwrap(), file.by_name("denoiser").unwrap())
-}
-
-fn summary(bench: &Bench, run: &str) -> serde_json::Value {
-    let text = std::fs::read_to_string(bench.path(run).join("summary.json")).expect("summary.json is there");
-    serde_json::from_str(&text).expect("summary.json is JSON")
 }
 
 #[test]
@@ -34,7 +25,7 @@ fn a_run_taken_out_and_brought_back_has_its_own_kernel_numbers() {
     bench.line("probes small.toml --out p.npz").done();
     bench.line("evaluate run --at p.npz --out e.npz").done();
     bench.line("compare small.toml --ensemble e.npz --out again").done();
-    let [own, again] = ["own", "again"].map(|run| summary(&bench, run));
+    let [own, again] = ["own", "again"].map(|run| bench.summary(run));
     for number in ["mean_error", "variance_ratio", "correlation", "variance_ratio_se"] {
         let [a, b] = [&own, &again].map(|s| s["kernel"]["leading"][number].as_f64().unwrap());
         assert!((a / b - 1.0).abs() < 1e-9, "{number}: {a} {b}");
@@ -53,7 +44,7 @@ fn a_run_taken_out_and_brought_back_has_its_own_kernel_numbers() {
     bench.npy("all.npy", &[MEMBERS, 200, 1], drawn.as_slice().unwrap());
     bench.line("compare small.toml --ensemble members/*.npy --out each").done();
     bench.line("compare small.toml --ensemble all.npy --out all").done();
-    let [each, all] = ["each", "all"].map(|run| summary(&bench, run));
+    let [each, all] = ["each", "all"].map(|run| bench.summary(run));
     assert_eq!(each["distances"], all["distances"]);
     // The members are the same, their paths are not: intervals overlap.
     let ends = |s: &serde_json::Value| {
@@ -95,7 +86,7 @@ fn features_in_a_file_predict_what_those_of_the_config_do() {
     };
     write("f.npz", &t, &features(&x, &t));
     bench.line(&format!("compare small.toml {nodes} --ensemble f.npz --out again")).done();
-    let [own, again] = ["own", "again"].map(|run| summary(&bench, run));
+    let [own, again] = ["own", "again"].map(|run| bench.summary(run));
     for number in ["mean_error", "variance_ratio", "correlation"] {
         let [a, b] = [&own, &again].map(|s| s["kernel"]["leading"][number].as_f64().unwrap());
         assert!((a / b - 1.0).abs() < 1e-9, "{number}: {a} {b}");

@@ -18,7 +18,8 @@ fn drawn(figure: &impl Figure, stem: &Path) -> Vec<String> {
 }
 
 fn drawn_on(sheet: Sheet, figure: &impl Figure, stem: &Path) -> Vec<String> {
-    figure.draw(stem, sheet, "what <it> shows").unwrap();
+    let returned = figure.draw(stem, sheet, "what <it> shows").unwrap();
+    assert_eq!(returned, figure.svg(Sheet::Screen, "what <it> shows").unwrap());
     let (width, height) = figure.size(sheet);
     let svg = std::fs::read_to_string(stem.with_extension("svg")).unwrap();
     assert_eq!(svg, figure.svg(sheet, "what <it> shows").unwrap());

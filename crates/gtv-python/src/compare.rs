@@ -15,7 +15,6 @@ use gtv_models::watch::{Encode, Unwatched};
 use gtv_models::{LinearFamily, LinearTrainer, Session, Store};
 use gtv_study::levels::{Sampled, ensemble_part};
 use gtv_study::{Outcome, Watch};
-use gtv_theory::dynamics::Integrator;
 use gtv_theory::features::{FeatureMap, Features};
 use gtv_theory::{Prediction, TrainingProblem};
 use numpy::{PyReadonlyArrayDyn, PyUntypedArrayMethods};
@@ -140,10 +139,7 @@ fn bring(
             Ensemble::Tabulated(table)
         }
         Brought::Functions(functions) => {
-            if problem.study.sampling.integration.integrator == Integrator::Dopri5 {
-                let reason = "is \"dopri5\", which chooses steps path by path and would call functions for each path; use \"heun\" or \"rk4\" with more sampling.steps";
-                return Err(loaded.value("sampling.integrator", reason).into());
-            }
+            loaded.check_called()?;
             let (count, watcher) = (functions.len(), watcher.clone());
             let call = move |member: usize, x: &[f64], t: &[f64]| {
                 functions[member].call(x, t).ok_or_else(|| {

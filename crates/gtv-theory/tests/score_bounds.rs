@@ -297,7 +297,7 @@ fn oracle_far_queries_in_single_precision() {
         dim: 52,
         weighted: false,
         single: true,
-        log_t: -0.1149,
+        log_t: -0.114_906_949_404_407_3,
         log_tolerance: -2.0,
         seed: 161_969,
     });

@@ -6,7 +6,7 @@ use super::fit::{self, Chosen, Facts, Said};
 use super::keys::{Type, keys};
 use super::{Config, DataConfig, data, manual};
 use crate::context::Context;
-use crate::io::{Array, ReadError, STDIN, read_small};
+use crate::io::{Array, ReadError, STDIN, read_limited};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -179,7 +179,7 @@ impl Loaded {
         let text = match path {
             None => String::new(),
             Some(path) => {
-                let bytes = read_small(path, LONGEST, "a config in TOML")?;
+                let bytes = read_limited(path, LONGEST, "a config in TOML")?;
                 String::from_utf8(bytes).map_err(|_| ReadError::Format {
                     path: path.to_owned(),
                     reason: "not a text file in UTF-8; expected a config in TOML".to_owned(),

@@ -75,9 +75,16 @@ impl Networks {
 
 #[cfg(feature = "onnx")]
 fn callable(_loaded: &Loaded, paths: &[PathBuf], dim: usize) -> anyhow::Result<Box<Call>> {
+    use crate::io::read_limited;
     use gtv_models::external::onnx::OnnxNetwork;
+    /// No message of protocol buffers is longer.
+    const LONGEST: u64 = 2 << 30;
     let read = |path: &PathBuf| {
-        let bytes = std::fs::read(path).map_err(|cause| ReadError::Io { path: path.clone(), cause })?;
+        let bytes = read_limited(
+            path,
+            LONGEST,
+            "an ONNX file, of which a larger one keeps its tensors in files beside it",
+        )?;
         let folder = path.parent().unwrap_or(path);
         OnnxNetwork::new(&bytes, folder, dim)
             .map_err(|e| ReadError::Format { path: path.clone(), reason: e.to_string() })

@@ -12,7 +12,7 @@ mod write;
 pub use array::{Array, read_array};
 pub use error::{ReadError, WriteError};
 pub use npy::{Entry, read_archive, read_arrays};
-pub use source::{STDIN, read_small};
+pub use source::{STDIN, read_limited};
 pub use write::{
     Compression, Named, Sink, check_writable, is_temporary, remove_leftovers, write_atomic, write_bytes,
     write_csv, write_json, write_npy, write_npz,

@@ -74,11 +74,11 @@ fn what(about: &Metadata) -> &'static str {
     "no regular file"
 }
 
-/// The whole of a small file, such as a config.
+/// The whole of a file that has a limit, such as a config.
 ///
 /// # Errors
 /// [`ReadError`] as for every source, or for more than `most` bytes; `what` says what was expected.
-pub fn read_small(path: &Path, most: u64, what: &str) -> Result<Vec<u8>, ReadError> {
+pub fn read_limited(path: &Path, most: u64, what: &str) -> Result<Vec<u8>, ReadError> {
     let too_long = || {
         let reason = format!("longer than {}; expected {what}", crate::memory::Bytes(most));
         ReadError::format(path, reason)

@@ -181,10 +181,7 @@ impl<'p> Panel<'p> {
     pub fn title(&self, text: &str, above: f64) {
         let (x, _) = self.rect.middle();
         let lines = title_lines(text, self.page.sheet(), self.rect.width());
-        for (up, line) in lines.iter().rev().enumerate() {
-            let y = self.rect.y0 - above - up as f64 * self.page.sheet().line(TITLE.size);
-            self.page.text((x, y), line, TITLE);
-        }
+        stack(self.page, lines, (x, self.rect.y0 - above), Side::Up, TITLE);
     }
 
     /// Grid lines at the ticks of the vertical axis.
@@ -219,10 +216,7 @@ impl<'p> Panel<'p> {
         }
         let style = TextStyle { upright: true, ..CENTER };
         let lines = broken(&self.y.label, style, self.page.sheet(), y1 - y0 + 10.0);
-        for (left, line) in lines.iter().rev().enumerate() {
-            let x = x0 - 7.0 - widest - 13.0 - left as f64 * self.page.sheet().line(style.size);
-            self.page.text((x, 0.5 * (y0 + y1)), line, style);
-        }
+        stack(self.page, lines, (x0 - 7.0 - widest - 13.0, 0.5 * (y0 + y1)), Side::Left, style);
     }
 
     /// The horizontal axis alone.
@@ -237,10 +231,7 @@ impl<'p> Panel<'p> {
             }
         }
         let lines = broken(&self.x.label, CENTER, self.page.sheet(), x1 - x0 + BETWEEN);
-        for (down, line) in lines.iter().enumerate() {
-            let y = y1 + 29.0 + down as f64 * self.page.sheet().line(CENTER.size);
-            self.page.text((0.5 * (x0 + x1), y), line, CENTER);
-        }
+        stack(self.page, lines, (0.5 * (x0 + x1), y1 + 29.0), Side::Down, CENTER);
     }
 
     /// A curve; what leaves the panel is cut at its edge.
@@ -265,6 +256,33 @@ impl<'p> Panel<'p> {
 /// The lines of the title of a panel of this width.
 pub fn title_lines(text: &str, sheet: Sheet, width: f64) -> Vec<String> {
     broken(text, TITLE, sheet, width + BETWEEN)
+}
+
+/// Where a text of several lines grows to, from a panel.
+#[derive(Clone, Copy)]
+enum Side {
+    Up,
+    Left,
+    Down,
+    Right,
+}
+
+/// Lines of a text, the one next to the panel at `at`.
+fn stack(page: &Page, mut lines: Vec<String>, (x, y): Point, side: Side, style: TextStyle) {
+    let (dx, dy) = match side {
+        Side::Up => (0.0, -1.0),
+        Side::Left => (-1.0, 0.0),
+        Side::Down => (0.0, 1.0),
+        Side::Right => (1.0, 0.0),
+    };
+    // They are read downwards and, upright, to the right.
+    if let Side::Up | Side::Left = side {
+        lines.reverse();
+    }
+    for (k, line) in lines.iter().enumerate() {
+        let off = k as f64 * page.sheet().line(style.size);
+        page.text((x + off * dx, y + off * dy), line, style);
+    }
 }
 
 /// A text in as few lines as have room, of about equal width, broken at spaces.
@@ -391,8 +409,5 @@ pub fn color_bar(page: &Page, rect: Rect, (lo, hi): (f64, f64), scale: &ColorSca
     }
     let style = TextStyle { upright: true, ..CENTER };
     let lines = broken(&scale.label, style, page.sheet(), rect.height() + 20.0);
-    for (right, line) in lines.iter().enumerate() {
-        let x = rect.x1 + 7.0 + widest + 13.0 + right as f64 * page.sheet().line(style.size);
-        page.text((x, rect.middle().1), line, style);
-    }
+    stack(page, lines, (rect.x1 + 7.0 + widest + 13.0, rect.middle().1), Side::Right, style);
 }

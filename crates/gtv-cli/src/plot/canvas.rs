@@ -37,16 +37,20 @@ pub trait Figure {
         render::svg(&Drawn::new(self, sheet), alt)
     }
 
-    /// Writes `<stem>.svg`, `<stem>.png` and `<stem>.pdf`.
+    /// Writes `<stem>.svg`, `<stem>.png` and `<stem>.pdf` on a sheet, and returns the text of its SVG for the screen.
     ///
     /// # Errors
     /// If a file cannot be written.
-    fn draw(&self, stem: &Path, sheet: Sheet, alt: &str) -> Result<()> {
+    fn draw(&self, stem: &Path, sheet: Sheet, alt: &str) -> Result<String> {
         let drawn = Drawn::new(self, sheet);
-        write_bytes(&stem.with_extension("svg"), render::svg(&drawn, alt)?.as_bytes())?;
+        let svg = render::svg(&drawn, alt)?;
+        write_bytes(&stem.with_extension("svg"), svg.as_bytes())?;
         write_bytes(&stem.with_extension("png"), &render::png(&drawn)?)?;
         write_bytes(&stem.with_extension("pdf"), &pdf::pdf(&drawn, alt))?;
-        Ok(())
+        match sheet {
+            Sheet::Screen => Ok(svg),
+            Sheet::Paper => self.svg(Sheet::Screen, alt),
+        }
     }
 }
 

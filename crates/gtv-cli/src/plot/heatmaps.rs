@@ -26,7 +26,7 @@ pub struct HeatPanel {
     pub points: Vec<[f64; 2]>,
     /// Lines drawn over the map, in pieces.
     pub contours: Vec<[[f64; 2]; 2]>,
-    /// Its colour scale: 0 the first, i the i-th of the further ones.
+    /// Its colour scale: 0 the first, i the i-th of the further ones; all maps of a row have the same.
     pub scale: usize,
 }
 
@@ -85,16 +85,16 @@ impl HeatPanel {
         page.frame(rect, SOFT, 0.6);
         let inside =
             |p: &&[f64; 2]| (self.x.0..=self.x.1).contains(&p[0]) && (self.y.0..=self.y.1).contains(&p[1]);
-        let places = self.points.iter().filter(inside).map(|p| panel.at(p[0], p[1]));
-        for at in places {
-            // Open marks, and dots where these would hide the map.
-            if self.points.len() as f64 * MARK > rect.width() * rect.height() {
+        // Open marks, and dots where these would hide the map.
+        let crowded = self.points.len() as f64 * MARK > rect.width() * rect.height();
+        let radius = if self.points.len() > 40 { 1.6 } else { 3.2 };
+        for at in self.points.iter().filter(inside).map(|p| panel.at(p[0], p[1])) {
+            if crowded {
                 page.disc(at, 0.75, faded(EXPERIMENT, 0.6));
-                continue;
+            } else {
+                page.ring(at, radius, Stroke::full(rgb(255, 255, 255), 2.0));
+                page.ring(at, radius, Stroke::full(EXPERIMENT, 0.9));
             }
-            let radius = if self.points.len() > 40 { 1.6 } else { 3.2 };
-            page.ring(at, radius, Stroke::full(rgb(255, 255, 255), 2.0));
-            page.ring(at, radius, Stroke::full(EXPERIMENT, 0.9));
         }
         for stroke in [Stroke::full(rgb(255, 255, 255), 3.4), Stroke::full(rgb(0, 0, 0), 1.6)] {
             for [a, b] in &self.contours {
@@ -112,7 +112,7 @@ impl Heatmaps {
             panels: self.panels.len(),
             columns,
             cell: self.cell(columns),
-            margins: [LEFT_SPACE, TITLE, RIGHT_SPACE * self.bars_beside(columns) as f64, BOTTOM_SPACE],
+            margins: [LEFT_SPACE, TITLE, RIGHT_SPACE, BOTTOM_SPACE],
             gap: (GAP, TITLE),
         }
         .on(sheet);
@@ -121,24 +121,17 @@ impl Heatmaps {
         layout.spaced(more as f64 * sheet.line(NORMAL))
     }
 
-    /// The rows of each colour bar where every row has one scale: the first row, the row after the last, and the scale.
-    fn bars(&self, columns: usize) -> Option<Vec<(usize, usize, usize)>> {
+    /// The colour bars from the top: the first row, the row after the last, and their scale.
+    fn bars(&self, columns: usize) -> Vec<(usize, usize, usize)> {
         let mut bars: Vec<(usize, usize, usize)> = Vec::new();
-        for (row, panels) in self.panels.chunks(columns.max(1)).enumerate() {
-            let mut scales = panels.iter().filter(|p| !p.is_blank()).map(|p| p.scale);
-            let scale = scales.next()?;
+        for (row, panels) in self.panels.chunks(columns).enumerate() {
+            let Some(scale) = panels.iter().find(|p| !p.is_blank()).map(|p| p.scale) else { continue };
             match bars.last_mut() {
-                _ if scales.any(|s| s != scale) => return None,
                 Some((_, end, last)) if *last == scale => *end = row + 1,
                 Some(_) | None => bars.push((row, row + 1, scale)),
             }
         }
-        Some(bars)
-    }
-
-    /// Colour bars next to each other.
-    fn bars_beside(&self, columns: usize) -> usize {
-        if self.bars(columns).is_some() { 1 } else { self.scales.len().max(1) }
+        bars
     }
 
     fn cell(&self, columns: usize) -> (f64, f64) {
@@ -205,17 +198,12 @@ impl Figure for Heatmaps {
             map.paint(page, &panel, self.range(map.scale), self.scales.get(map.scale).unwrap_or(&plain));
             panel.axes();
         }
-        let rows = self.panels.len().div_ceil(layout.columns);
-        let beside = || (0..self.scales.len()).map(|scale| (0, rows, scale)).collect();
-        let bars = self.bars(layout.columns);
-        let (stacked, bars) = (bars.is_some(), bars.unwrap_or_else(beside));
-        for (i, (from, to, scale)) in bars.iter().enumerate() {
-            let Some(colors) = self.scales.get(*scale) else { continue };
+        for (from, to, scale) in self.bars(layout.columns) {
+            let Some(colors) = self.scales.get(scale) else { continue };
             let (upper, lower) = (layout.rect(from * layout.columns), layout.rect((to - 1) * layout.columns));
-            let right = if stacked { 1 } else { bars.len() - i };
-            let x0 = width - RIGHT_SPACE * right as f64 + 16.0;
+            let x0 = width - RIGHT_SPACE + 16.0;
             let bar = Rect { x0, y0: upper.y0, x1: x0 + 14.0, y1: lower.y1.min(upper.y0 + 340.0) };
-            color_bar(page, bar, self.range(*scale), colors);
+            color_bar(page, bar, self.range(scale), colors);
         }
     }
 }

@@ -85,11 +85,8 @@ impl Picture {
 pub fn draw_all(saved: &Saved, folder: &Path, sheet: Sheet) -> Result<Vec<(Picture, String)>> {
     let draw = |picture: Picture| {
         let (id, alt) = (picture.id, picture.alt);
-        let draw = || {
-            picture.figure.draw(&folder.join(id), sheet, alt)?;
-            picture.figure.svg(Sheet::Screen, alt)
-        };
-        let svg = draw().with_context(|| format!("figure {id}"))?;
+        let drawn = picture.figure.draw(&folder.join(id), sheet, alt);
+        let svg = drawn.with_context(|| format!("figure {id}"))?;
         picture.figure.numbers().write(&folder.join(format!("{id}.csv")))?;
         Ok((picture, svg))
     };

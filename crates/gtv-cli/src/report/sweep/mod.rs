@@ -40,8 +40,7 @@ pub fn render(record: &SweepRecord, config: &str, dir: &Path, sheet: Sheet) -> R
             Drawn::Lines(lines) => lines,
             Drawn::Maps(maps) => maps,
         };
-        picture.draw(&folder.join(id), sheet, alt)?;
-        drawn.push(figure(id, &caption, &picture.svg(Sheet::Screen, alt)?));
+        drawn.push(figure(id, &caption, &picture.draw(&folder.join(id), sheet, alt)?));
         table.unwrap_or_else(|| picture.numbers()).write(&folder.join(format!("{id}.csv")))?;
     }
     let environment =
