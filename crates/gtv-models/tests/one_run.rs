@@ -144,7 +144,13 @@ fn oracle_the_dual_form_equals_the_primal() {
     let places = problem.probes(5, 60);
     let [a, b] = models.map(|model| {
         let spec = OneRunSpec { fresh: 2_000, ..OneRunSpec::default() };
-        let one = OneRun::new(problem, vec![Anchor { model, draw: Some(0) }], filter.clone(), spec).unwrap();
+        let one = OneRun::new(
+            problem,
+            vec![Anchor { model, triples: Some(Arc::new(problem.draw(0))) }],
+            filter.clone(),
+            spec,
+        )
+        .unwrap();
         one.prediction_covariance(&places.x, &places.t)
     });
     let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
@@ -209,7 +215,13 @@ fn limits_a_lazy_network_has_the_law_of_its_initial_kernel() {
         let [a, b] = models.map(|model| {
             let filter = Filter::Steps(course.clone(), passes);
             let spec = OneRunSpec { fresh: 2_000, ..OneRunSpec::default() };
-            let one = OneRun::new(problem, vec![Anchor { model, draw: Some(0) }], filter, spec).unwrap();
+            let one = OneRun::new(
+                problem,
+                vec![Anchor { model, triples: Some(Arc::new(problem.draw(0))) }],
+                filter,
+                spec,
+            )
+            .unwrap();
             one.prediction_covariance(&places.x, &places.t)
         });
         let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();

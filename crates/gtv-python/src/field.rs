@@ -18,6 +18,8 @@ pub struct Field {
     pub inner: Arc<dyn ScoreField>,
     /// Whether its divergence is known in closed form.
     pub closed_form: bool,
+    /// What it asks of a user's own.
+    pub functions: Vec<Arc<Function>>,
 }
 
 /// The exact score of a weighted point set.
@@ -28,7 +30,11 @@ pub fn exact_field(
     schedule: &Process,
 ) -> PyResult<Field> {
     let cloud = cloud(&data, weights)?;
-    Ok(Field { inner: Arc::new(ExactScore::new(cloud, schedule.inner)), closed_form: true })
+    Ok(Field {
+        inner: Arc::new(ExactScore::new(cloud, schedule.inner)),
+        closed_form: true,
+        functions: Vec::new(),
+    })
 }
 
 #[pymethods]
@@ -48,27 +54,23 @@ impl Field {
         let points = Points::new(&x, &t)?;
         let shape = [points.len(), points.dim];
         let found = watched(py, None, |watcher| score(self.inner.as_ref(), &points, watcher))?;
-        Ok(array(py, found.warned(py)?, &shape))
+        Ok(array(py, unless_raised(&self.functions, found.warned(py)?)?, &shape))
     }
 }
 
 /// A field at points that each have their own time.
 pub fn score(field: &dyn ScoreField, points: &Points, watcher: &Watcher) -> Vec<f64> {
-    let mut all = vec![0.0; points.x.len()];
-    let done = points.by_time(|t, indices| {
-        for indices in indices.chunks(CHUNK) {
-            if watcher.interrupted() {
-                return Err(());
-            }
-            let x = points.states(indices);
-            let mut out = vec![0.0; x.len()];
-            field.score_into(&x, t, &mut out);
-            scatter(&out, indices, &mut all);
+    let (mut all, order) = (vec![0.0; points.x.len()], points.in_time());
+    for indices in order.chunks(CHUNK * field.chunks_a_call()) {
+        // What an interrupt leaves undone is never seen: the interrupt is raised.
+        if watcher.interrupted() {
+            break;
         }
-        Ok(())
-    });
-    // What an interrupt left undone is never seen: the interrupt is raised.
-    debug_assert!(done.is_ok() || watcher.interrupted());
+        let (x, t): (_, Vec<f64>) = (points.states(indices), indices.iter().map(|&i| points.t[i]).collect());
+        let mut out = vec![0.0; x.len()];
+        field.scores_into(&x, &t, &mut out);
+        scatter(&out, indices, &mut all);
+    }
     all
 }
 
@@ -92,16 +94,19 @@ impl Function {
         Self { call, failure: Mutex::default(), turn: Mutex::default() }
     }
 
-    /// The first exception that a call has raised.
+    /// The first exception that a call has raised, once.
     pub fn failure(&self) -> Option<PyErr> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// f(x, t) for n points; `None` once a call has raised.
+    /// f(x, t) for n points; `None` once a call has raised, until [`Function::failure`] is taken.
     pub fn call(&self, x: &[f64], t: &[f64]) -> Option<Vec<f64>> {
         let dim = x.len() / t.len().max(1);
         // Taken before the interpreter's lock, which the call may let go of.
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return None;
+        }
         Python::attach(|py| {
             let (x, t) = (array(py, x.to_vec(), &[t.len(), dim]), t.to_vec().into_pyarray(py));
             let answer = self.call.bind(py).call1((x, t)).and_then(|answer| {
@@ -114,6 +119,11 @@ impl Function {
         })
         .ok()
     }
+}
+
+/// What was found, or what a function raised meanwhile.
+pub fn unless_raised<T>(functions: &[Arc<Function>], found: T) -> PyResult<T> {
+    functions.iter().find_map(|function| function.failure()).map_or(Ok(found), Err)
 }
 
 /// A function of Python as a score field.

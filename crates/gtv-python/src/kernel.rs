@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::errors::raise;
-use crate::field::{Field, score};
+use crate::field::{Field, Function, score, unless_raised};
 use crate::points::{Points, array};
 use crate::schedule::Schedule;
 use crate::watch::watched;
@@ -11,28 +11,34 @@ use gtv_models::Session;
 use gtv_models::watch::Unwatched;
 use gtv_study::Watch;
 use gtv_study::spec::TheoryName;
+use gtv_theory::Law;
 use gtv_theory::rng::{Purpose, Streams};
-use gtv_theory::{At, Law};
 use numpy::{PyArrayDyn, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use rayon::prelude::*;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The name of drawn fields' streams.
-const STREAMS: &str = "v_kernel";
+pub const STREAMS: &str = "v_kernel";
 /// Pairs of points between two looks at Ctrl-C.
 const BATCH: usize = 4096;
 
 /// The law of a learned score over training randomness.
 #[pyclass(frozen, module = "gtv")]
 pub struct VKernel {
-    law: Box<dyn Law>,
-    schedule: gtv_theory::Schedule,
-    dim: usize,
-    streams: Streams,
-    closure: &'static str,
+    /// The law.
+    pub law: Box<dyn Law>,
+    /// The forward process.
+    pub schedule: gtv_theory::Schedule,
+    /// D.
+    pub dim: usize,
+    /// Where drawn fields come from.
+    pub streams: Streams,
+    /// The closure's name.
+    pub closure: &'static str,
+    /// What the law asks of a user's own.
+    pub functions: Vec<Arc<Function>>,
 }
 
 /// Solves a closure for the models of a config.
@@ -72,7 +78,7 @@ pub fn v_kernel(
                 "the config does not ask for the closure {closure:?} (theory.closures)"
             ))
         })?;
-        Ok(VKernel { law, schedule, dim, streams, closure: wanted.card().name })
+        Ok(VKernel { law, schedule, dim, streams, closure: wanted.card().name, functions: Vec::new() })
     })?;
     found.warned(py)?
 }
@@ -104,7 +110,7 @@ impl VKernel {
         let points = Points::new(&x, &t)?;
         let shape = [points.len(), self.dim];
         let found = watched(py, None, |watcher| score(self.law.mean_score().as_ref(), &points, watcher))?;
-        Ok(array(py, found.warned(py)?, &shape))
+        Ok(array(py, unless_raised(&self.functions, found.warned(py)?)?, &shape))
     }
 
     /// Cov[ŝ(z), ŝ(z')] of the i-th point with the i-th other, n × D × D.
@@ -122,26 +128,18 @@ impl VKernel {
         let found = watched(py, progress, |watcher| {
             let stage = watcher.stage("covariance", count as u64);
             let mut all = Vec::with_capacity(count * dim * dim);
-            for first in (0..count).step_by(BATCH) {
+            let x = here.x.chunks(BATCH * dim).zip(there.x.chunks(BATCH * dim));
+            let t = here.t.chunks(BATCH).zip(there.t.chunks(BATCH));
+            for ((x, y), (t, u)) in x.zip(t) {
                 if watcher.interrupted() {
                     break;
                 }
-                let at = |points: &Points, i: usize| -> (Vec<f64>, f64) {
-                    (points.x[i * dim..(i + 1) * dim].to_vec(), points.t[i])
-                };
-                let part: Vec<Vec<f64>> = (first..count.min(first + BATCH))
-                    .into_par_iter()
-                    .map(|i| {
-                        let ((x, t), (y, u)) = (at(&here, i), at(&there, i));
-                        self.law.cov(At { x: &x, t }, At { x: &y, t: u })
-                    })
-                    .collect();
-                stage.advance(part.len() as u64);
-                all.extend(part.into_iter().flatten());
+                all.extend(self.law.covs((x, t), (y, u)));
+                stage.advance(t.len() as u64);
             }
             all
         })?;
-        Ok(array(py, found.warned(py)?, &[count, dim, dim]))
+        Ok(array(py, unless_raised(&self.functions, found.warned(py)?)?, &[count, dim, dim]))
     }
 
     /// One draw of the whole field, a predicted model; the same for the same index.
@@ -154,11 +152,11 @@ impl VKernel {
                 self.closure
             ))
         })?;
-        Ok(Field { inner: Arc::from(field), closed_form: false })
+        Ok(Field { inner: Arc::from(field), closed_form: false, functions: self.functions.clone() })
     }
 
     /// The mean score as a field.
     fn mean_field(&self) -> Field {
-        Field { inner: self.law.mean_score(), closed_form: false }
+        Field { inner: self.law.mean_score(), closed_form: false, functions: self.functions.clone() }
     }
 }

@@ -11,6 +11,7 @@ mod field;
 mod kernel;
 mod likelihood;
 mod ntk;
+mod one_run;
 mod points;
 mod sampling;
 mod schedule;
@@ -32,6 +33,8 @@ mod _gtv {
     use crate::likelihood::log_likelihood;
     #[pymodule_export]
     use crate::ntk::ntk;
+    #[pymodule_export]
+    use crate::one_run::one_run;
     #[pymodule_export]
     use crate::sampling::sample;
     #[pymodule_export]

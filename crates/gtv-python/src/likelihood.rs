@@ -1,7 +1,7 @@
 //! ln q of points under the distributions that fields make, by the instantaneous change of variables.
 
 use crate::errors::raise;
-use crate::field::{Field, Function, FunctionField};
+use crate::field::{Field, Function, FunctionField, unless_raised};
 use crate::points::{Points, array};
 use crate::schedule::Schedule;
 use crate::watch::watched;
@@ -13,15 +13,13 @@ use numpy::{PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use std::sync::Arc;
 
 /// Points between two looks at Ctrl-C.
 const BATCH: usize = 1024;
 
 /// What is asked.
 enum Model {
-    /// A field, and whether its divergence is known in closed form.
-    Known(Arc<dyn ScoreField>, bool),
+    Known(Py<Field>),
     Called(Function),
 }
 
@@ -47,7 +45,7 @@ pub fn log_likelihood<'py>(
     let models: Vec<Model> = models
         .into_iter()
         .map(|model| match model.cast::<Field>() {
-            Ok(field) => Model::Known(field.get().inner.clone(), field.get().closed_form),
+            Ok(field) => Model::Known(field.clone().unbind()),
             Err(_) => Model::Called(Function::new(model.unbind())),
         })
         .collect();
@@ -57,7 +55,7 @@ pub fn log_likelihood<'py>(
         for model in &models {
             let called;
             let (field, closed_form): (&dyn ScoreField, bool) = match model {
-                Model::Known(field, closed_form) => (field.as_ref(), *closed_form),
+                Model::Known(field) => (field.get().inner.as_ref(), field.get().closed_form),
                 Model::Called(function) => {
                     called = FunctionField { function, watcher, dim, schedule, prediction, step };
                     (&called, false)
@@ -80,7 +78,7 @@ pub fn log_likelihood<'py>(
         Ok::<_, gtv_theory::Error>((nats, errors))
     })?;
     let raised = models.iter().find_map(|model| match model {
-        Model::Known(..) => None,
+        Model::Known(field) => unless_raised(&field.get().functions, ()).err(),
         Model::Called(function) => function.failure(),
     });
     if let Some(raised) = raised {

@@ -33,9 +33,15 @@ impl Points {
     /// # Errors
     /// The first of `visit`.
     pub fn by_time<E>(&self, mut visit: impl FnMut(f64, &[usize]) -> Result<(), E>) -> Result<(), E> {
+        let order = self.in_time();
+        order.chunk_by(|&a, &b| self.t[a] == self.t[b]).try_for_each(|same| visit(self.t[same[0]], same))
+    }
+
+    /// The points' indices in the order of their times.
+    pub fn in_time(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.sort_by(|&a, &b| self.t[a].total_cmp(&self.t[b]));
-        order.chunk_by(|&a, &b| self.t[a] == self.t[b]).try_for_each(|same| visit(self.t[same[0]], same))
+        order
     }
 
     /// The states of some of the points.

@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::errors::raise;
-use crate::field::{Field, Function, FunctionField};
+use crate::field::{Field, Function, FunctionField, unless_raised};
 use crate::points::array;
 use crate::schedule::Schedule;
 use crate::watch::{Watcher, watched};
@@ -75,8 +75,10 @@ pub fn sample<'py>(
     let run = Run { settings, count, stochastic, centre, streams: Streams::new(seed).named(STREAMS) };
     let samples = match field.cast::<Field>() {
         Ok(field) => {
-            let field = field.get().inner.clone();
-            watched(py, progress, |watcher| run.of(field.as_ref(), watcher))?.warned(py)?
+            let field = field.get();
+            let found = watched(py, progress, |watcher| run.of(field.inner.as_ref(), watcher))?;
+            unless_raised(&field.functions, ())?;
+            found.warned(py)?
         }
         Err(_) if settings.integrator == Integrator::Dopri5 && !stochastic => {
             return Err(PyValueError::new_err(

@@ -6,11 +6,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gtv
+
+FOLDER = Path(__file__).parent
 
 SCHEDULE = gtv.Schedule.vp_linear()
 DATA = np.array([[-1.0], [0.0], [1.0]])
@@ -179,9 +182,19 @@ def test_other_threads_of_python_run_meanwhile():
 
 
 def test_types_and_examples_hold():
-    checked = subprocess.run([sys.executable, "-m", "mypy", "--strict", "-p", "gtv"], capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stdout
+    at = {**os.environ, "MYPYPATH": str(FOLDER)}
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull, "-p", "gtv", "-m", "typed_use"]
+    checked = subprocess.run(mypy, env=at, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
     import doctest
 
-    for module in [gtv._schedule, gtv._score, gtv._sampling, gtv._likelihood, gtv._kernel, gtv._compare]:
+    for module in [gtv._schedule, gtv._score, gtv._sampling, gtv._likelihood, gtv._kernel, gtv._compare, gtv._one_run]:
         assert doctest.testmod(module).failed == 0
+
+
+def test_a_typed_script_runs_and_pyright_agrees():
+    subprocess.run([sys.executable, "-W", "ignore", str(FOLDER / "typed_use.py")], check=True)
+    pyright = pytest.importorskip("pyright", reason="pip install pyright")
+    for given in [[str(FOLDER / "typed_use.py")], ["--verifytypes", "gtv", "--ignoreexternal"]]:
+        checked = pyright.run(*given, "--pythonpath", sys.executable, capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stdout

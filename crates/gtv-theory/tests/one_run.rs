@@ -241,7 +241,7 @@ fn limits_a_linear_model_is_leading_with_ridge() {
     let model: Arc<dyn TrainedModel> =
         Arc::new(LinearModel::new(&problem, features(), leading.mean_weights().to_vec()).unwrap());
     let one = |fresh| {
-        let anchor = Anchor { model: model.clone(), draw: None };
+        let anchor = Anchor { model: model.clone(), triples: None };
         let spec = OneRunSpec { residuals: Residuals::Fresh, fresh };
         OneRun::new(&problem, vec![anchor], Filter::Ridge(0.1), spec).unwrap()
     };
@@ -302,7 +302,7 @@ fn identities_a_models_own_deviation_is_undone() {
         let model: Arc<dyn TrainedModel> = Arc::new(fitted(&problem, gamma, draw));
         fields.push(model.field());
         let spec = OneRunSpec { residuals: Residuals::Fresh, fresh: 20_000 };
-        let anchor = Anchor { model, draw: Some(draw) };
+        let anchor = Anchor { model, triples: Some(Arc::new(problem.draw(draw))) };
         let one = OneRun::new(&problem, vec![anchor], Filter::Ridge(gamma), spec).unwrap();
         let law = one.one_run().unwrap();
         undone.push(law.mean_score());
@@ -324,7 +324,7 @@ fn identities_a_models_own_deviation_is_undone() {
     assert!((own / variance - 1.0).abs() < 4.0 * error + load, "{own} {variance} ± {error}");
     // Where it is not known on what the model was trained, residuals on its own triples and its gap are refused.
     let unknown = |residuals| {
-        let anchor = Anchor { model: Arc::new(fitted(&problem, gamma, 0)), draw: None };
+        let anchor = Anchor { model: Arc::new(fitted(&problem, gamma, 0)), triples: None };
         OneRun::new(&problem, vec![anchor], Filter::Ridge(gamma), OneRunSpec { residuals, fresh: 2_000 })
     };
     assert!(unknown(Residuals::Training).err().unwrap().to_string().contains("fresh"));
@@ -343,7 +343,7 @@ fn limits_a_linear_model_is_leading_with_gradient_flow() {
         inner: LinearModel::new(&problem, features(), vec![0.0; 25]).unwrap(),
         mean: flow.expansion(Order::Limit).unwrap().mean_score(),
     };
-    let anchor = Anchor { model: Arc::new(trained), draw: None };
+    let anchor = Anchor { model: Arc::new(trained), triples: None };
     let spec = OneRunSpec { residuals: Residuals::Fresh, fresh: 40_000 };
     let steps = 4_000;
     let course = Course::new(UpdateRule::Descent, vec![time / steps as f64; steps]).unwrap();
@@ -401,7 +401,7 @@ fn limits_without_residuals_there_is_no_variance() {
     for residuals in [Residuals::Fresh, Residuals::Training] {
         let anchor = Anchor {
             model: Arc::new(FlowModel { inner: exact.inner.clone(), mean: exact.mean.clone() }),
-            draw: Some(0),
+            triples: Some(Arc::new(problem.draw(0))),
         };
         let filter = Filter::Steps(course.clone(), Passes { batch: 10, samples: 100 });
         let one = OneRun::new(&problem, vec![anchor], filter, OneRunSpec { residuals, fresh: 500 }).unwrap();
@@ -415,7 +415,7 @@ fn monte_carlo_draws_have_the_covariance() {
     let problem = problem(100);
     let anchor = |shift: f64| {
         let weights = (0..25).map(|i| shift * (i as f64).sin()).collect();
-        Anchor { model: Arc::new(LinearModel::new(&problem, features(), weights).unwrap()), draw: None }
+        Anchor { model: Arc::new(LinearModel::new(&problem, features(), weights).unwrap()), triples: None }
     };
     let spec = OneRunSpec { residuals: Residuals::Fresh, fresh: 2_000 };
     let one = OneRun::new(&problem, vec![anchor(0.1), anchor(0.8)], Filter::Ridge(0.2), spec).unwrap();

@@ -173,7 +173,11 @@ impl ScoreField for CalledField {
 
     fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         let times = vec![t; x.len() / self.called.dim];
-        self.called.as_prediction(self.member, Prediction::Score, x, &times, out);
+        self.scores_into(x, &times, out);
+    }
+
+    fn scores_into(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        self.called.as_prediction(self.member, Prediction::Score, x, t, out);
     }
 
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {

@@ -56,7 +56,7 @@ pub(super) fn learner(
         session.check()?;
         stage.message(&|| format!("member {}", member.index));
         let network = TrainedNetwork::new(task, field, &spec, problem.streams())?;
-        anchors.push(Anchor { model: Arc::new(network), draw: Some(member.data) });
+        anchors.push(Anchor { model: Arc::new(network), triples: Some(Arc::new(problem.draw(member.data))) });
         stage.advance(1);
     }
     session.check()?;

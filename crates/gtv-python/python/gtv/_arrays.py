@@ -154,3 +154,24 @@ def features_function(name: str, call: ScoreFunction, dtype: DTypeLike) -> Calla
         return values
 
     return checked
+
+
+def tangents_function(name: str, call: ScoreFunction, dtype: DTypeLike) -> Callable[[Doubles, Doubles], Doubles]:
+    """A user's ``phi(x, t)`` with its answer (n, D, K) checked, as rows (n, D K)."""
+    _checked_function(name, call)
+    directions: list[int] = []
+
+    def checked(x: Doubles, t: Doubles) -> Doubles:
+        answer = _called(name, call, dtype, x, t)
+        if answer.shape[:-1] != x.shape or answer.shape[2:] != tuple(directions or answer.shape[2:]):
+            expected = f"({len(x)}, {x.shape[1]}, {directions[0] if directions else 'K'})"
+            raise ValueError(
+                f"the answer of {name} has shape {answer.shape} for x {x.shape} and t {t.shape}; expected {expected}"
+            )
+        directions[:] = answer.shape[2:]
+        values = np.ascontiguousarray(answer.reshape(len(x), -1), dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError(f"the answer of {name} holds a NaN or an infinity: every feature must be finite")
+        return values
+
+    return checked

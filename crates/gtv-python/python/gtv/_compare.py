@@ -146,7 +146,8 @@ class _Brought:
             if Path(path).is_dir():
                 self.run = path
             else:
-                self.settings = {"ensemble": {}, "ensemble.kind": "file", "ensemble.path": os.path.abspath(path)}
+                kind = "onnx" if path.lower().endswith(".onnx") else "file"
+                self.settings = {"ensemble": {}, "ensemble.kind": kind, "ensemble.path": os.path.abspath(path)}
         elif isinstance(ensemble, Mapping):
             self.arrays = [(str(name), doubles(str(name), values)) for name, values in ensemble.items()]
         elif callable(ensemble):

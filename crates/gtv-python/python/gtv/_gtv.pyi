@@ -86,6 +86,18 @@ def log_likelihood(
     progress: OpensBar | None,
 ) -> dict[str, Doubles]: ...
 def ntk(a: Doubles, b: Doubles | None, spec: str, progress: OpensBar | None) -> list[Doubles]: ...
+def one_run(
+    path: str | None,
+    settings: str,
+    network: Any,
+    prediction: str,
+    features: Any,
+    filter: str,
+    triples: tuple[Doubles, Doubles, Doubles] | None,
+    residuals: str,
+    fresh: int,
+    progress: OpensBar | None,
+) -> VKernel: ...
 def v_kernel(path: str | None, settings: str, closure: str, progress: OpensBar | None) -> VKernel: ...
 def sample(
     field: object,

@@ -21,7 +21,7 @@ class Field:
 
     def __init__(self, native: _gtv.Field, schedule: Schedule) -> None:
         self._native = native
-        self.schedule = schedule
+        self.schedule: Schedule = schedule
 
     @property
     def dim(self) -> int:

@@ -139,8 +139,6 @@ class Schedule:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Schedule) and self._native == other._native
 
-    __hash__ = None  # type: ignore[assignment]
-
 
 def _shaped(t: Any, values: Doubles) -> Floats:
     return np.asarray(values.reshape(np.shape(t)), dtype=np.float32 if plain("t", t).dtype == np.float32 else np.float64)

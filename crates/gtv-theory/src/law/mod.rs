@@ -32,6 +32,7 @@ pub use sampled_covariance::SampledCovariance;
 use crate::problem::Prediction;
 use crate::rng::ChaCha8Rng;
 use crate::score::ScoreField;
+use rayon::prelude::*;
 use std::sync::Arc;
 
 /// A point z = (x, t).
@@ -93,6 +94,19 @@ pub trait Law: Send + Sync {
 
     /// Cov[ŝ(z), ŝ(z')], D × D row-major: rows belong to z. Multiply by D_t D_t' for V.
     fn cov(&self, z: At<'_>, other: At<'_>) -> Vec<f64>;
+
+    /// Cov[ŝ(z_i), ŝ(z'_i)] of the i-th points of two lists, n × D × D.
+    ///
+    /// The default asks [`Law::cov`] pair by pair.
+    ///
+    /// # Shapes
+    /// Of each list (x, t), `x`: n × D; `t`: n.
+    fn covs(&self, (x, t): (&[f64], &[f64]), (y, u): (&[f64], &[f64])) -> Vec<f64> {
+        let dim = x.len() / t.len().max(1);
+        let row = |i: usize| i * dim..(i + 1) * dim;
+        let pair = |i| self.cov(At { x: &x[row(i)], t: t[i] }, At { x: &y[row(i)], t: u[i] });
+        (0..t.len()).into_par_iter().map(pair).collect::<Vec<_>>().concat()
+    }
 
     /// E y and Var y of a prediction type at points, y = (ŝ − b x)/a.
     ///
@@ -160,6 +174,10 @@ impl<L: Law + ?Sized> Law for &L {
 
     fn cov(&self, z: At<'_>, other: At<'_>) -> Vec<f64> {
         (**self).cov(z, other)
+    }
+
+    fn covs(&self, points: (&[f64], &[f64]), others: (&[f64], &[f64])) -> Vec<f64> {
+        (**self).covs(points, others)
     }
 
     fn prediction_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> PredictionMoments {

@@ -2,7 +2,7 @@
 
 use super::{At, Law, PredictionMoments};
 use crate::learner::{Change, TrainedModel};
-use crate::linalg::gemm_nn;
+use crate::linalg::{gemm_nn, gemm_nt};
 use crate::problem::{Objective, Prediction, Schedule, TrainingProblem};
 use crate::rng::ChaCha8Rng;
 use crate::score::ScoreField;
@@ -89,6 +89,20 @@ impl AnchorLaw {
         image
     }
 
+    /// ∂y(z_i) Cov c ∂y(z'_i)ᵀ of the i-th points of two lists, n × D × D.
+    fn pairs(&self, (x, t): (&[f64], &[f64]), (y, u): (&[f64], &[f64])) -> Vec<f64> {
+        let (k, dim) = (self.model.directions(), x.len() / t.len().max(1));
+        let (rows, others) = (self.model.derivatives(x, t), self.model.derivatives(y, u));
+        let mut image = vec![0.0; rows.len()];
+        gemm_nn(rows.len() / k, k, k, &rows, &self.covariance, &mut image);
+        let mut pairs = vec![0.0; t.len() * dim * dim];
+        let blocks = image.chunks_exact(dim * k).zip(others.chunks_exact(dim * k));
+        for (pair, (image, rows)) in pairs.chunks_exact_mut(dim * dim).zip(blocks) {
+            gemm_nt(dim, dim, k, image, rows, pair);
+        }
+        pairs
+    }
+
     /// Var y_i at points, n × D.
     fn variance(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
         let k = self.model.directions();
@@ -118,6 +132,24 @@ impl Law for OneRunLaw {
             }
         }
         cov
+    }
+
+    fn covs(&self, (x, t): (&[f64], &[f64]), (y, u): (&[f64], &[f64])) -> Vec<f64> {
+        let (dim, share) = (self.mean.dim(), 1.0 / self.anchors.len() as f64);
+        let points = x.par_chunks(BLOCK * dim).zip(t.par_chunks(BLOCK));
+        let others = y.par_chunks(BLOCK * dim).zip(u.par_chunks(BLOCK));
+        let blocks = points.zip(others).map(|((x, t), (y, u))| {
+            let mut covs = vec![0.0; t.len() * dim * dim];
+            for anchor in self.anchors.iter() {
+                covs.iter_mut().zip(anchor.pairs((x, t), (y, u))).for_each(|(c, own)| *c += share * own);
+            }
+            for (cov, (&t, &u)) in covs.chunks_exact_mut(dim * dim).zip(t.iter().zip(u)) {
+                let scale = self.on_y(t) * self.on_y(u);
+                cov.iter_mut().for_each(|c| *c *= scale);
+            }
+            covs
+        });
+        blocks.collect::<Vec<_>>().concat()
     }
 
     fn prediction_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> PredictionMoments {

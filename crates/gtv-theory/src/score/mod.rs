@@ -48,6 +48,21 @@ pub trait ScoreField: Send + Sync {
     /// `x`, `out`: n × D, row-major.
     fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]);
 
+    /// s(x, t) at points that each have their own time, for fields whose calls cost more than their work.
+    ///
+    /// The default asks [`ScoreField::score_into`] for each run of points of one time.
+    ///
+    /// # Shapes
+    /// `x`, `out`: n × D, row-major; `t`: n.
+    fn scores_into(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        let (dim, mut first) = (self.dim(), 0);
+        for same in t.chunk_by(|a, b| a == b) {
+            let rows = first * dim..(first + same.len()) * dim;
+            self.score_into(&x[rows.clone()], same[0], &mut out[rows]);
+            first += same.len();
+        }
+    }
+
     /// m(x, t) = (x + σ² s)/α for a batch of states at one time.
     ///
     /// # Shapes

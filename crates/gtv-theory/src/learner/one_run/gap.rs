@@ -35,8 +35,8 @@ impl OneRun {
         let count = self.anchors.len() as f64;
         let (mut gap, mut square) = (0.0, 0.0);
         for anchor in &self.anchors {
-            let sets = [fresh(&self.problem, LANE, self.spec.fresh), self.problem.draw(anchor.known_draw()?)];
-            let [(fresh, fresh_se), (own, own_se)] = sets.map(|triples| self.excess(anchor, &triples));
+            let sets = [&fresh(&self.problem, LANE, self.spec.fresh), anchor.known_triples()?];
+            let [(fresh, fresh_se), (own, own_se)] = sets.map(|triples| self.excess(anchor, triples));
             gap += (fresh - own) / count;
             square += (fresh_se * fresh_se + own_se * own_se) / (count * count);
         }

@@ -72,18 +72,18 @@ impl Filter {
     }
 }
 
-/// One trained model, and the draw of its training set.
+/// One trained model, and its training set.
 #[derive(Clone)]
 pub struct Anchor {
     /// The model.
     pub model: Arc<dyn TrainedModel>,
-    /// The draw of the triples that it was trained on; none where they are not known, so that it stands for the mean itself.
-    pub draw: Option<u64>,
+    /// The triples that it was trained on; none where they are not known, so that it stands for the mean itself.
+    pub triples: Option<Arc<Triples>>,
 }
 
 impl Anchor {
-    fn known_draw(&self) -> Result<u64> {
-        self.draw.ok_or(Error::Unsupported {
+    fn known_triples(&self) -> Result<&Triples> {
+        self.triples.as_deref().ok_or(Error::Unsupported {
             what: "residuals or a generalisation gap on a model's own triples",
             reason: "which triples it was trained on is not known: use theory.residuals = \"fresh\", closure \"one-run\"",
         })
@@ -223,8 +223,8 @@ impl Solved {
         let model = anchor.model.as_ref();
         let (k, samples) = (model.directions(), problem.samples());
         let triples = match spec.residuals {
-            Residuals::Training => problem.draw(anchor.known_draw()?),
-            Residuals::Fresh => fresh(problem, LANE, spec.fresh),
+            Residuals::Training => Cow::Borrowed(anchor.known_triples()?),
+            Residuals::Fresh => Cow::Owned(fresh(problem, LANE, spec.fresh)),
         };
         let mut pulled = Pulled::new(problem, model, &triples);
         let mut curvature = pulled.curvature();
@@ -240,14 +240,14 @@ impl Solved {
         let modes: Vec<Unrolled> = values.iter().enumerate().map(mode).collect::<Result<_>>()?;
         let ends: Vec<f64> = modes.iter().map(|m| m.end).collect();
         let loss = pulled.loss();
-        let undone = match (spec.residuals, anchor.draw) {
+        let undone = match (spec.residuals, &anchor.triples) {
             (Residuals::Training, _) => {
                 pulled.leave_one_out(&rotation, &ends)?;
                 None
             }
             (Residuals::Fresh, None) => None,
-            (Residuals::Fresh, Some(draw)) => {
-                let own = Pulled::new(problem, model, &problem.draw(draw)).mean_pull();
+            (Residuals::Fresh, Some(own)) => {
+                let own = Pulled::new(problem, model, own).mean_pull();
                 let pull: Vec<f64> = pulled.mean_pull().iter().zip(own).map(|(a, b)| a - b).collect();
                 let change = filtered(&pull, &rotation, &ends, k);
                 pulled.moved(&change);

@@ -46,15 +46,18 @@ impl Pulled {
     ) -> Vec<f64> {
         let (dim, objective, schedule) = (problem.dim(), problem.objective(), problem.schedule());
         let mut residuals = problem.labels(triples);
-        let rows = residuals.par_chunks_mut(dim).zip(triples.x.par_chunks(dim)).zip(&triples.t);
-        rows.for_each(|((residual, x), &t)| {
-            let mut score = vec![0.0; dim];
-            field.score_into(x, t, &mut score);
-            let (on_y, on_x) = objective.score_coefficients(schedule, t);
-            let (skip, root) = (objective.skip(schedule, t), problem.weight(t).sqrt());
-            for ((residual, score), x) in residual.iter_mut().zip(score).zip(x) {
-                let y = (score - on_x * x) / on_y;
-                *residual = root * (*residual - (y - skip * x));
+        let states = triples.x.par_chunks(BLOCK * dim).zip(triples.t.par_chunks(BLOCK));
+        residuals.par_chunks_mut(BLOCK * dim).zip(states).for_each(|(residuals, (x, t))| {
+            let mut scores = vec![0.0; x.len()];
+            field.scores_into(x, t, &mut scores);
+            let rows = residuals.chunks_exact_mut(dim).zip(scores.chunks_exact(dim)).zip(x.chunks_exact(dim));
+            for (((residual, score), x), &t) in rows.zip(t) {
+                let (on_y, on_x) = objective.score_coefficients(schedule, t);
+                let (skip, root) = (objective.skip(schedule, t), problem.weight(t).sqrt());
+                for ((residual, score), x) in residual.iter_mut().zip(score).zip(x) {
+                    let y = (score - on_x * x) / on_y;
+                    *residual = root * (*residual - (y - skip * x));
+                }
             }
         });
         residuals
