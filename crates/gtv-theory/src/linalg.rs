@@ -43,11 +43,11 @@ pub fn gemm_nn<T: ComplexField>(m: usize, n: usize, k: usize, a: &[T], b: &[T], 
 }
 
 /// C = A Bᵀ for row-major A (m × k), B (n × k), C (m × n), on the calling thread.
-pub fn gemm_nt(m: usize, n: usize, k: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
+pub fn gemm_nt<T: ComplexField>(m: usize, n: usize, k: usize, a: &[T], b: &[T], c: &mut [T]) {
     let a = MatRef::from_row_major_slice(a, m, k);
     let b = MatRef::from_row_major_slice(b, n, k);
     let c = MatMut::from_row_major_slice_mut(c, m, n);
-    matmul(c, Accum::Replace, a, b.transpose(), 1.0, Par::Seq);
+    matmul(c, Accum::Replace, a, b.transpose(), T::one_impl(), Par::Seq);
     settle_vector_state();
 }
 
@@ -123,6 +123,11 @@ pub fn fold(matrix: &[f64], n: usize) -> Vec<f64> {
         out[i * n + i] = matrix[i * n + i];
     }
     out
+}
+
+/// In single precision.
+pub(crate) fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|v| *v as f32).collect()
 }
 
 /// Solves M X = B for a symmetric positive definite M given by its lower triangle, by Cholesky.

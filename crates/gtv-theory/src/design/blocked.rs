@@ -2,7 +2,7 @@
 
 use super::sums::Design;
 use crate::linalg::{
-    self, gemm_nn, gemm_tn, gemm_tn_lower, mirror_lower, quadratic_forms, rough_quadratic_forms,
+    self, gemm_nn, gemm_tn, gemm_tn_lower, mirror_lower, quadratic_forms, rough_quadratic_forms, single,
 };
 use crate::progress::{self, Step};
 use rayon::prelude::*;
@@ -31,18 +31,10 @@ pub(crate) trait RowBlocks: Send + Sync {
         sum_in_blocks(self.row_count(), len, of_block)
     }
 
-    /// `v_q φ_q` of some rows in single precision, with the rows.
-    fn scaled_rough(&self, rows: &[f64], values: &[f64]) -> (Vec<f32>, Vec<f32>) {
-        let rough = single(rows);
-        let scaled = rough.chunks_exact(self.row_len()).zip(values);
-        let scaled = scaled.flat_map(|(row, v)| row.iter().map(move |p| p * *v as f32)).collect();
-        (rough, scaled)
+    /// `work` on the rows of a block in single precision.
+    fn with_rough_block<R>(&self, block: usize, work: impl FnOnce(&[f32]) -> R) -> R {
+        self.with_block(block, |rows| work(&single(rows)))
     }
-}
-
-/// In single precision.
-fn single(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|v| *v as f32).collect()
 }
 
 /// Blocks of `count` rows.
@@ -125,12 +117,17 @@ impl<T: RowBlocks> Design for T {
 
     fn rough_gram(&self, values: &[f64]) -> Vec<f64> {
         let f_len = self.row_len();
-        let mut sum = self.sum_blocks(f_len * f_len, |first, rows| {
-            let n = rows.len() / f_len;
-            let (rough, scaled) = self.scaled_rough(rows, &values[first..first + n]);
-            let mut out = vec![0.0f32; f_len * f_len];
-            gemm_tn_lower(f_len, n, &rough, &scaled, &mut out);
-            out.into_iter().map(f64::from).collect()
+        let mut sum = sum_in_blocks(self.row_count(), f_len * f_len, |range| {
+            self.with_rough_block(range.start / BLOCK, |rows| {
+                let scaled: Vec<f32> = rows
+                    .chunks_exact(f_len)
+                    .zip(&values[range.clone()])
+                    .flat_map(|(row, v)| row.iter().map(move |p| p * *v as f32))
+                    .collect();
+                let mut out = vec![0.0f32; f_len * f_len];
+                gemm_tn_lower(f_len, range.len(), rows, &scaled, &mut out);
+                out.into_iter().map(f64::from).collect()
+            })
         });
         mirror_lower(&mut sum, f_len);
         sum
@@ -141,7 +138,22 @@ impl<T: RowBlocks> Design for T {
         let folded = single(&linalg::fold(matrix, f_len));
         let mut out = vec![0.0; self.row_count()];
         out.par_chunks_mut(BLOCK).enumerate().for_each(|(block, out)| {
-            self.with_block(block, |rows| rough_quadratic_forms(&single(rows), &folded, f_len, out));
+            self.with_rough_block(block, |rows| rough_quadratic_forms(rows, &folded, f_len, out));
+        });
+        out
+    }
+
+    fn rough_squares(&self, weights: &[f64], outputs: usize) -> Vec<f64> {
+        let (f_len, weights) = (self.row_len(), single(weights));
+        let mut out = vec![0.0; self.row_count()];
+        out.par_chunks_mut(BLOCK).enumerate().for_each(|(block, out)| {
+            let mut images = vec![0.0f32; out.len() * outputs];
+            self.with_rough_block(block, |rows| {
+                gemm_nn(out.len(), outputs, f_len, rows, &weights, &mut images);
+            });
+            for (out, image) in out.iter_mut().zip(images.chunks_exact(outputs)) {
+                *out = image.iter().map(|v| f64::from(v * v)).sum();
+            }
         });
         out
     }

@@ -3,6 +3,7 @@
 use super::blocked::{BLOCK, RowBlocks};
 use crate::features::Features;
 use crate::quadrature::Nodes;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Features on nodes, evaluated where they are needed.
@@ -14,6 +15,12 @@ pub(super) struct StreamedDesign {
 impl StreamedDesign {
     pub(super) fn new(features: Arc<Features>, nodes: Arc<Nodes>) -> Self {
         Self { features, nodes }
+    }
+
+    /// The nodes of a block.
+    fn range(&self, block: usize) -> Range<usize> {
+        let first = block * BLOCK;
+        first..self.nodes.len().min(first + BLOCK)
     }
 }
 
@@ -27,11 +34,16 @@ impl RowBlocks for StreamedDesign {
     }
 
     fn with_block<R>(&self, block: usize, work: impl FnOnce(&[f64]) -> R) -> R {
-        let first = block * BLOCK;
-        let t = &self.nodes.t[first..self.nodes.len().min(first + BLOCK)];
-        let x = &self.nodes.x(first..first + t.len());
-        let mut rows = vec![0.0; t.len() * self.features.len()];
-        self.features.fill(x, t, &mut rows);
+        let range = self.range(block);
+        let mut rows = vec![0.0; range.len() * self.features.len()];
+        self.features.fill(&self.nodes.x(range.clone()), &self.nodes.t[range], &mut rows);
+        work(&rows)
+    }
+
+    fn with_rough_block<R>(&self, block: usize, work: impl FnOnce(&[f32]) -> R) -> R {
+        let range = self.range(block);
+        let mut rows = vec![0.0; range.len() * self.features.len()];
+        self.features.fill_rough(&self.nodes.x(range.clone()), &self.nodes.t[range], &mut rows);
         work(&rows)
     }
 }

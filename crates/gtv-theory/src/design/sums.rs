@@ -19,6 +19,12 @@ pub(crate) trait Design: Send + Sync {
         self.gram(values)
     }
 
+    /// |Wᵀφ_q|², Q, by products in single precision where that is faster. `weights`: F × K.
+    fn rough_squares(&self, weights: &[f64], outputs: usize) -> Vec<f64> {
+        let images = self.apply(weights, outputs);
+        images.chunks_exact(outputs).map(|image| image.iter().map(|v| v * v).sum()).collect()
+    }
+
     /// [`quadratic`](Self::quadratic) by products in single precision where that is faster.
     fn rough_quadratic(&self, matrix: &[f64]) -> Vec<f64> {
         self.quadratic(matrix)

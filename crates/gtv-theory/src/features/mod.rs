@@ -16,6 +16,7 @@ pub(crate) use rotated::{RotatedFeatures, ScaledFeatures};
 pub use separable::Separable;
 
 use crate::derivative::central;
+use crate::linalg::single;
 use std::sync::Arc;
 
 /// A feature map over (x, t).
@@ -70,6 +71,18 @@ impl Features {
             Self::Separable(f) => f.fill(x, t, out),
             Self::RandomFourier(f) => f.fill(x, t, out),
             Self::Mapped(f) => f.fill(x, t, out),
+        }
+    }
+
+    /// The same in single precision, with an error of some 1e-7 of φ or, where φ has a phase, of the phase.
+    pub(crate) fn fill_rough(&self, x: &[f64], t: &[f64], out: &mut [f32]) {
+        match self {
+            Self::RandomFourier(f) => f.fill_rough(x, t, out),
+            Self::Separable(_) | Self::Mapped(_) => {
+                let mut exact = vec![0.0; out.len()];
+                self.fill(x, t, &mut exact);
+                out.copy_from_slice(&single(&exact));
+            }
         }
     }
 

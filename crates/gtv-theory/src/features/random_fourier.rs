@@ -1,7 +1,8 @@
 //! Random Fourier features φ_j = √(2/F) cos(ω_j·x/ℓ + ν_j τ(t)/ℓ_t + b_j), which do not grow with D.
 
 use crate::error::{Error, Result};
-use crate::lanes::cos_turns;
+use crate::lanes::{cos_turns, cos_turns_f32};
+use crate::linalg::{gemm_nt, single};
 use crate::rng::{Purpose, Streams};
 use crate::schedule::Schedule;
 use rand::RngExt;
@@ -80,8 +81,15 @@ impl RandomFourier {
         let len = self.len();
         let (n, dim) = (t.len(), self.dim);
         // One GEMM for all the phases ω·x, then the cosines in place.
-        crate::linalg::gemm_nt(n, len, dim, x, &self.frequencies, out);
+        gemm_nt(n, len, dim, x, &self.frequencies, out);
         pulp::Arch::new().dispatch(Cosines { features: self, t, out });
+    }
+
+    /// The same in single precision, with an error of some 1e-7 of the phase.
+    pub(super) fn fill_rough(&self, x: &[f64], t: &[f64], out: &mut [f32]) {
+        let (n, len, dim) = (t.len(), self.len(), self.dim);
+        gemm_nt(n, len, dim, &single(x), &single(&self.frequencies), out);
+        pulp::Arch::new().dispatch(RoughCosines { features: self, t, out });
     }
 
     /// ∂_v φ_j = −√(2/F) (ω_j·v/ℓ) sin(…), contracted with W. See [`super::Features::apply_derivative`].
@@ -148,6 +156,31 @@ impl pulp::NullaryFnOnce for Cosines<'_> {
     }
 }
 
+/// [`Cosines`] in single precision.
+struct RoughCosines<'a> {
+    features: &'a RandomFourier,
+    t: &'a [f64],
+    out: &'a mut [f32],
+}
+
+impl pulp::NullaryFnOnce for RoughCosines<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { features, t, out } = self;
+        let (len, turn) = (features.len(), TAU.recip());
+        let scale = (2.0 / len as f64).sqrt() as f32;
+        let (rates, phases) = (single(&features.time_frequencies), single(&features.phases));
+        for (row, &t) in out.chunks_exact_mut(len).zip(t) {
+            let clock = features.clock(t) as f32;
+            for ((o, nu), b) in row.iter_mut().zip(&rates).zip(&phases) {
+                *o = scale * cos_turns_f32((*o + nu * clock + b) * turn as f32);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,8 +189,9 @@ mod tests {
     fn oracle_cosines_match_the_standard_library() {
         let f = RandomFourier::new(2, 301, 0.3, 0.2, None, Streams::new(6)).unwrap();
         let (x, t) = ([30.0, -20.0], 0.7);
-        let mut phi = vec![0.0; f.len()];
+        let (mut phi, mut rough) = (vec![0.0; f.len()], vec![0.0; f.len()]);
         f.fill(&x, &[t], &mut phi);
+        f.fill_rough(&x, &[t], &mut rough);
         for (j, phi) in phi.iter().enumerate() {
             let phase = f.frequencies[2 * j] * x[0]
                 + f.frequencies[2 * j + 1] * x[1]
@@ -167,6 +201,13 @@ mod tests {
             // The phase and its turns are each rounded once more.
             let error = 2.0 * f64::EPSILON * (1.0 + phase.abs());
             assert!((phi - want).abs() <= (2.0 / 301.0f64).sqrt() * error, "{phase}: {phi} {want}");
+            // Each term of the phase, their sums and the turns are rounded to half a unit of its size.
+            let terms = (f.frequencies[2 * j] * x[0]).abs()
+                + (f.frequencies[2 * j + 1] * x[1]).abs()
+                + (f.time_frequencies[j] * t).abs()
+                + f.phases[j];
+            let error = 3e-7 + 4.0 * f64::from(f32::EPSILON) * terms;
+            assert!((f64::from(rough[j]) - want).abs() <= (2.0 / 301.0f64).sqrt() * error, "{phase}");
         }
     }
 

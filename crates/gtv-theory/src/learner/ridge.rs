@@ -276,14 +276,8 @@ impl Learner for Ridge {
             }
             Order::First => {
                 let system = RidgeSystem::new(second_moment, self.features.len(), self.ridge)?;
-                let (labels, mean) = if self.has_many_outputs() {
-                    let labels = Labels::of(self);
-                    let mean = system.solve(&label_moment(&labels, &self.weight));
-                    (labels, mean)
-                } else {
-                    let moment = self.target_moment(|q| self.weight[q]);
-                    (Labels::streamed(self), system.solve(&moment))
-                };
+                let labels = Labels::of(self);
+                let mean = system.solve(&label_moment(&labels, &self.weight));
                 Ok(self.law(&system, &labels, Residual::Fit(&mean.clone()), mean))
             }
         }

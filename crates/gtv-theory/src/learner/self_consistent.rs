@@ -244,7 +244,7 @@ impl Leveraged {
             None => solve(learner, 0, whole(learner), &constant, vec![0.0; learner.nodes()])?,
             Some(few) => {
                 let (first, start) = (few.first.nodes(), vec![0.0; few.first.nodes()]);
-                let rough = solve(&few.first, 0, Approach::Quick, &constant, start)?.made;
+                let rough = solve(&few.first, 0, Approach::Guess, &constant, start)?.made;
                 // The covariance of two outputs has no root.
                 let guess =
                     if diagonal { guess(learner, &rough) } else { quadratic(learner, precision, &rough) };
@@ -295,8 +295,7 @@ fn guess(learner: &Ridge, matrix: &[f64]) -> Vec<f64> {
     let normal: Vec<f64> = normal.take(f_len * DIRECTIONS).collect();
     let mut directions = vec![0.0; f_len * DIRECTIONS];
     gemm_nn(f_len, DIRECTIONS, f_len, &factor, &normal, &mut directions);
-    let images = learner.design.apply(&directions, DIRECTIONS);
-    images.chunks_exact(DIRECTIONS).map(|image| image.iter().map(|v| v * v).sum()).collect()
+    learner.design.rough_squares(&directions, DIRECTIONS)
 }
 
 /// a − b.
@@ -316,7 +315,7 @@ fn leverage(learner: &Ridge, few: Option<&Few>) -> Result<(RidgeSystem, Vec<f64>
     let undamped = first.design.rough_gram(&first.weighted(|q| first.weight[q]));
     let precision = RidgeSystem::new(undamped, first.features.len(), first.ridge)?.precision();
     let start = vec![0.0; first.nodes()];
-    let (rough, _) = leverage_from(first, precision, Approach::Quick, &nothing, start)?;
+    let (rough, _) = leverage_from(first, precision, Approach::Guess, &nothing, start)?;
     let guess = leverage_of(learner, guess(learner, rough.inverse()));
     let start = few.of_next(&guess).to_vec();
     let all = damped_moment(learner, precision, &guess);

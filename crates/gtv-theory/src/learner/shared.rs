@@ -13,17 +13,16 @@
 
 use super::{Residual, Ridge, Sprinkling};
 use crate::design::sum_in_blocks;
-use crate::error::{Error, Result};
 use crate::features::Features;
 use crate::linalg::{gemm_nn, gemm_nt, gemm_tn};
-use crate::problem::Triples;
+use crate::problem::{TrainingProblem, Triples};
 use crate::rng::Purpose;
 use std::sync::Arc;
 
 /// L; a divisor of the triples in a block.
-const GROUP: usize = 8;
+pub(super) const GROUP: usize = 8;
 /// Triples in all groups.
-const TRIPLES: usize = 1 << 16;
+pub(super) const TRIPLES: usize = 1 << 16;
 
 /// What must be added to E[g_i g_jᵀ].
 pub(crate) struct SharedPoints {
@@ -44,19 +43,13 @@ enum Points {
     Groups { features: Arc<Features>, triples: Triples, influence: Vec<f64> },
 }
 
-impl SharedPoints {
-    /// Refuses nodes that do not resolve each data point, as quasi-random ones do not.
-    pub(super) fn check_nodes(learner: &Ridge) -> Result<()> {
-        if !learner.nodes.blocks().is_empty() || learner.problem.draws() == 1 {
-            return Ok(());
-        }
-        Err(Error::Unsupported {
-            what: "a closure of gradient flow for training sets that reuse data points (draws above 1)",
-            reason: "it needs the tensor quadrature: at most so many data points as it takes (tensor_points), in 1D or 2D; finite-p \
-                     and shot-noise do without",
-        })
-    }
+/// Fresh triples, [`GROUP`] by group of one data point.
+pub(super) fn groups_of_triples(problem: &TrainingProblem) -> Triples {
+    let mut rng = problem.streams().named("groups of triples").stream(Purpose::TheoryModel, 0, 0);
+    problem.sampler().grouped(GROUP).draw_from(&mut rng, TRIPLES)
+}
 
+impl SharedPoints {
     /// The term of the influences whose mean is γW̄, W̄ = `mean` (F × D): those on tensor nodes (Q × D), or those that a sprinkling's
     /// triples have with a residual.
     pub(crate) fn new(
@@ -96,8 +89,7 @@ impl SharedPoints {
 
     fn groups(learner: &Ridge, sprinkling: &Sprinkling, residual: Residual<'_>) -> Points {
         let (problem, samples) = (&learner.problem, learner.samples());
-        let mut rng = problem.streams().named("groups of triples").stream(Purpose::TheoryModel, 0, 0);
-        let triples = problem.sampler().grouped(GROUP).draw_from(&mut rng, TRIPLES);
+        let triples = groups_of_triples(problem);
         let scale =
             samples * ((problem.draws() as f64 - 1.0) / (TRIPLES as f64 * (GROUP as f64 - 1.0))).sqrt();
         let mut influence = sprinkling.influence(&triples, &|part| residual.of_triples(learner, part));
@@ -142,7 +134,7 @@ impl SharedPoints {
         }
     }
 
-    /// Adds Σ `product`(u_l, u_l') φ_l φ_l'ᵀ over pairs of different triples of a group, made symmetric as its expectation is.
+    /// Adds Σ `product`(u_l, u_l') φ_l φ_l'ᵀ over pairs of different triples of a group.
     fn add_pairs(&self, inner: &mut [f64], product: impl Fn(&[f64], &[f64]) -> f64 + Sync) {
         let Points::Groups { features, triples, influence } = &self.points else { return };
         let (dim, f_len) = (self.dim, features.len());
@@ -158,7 +150,7 @@ impl SharedPoints {
                     .map(|k| {
                         let (a, b) = (k / GROUP, k % GROUP);
                         let of = |l: usize| &u[l * dim..(l + 1) * dim];
-                        if a == b { 0.0 } else { 0.5 * (product(of(a), of(b)) + product(of(b), of(a))) }
+                        if a == b { 0.0 } else { product(of(a), of(b)) }
                     })
                     .collect();
                 gemm_nn(GROUP, f_len, GROUP, &factors, phi, mixed);

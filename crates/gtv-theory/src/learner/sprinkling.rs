@@ -37,7 +37,7 @@ pub(crate) struct Sprinkling {
     offset: Vec<f64>,
 }
 
-/// M folded, in the precision of its quadratic forms.
+/// M folded, in the precision of features and quadratic forms.
 enum Folded {
     Single(Vec<f32>),
     Double(Vec<f64>),
@@ -88,7 +88,7 @@ impl Sprinkling {
             features: learner.features.clone(),
             inverse: system.inverse().to_vec(),
             folded: match learner.precision(system) {
-                Precision::Single => Folded::Single(folded.into_iter().map(|v| v as f32).collect()),
+                Precision::Single => Folded::Single(linalg::single(&folded)),
                 Precision::Double => Folded::Double(folded),
             },
             leverage,
@@ -114,8 +114,7 @@ impl Sprinkling {
             (Leverage::Dropped, _) => damped.fill(0.0),
             (Leverage::Kept, Folded::Double(folded)) => linalg::quadratic_forms(phi, folded, f_len, damped),
             (Leverage::Kept, Folded::Single(folded)) => {
-                let rough: Vec<f32> = phi.iter().map(|v| *v as f32).collect();
-                linalg::rough_quadratic_forms(&rough, folded, f_len, damped);
+                linalg::rough_quadratic_forms(&linalg::single(phi), folded, f_len, damped);
             }
         }
         for (d, &t) in damped.iter_mut().zip(t) {
@@ -169,10 +168,20 @@ impl Sprinkling {
     /// φ of some triples, n × F.
     fn phi(&self, triples: &Triples, range: Range<usize>) -> Vec<f64> {
         let dim = self.problem.dim();
-        let mut phi = vec![0.0; range.len() * self.features.len()];
         let x = &triples.x[range.start * dim..range.end * dim];
-        self.features.fill(x, &triples.t[range], &mut phi);
-        phi
+        let (t, len) = (&triples.t[range.clone()], range.len() * self.features.len());
+        match &self.folded {
+            Folded::Single(_) => {
+                let mut phi = vec![0.0; len];
+                self.features.fill_rough(x, t, &mut phi);
+                phi.into_iter().map(f64::from).collect()
+            }
+            Folded::Double(_) => {
+                let mut phi = vec![0.0; len];
+                self.features.fill(x, t, &mut phi);
+                phi
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 
 use super::Flow;
 use super::response::Influence;
+use super::reused::Targets;
 use super::spectrum::learned;
 use crate::design::{DenseDesign, Design};
 use crate::error::{Result, check_finite, check_len};
@@ -179,7 +180,9 @@ impl InitialFunction {
         for k in 0..count {
             let labels: Vec<f64> = self.leading.iter().skip(k).step_by(count).copied().collect();
             let coefficients: Vec<f64> = self.cross.iter().skip(k).step_by(extra).map(|m| -m).collect();
-            for block in Influence::of_labels(flow, kept, &labels, &coefficients).covariance()? {
+            let initial = Some((self.features.as_ref(), k));
+            let targets = Targets { coefficients: &coefficients, initial };
+            for block in Influence::of_labels(flow, kept, flow.time, &labels, targets).covariance()? {
                 sum.iter_mut().zip(block).for_each(|(s, b)| *s += b);
             }
         }

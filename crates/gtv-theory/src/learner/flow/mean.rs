@@ -11,6 +11,7 @@
 
 use super::Flow;
 use super::response::{Influence, phi1};
+use super::reused::Targets;
 use super::spectrum::learned;
 use crate::design::{BLOCK, Design};
 use rayon::prelude::*;
@@ -51,7 +52,8 @@ impl Flow {
         let (values, dim) = (self.spectrum.values(), self.dim());
         let (count, c) = (values.len(), self.spectrum.coefficients());
         let rates: Vec<f64> = values.iter().map(|v| learned(*v, time)).collect();
-        let influence = Influence::along(self, count, time, self.on_modes.target(), c);
+        let targets = Targets { coefficients: c, initial: None };
+        let influence = Influence::of_labels(self, count, time, self.on_modes.target(), targets);
         let mut own = vec![0.0; self.nodes() * dim];
         own.par_chunks_mut(BLOCK * dim).enumerate().for_each(|(block, own)| {
             let from = block * BLOCK;

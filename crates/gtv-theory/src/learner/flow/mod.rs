@@ -12,6 +12,7 @@ mod initial;
 mod mean;
 mod nearest;
 mod response;
+mod reused;
 mod spectrum;
 
 pub use initial::{InitialFunction, VarianceSplit};
@@ -28,6 +29,7 @@ use crate::memo::MemoFeatures;
 use crate::problem::TrainingProblem;
 use crate::quadrature::QuadratureSpec;
 use response::Influence;
+use reused::Targets;
 use spectrum::{check_time, learned};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -163,8 +165,8 @@ impl Flow {
         let influence = match order {
             Order::Limit => Influence::of_noise(self, self.kept()),
             Order::First => {
-                let (labels, c) = (self.on_modes.target(), self.spectrum.coefficients());
-                Influence::of_labels(self, self.kept(), labels, c)
+                let targets = Targets { coefficients: self.spectrum.coefficients(), initial: None };
+                Influence::of_labels(self, self.kept(), self.time, self.on_modes.target(), targets)
             }
         };
         influence.covariance()

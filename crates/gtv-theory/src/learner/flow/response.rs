@@ -13,10 +13,10 @@
 //! hardly begun to be learned.
 
 use super::Flow;
+use super::reused::{Followed, Targets};
 use crate::design::RowBlocks;
 use crate::error::{Error, Result};
 use crate::law::DENSE_LIMIT;
-use crate::learner::SharedPoints;
 use crate::linalg::{gemm_nn, gemm_tn};
 
 /// (1 − e^{−x})/x.
@@ -34,40 +34,36 @@ pub(super) fn relative_response(of: f64, to: f64, time: f64) -> f64 {
 
 /// The first-order influences of the nodes on the weights of the features r_i e_i, i below `kept`.
 pub(super) struct Influence<'a> {
-    flow: &'a Flow,
-    kept: usize,
-    outputs: usize,
+    pub(super) flow: &'a Flow,
+    pub(super) kept: usize,
+    pub(super) outputs: usize,
     /// y_q − f_∞(q), or label noise in its place, Q × outputs.
     residual: Vec<f64>,
     /// c_j T_ij/r_i at (j, i), K × kept for each output; empty where the residual does not change along training.
     response: Vec<Vec<f64>>,
-    /// Whether E g = 0 exactly, as for label noise; the nodes would give it with their error.
-    centred: bool,
+    pub(super) followed: Followed<'a>,
 }
 
 impl<'a> Influence<'a> {
     /// The influences of label noise alone.
     pub(super) fn of_noise(flow: &'a Flow, kept: usize) -> Self {
         let residual = flow.on_modes.label_noise();
-        Self { flow, kept, outputs: flow.dim(), residual, response: Vec::new(), centred: true }
+        let (outputs, response, followed) = (flow.dim(), Vec::new(), Followed::Noise);
+        Self { flow, kept, outputs, residual, response, followed }
     }
 
-    /// The influences of labels that have given coefficients c on the modes.
+    /// The influences of labels on the nodes at a time of the flow, or on the way to it.
     ///
     /// # Shapes
-    /// `labels`: Q × O; `coefficients`: K × O.
-    pub(super) fn of_labels(flow: &'a Flow, kept: usize, labels: &[f64], coefficients: &[f64]) -> Self {
-        Self::along(flow, kept, flow.time, labels, coefficients)
-    }
-
-    /// The same for a time on the way.
-    pub(super) fn along(
+    /// `labels`: Q × O.
+    pub(super) fn of_labels(
         flow: &'a Flow,
         kept: usize,
         time: f64,
         labels: &[f64],
-        coefficients: &[f64],
+        followed: Targets<'a>,
     ) -> Self {
+        let coefficients = followed.coefficients;
         let values = flow.spectrum.values();
         let outputs = coefficients.len() / values.len();
         let mut residual = flow.on_modes.design.apply(coefficients, outputs);
@@ -80,12 +76,24 @@ impl<'a> Influence<'a> {
             (0..values.len()).flat_map(row).collect()
         };
         let response = if time == f64::INFINITY { Vec::new() } else { (0..outputs).map(along).collect() };
-        Self { flow, kept, outputs, residual, response, centred: false }
+        Self { flow, kept, outputs, residual, response, followed: Followed::Labels(followed) }
     }
 
     /// √ρ g of a block of nodes for one output, n × kept, from the modes on them (n × K).
     pub(super) fn rows(&self, from: usize, modes: &[f64], output: usize) -> Vec<f64> {
         let on_modes = &self.flow.on_modes;
+        let scale = |k: usize| on_modes.nodes.mass[from + k].sqrt() * on_modes.weight[from + k];
+        self.of_rows(modes, &self.residual[from * self.outputs..], output, scale)
+    }
+
+    /// g of some places for one output, n × kept, from the modes (n × K) and y − f_∞ (n × outputs) there, with factors in the place of w.
+    pub(super) fn of_rows(
+        &self,
+        modes: &[f64],
+        residual: &[f64],
+        output: usize,
+        weight: impl Fn(usize) -> f64,
+    ) -> Vec<f64> {
         let (count, kept) = (self.flow.spectrum.values().len(), self.kept);
         let n = modes.len() / count;
         let mut rows = vec![0.0; n * kept];
@@ -93,9 +101,7 @@ impl<'a> Influence<'a> {
             gemm_nn(n, kept, count, modes, response, &mut rows);
         }
         for (k, (row, modes)) in rows.chunks_exact_mut(kept).zip(modes.chunks_exact(count)).enumerate() {
-            let q = from + k;
-            let scale = on_modes.nodes.mass[q].sqrt() * on_modes.weight[q];
-            let residual = self.residual[q * self.outputs + output];
+            let (scale, residual) = (weight(k), residual[k * self.outputs + output]);
             row.iter_mut().zip(modes).for_each(|(g, e)| *g = scale * e * (residual + *g));
         }
         rows
@@ -104,7 +110,7 @@ impl<'a> Influence<'a> {
     /// The covariance of the weights, blocks S_ab (kept × kept) for outputs a ≤ b.
     ///
     /// # Errors
-    /// [`Error::TooLarge`]; [`Error::Unsupported`] for reused data points on quasi-random nodes.
+    /// [`Error::TooLarge`].
     pub(super) fn covariance(&self) -> Result<Vec<Vec<f64>>> {
         let (kept, outputs) = (self.kept, self.outputs);
         let on_modes = &self.flow.on_modes;
@@ -119,11 +125,9 @@ impl<'a> Influence<'a> {
             });
         }
         let draws = problem.draws() as f64;
-        // One group of nodes for each data point where triples share them, and one for all otherwise.
-        let groups = if problem.draws() == 1 { 1 } else { problem.cloud().len() };
-        if groups > 1 {
-            SharedPoints::check_nodes(on_modes)?;
-        }
+        // One group of nodes for each data point where triples share them and nodes resolve them, and one for all otherwise.
+        let resolved = !on_modes.nodes.blocks().is_empty();
+        let groups = if problem.draws() == 1 || !resolved { 1 } else { problem.cloud().len() };
         let (square, pairs) = (kept * kept, outputs * (outputs + 1) / 2);
         let sums = self.flow.modes.sum_blocks(pairs * square + groups * outputs * kept, |from, modes| {
             let rows: Vec<Vec<f64>> = (0..outputs).map(|d| self.rows(from, modes, d)).collect();
@@ -154,10 +158,16 @@ impl<'a> Influence<'a> {
             overall.iter_mut().zip(group).for_each(|(o, g)| *o += g);
         }
         let samples = on_modes.samples();
+        let reused = (problem.draws() > 1 && !resolved).then(|| self.of_reused_points());
         let pairs = (0..outputs).flat_map(|a| (a..outputs).map(move |b| (a, b)));
-        let blocks = squares.chunks_exact(square).zip(pairs).map(|(sum, (a, b))| {
+        let blocks = squares.chunks_exact(square).zip(pairs).enumerate().map(|(pair, (sum, (a, b)))| {
             let mut block = sum.to_vec();
-            if !self.centred {
+            if let Some(reused) = &reused {
+                let own = &reused[pair * square..][..square];
+                block.iter_mut().zip(own).for_each(|(v, r)| *v += (draws - 1.0) * r);
+            }
+            // Of label noise it is 0 exactly; the nodes would give it with their error.
+            if !matches!(self.followed, Followed::Noise) {
                 add_outer(&mut block, -draws, &overall[a * kept..][..kept], &overall[b * kept..][..kept]);
             }
             if groups > 1 {
