@@ -132,7 +132,7 @@ def test_wrong_input_is_named():
         (ValueError, "schedule is not that of the field", lambda: gtv.log_likelihood(field, x, gtv.Schedule.edm())),
         (ValueError, "x has shape", lambda: gtv.log_likelihood(field, x[:, :1])),
         (ValueError, "t has shape", lambda: gtv.log_likelihood(field, x, t=[0.1, 0.2])),
-        (ValueError, "t is 3|t = 3|t_max", lambda: gtv.log_likelihood(field, x, t=3.0)),
+        (ValueError, "t holds 3.0", lambda: gtv.log_likelihood(field, x, t=3.0)),
         (ValueError, "finite|NaN", lambda: gtv.log_likelihood(field, x * np.nan)),
         (ValueError, "empty list", lambda: gtv.log_likelihood([], x, SCHEDULE)),
         (TypeError, "model\\[1\\] is int", lambda: gtv.log_likelihood([score, 3], x, SCHEDULE)),

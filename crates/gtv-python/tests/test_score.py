@@ -117,7 +117,9 @@ def test_wrong_input_says_which_and_what():
     cases = [
         (ValueError, "x has shape", lambda: gtv.exact_score(x, np.zeros((4, 3)), 0.1, SCHEDULE)),
         (ValueError, "t has shape", lambda: gtv.exact_score(x + np.eye(4, 2), x, np.ones(3), SCHEDULE)),
-        (ValueError, "row 1", lambda: gtv.exact_score([[0.0], [np.nan]], [0.0], 0.1, SCHEDULE)),
+        (ValueError, "data holds nan at index \\[1, 0\\]", lambda: gtv.exact_score([[0.0], [np.nan]], [0.0], 0.1, SCHEDULE)),
+        (ValueError, "x holds inf", lambda: gtv.exact_score([0.0], [np.inf], 0.1, SCHEDULE)),
+        (ValueError, "t holds 2.0 at index 0; expected 0.0 to 1.0", lambda: gtv.exact_score([0.0], [0.0], 2.0, SCHEDULE)),
         (ValueError, "cov is", lambda: gtv.exact_score([0.0], [0.0], 0.1, SCHEDULE, cov="all")),
         (ValueError, "t", lambda: gtv.exact_score([0.0], [0.0], -1.0, SCHEDULE)),
         (ValueError, "weights", lambda: gtv.exact_score([0.0, 1.0], [0.0], 0.1, SCHEDULE, weights=[0.5, 0.6])),
@@ -132,3 +134,12 @@ def test_wrong_input_says_which_and_what():
     for kind, text, call in cases:
         with pytest.raises(kind, match=text):
             call()
+
+
+def test_a_schedule_of_ones_own_is_read_from_its_file(tmp_path):
+    t = np.linspace(0.01, 1.0, 200)
+    np.savez(tmp_path / "schedule.npz", t=t, alpha=SCHEDULE.signal(t), sigma=SCHEDULE.noise_std(t))
+    table = gtv.Schedule.table(tmp_path / "schedule.npz", t_min=0.01, t_max=1.0)
+    np.testing.assert_allclose(table.signal(t), SCHEDULE.signal(t), rtol=1e-12)
+    # Between them cubics of times 0.005 apart.
+    np.testing.assert_allclose(table.diffusion(0.5031), SCHEDULE.diffusion(0.5031), rtol=1e-3)

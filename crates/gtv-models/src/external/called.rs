@@ -128,7 +128,15 @@ impl Members for CalledMembers {
     fn predictions(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
         let members: Vec<usize> = (0..self.count).collect();
         let wanted = self.called.wanted;
-        of_each(&members, x.len(), |member, y| self.called.as_prediction(*member, wanted, x, t, y))
+        of_each(&members, x.len(), |member, y| {
+            self.called.as_prediction(*member, wanted, x, t, y);
+            if let (Some(i), None) = (y.iter().position(|v| !v.is_finite()), self.called.failure.get()) {
+                let (q, dim) = (i / self.called.dim, self.called.dim);
+                let point = format!("x = {:?}, t = {}", &x[q * dim..][..dim], t[q]);
+                self.called
+                    .fail(*member, format!("it answered {} at {point}; expected finite numbers", y[i]));
+            }
+        })
     }
 
     fn field(&self, member: usize) -> Box<dyn ScoreField> {

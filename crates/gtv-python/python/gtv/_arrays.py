@@ -60,6 +60,14 @@ def doubles(name: str, value: Any) -> Doubles:
     return np.ascontiguousarray(plain(name, value), dtype=np.float64)
 
 
+def finite(name: str, values: Doubles) -> None:
+    """Refuses a NaN or an infinity."""
+    wrong = np.argwhere(~np.isfinite(values))
+    if len(wrong) > 0:
+        first = wrong[0].tolist()
+        raise ValueError(f"{name} holds {values[tuple(first)]} at index {first}: every value must be finite")
+
+
 class Rows(NamedTuple):
     """Points as rows, and what they came as."""
 
@@ -89,17 +97,27 @@ def rows(name: str, value: Any, dim: int | None = None) -> Rows:
         raise ValueError(f"{name} has shape {array.shape}: it is empty")
     if dim is not None and values.shape[1] != dim:
         raise ValueError(f"{name} has shape {array.shape}; expected (n, {dim}), where {dim} is the dimension of the data")
+    finite(name, values)
     return Rows(values, flat, dtype)
 
 
 def times(name: str, value: Any, count: int) -> Doubles:
     """A time for each of `count` points, from as many or from one."""
     array = doubles(name, value)
+    finite(name, array)
     if array.size == 1:
         return np.full(count, array.reshape(()).item())
     if array.shape != (count,):
         raise ValueError(f"{name} has shape {array.shape}; expected a number or ({count},), a time for each point")
     return array
+
+
+def within(name: str, t: Doubles, low: float, high: float) -> Doubles:
+    """Times of a schedule, which have it to the rounding of float32."""
+    wrong = np.flatnonzero((t < low * (1 - 1e-6)) | (t > high * (1 + 1e-6)))
+    if len(wrong) > 0:
+        raise ValueError(f"{name} holds {t[wrong[0]]} at index {wrong[0]}; expected {low} to {high}, the times of the schedule")
+    return t
 
 
 def _called(name: str, call: ScoreFunction, dtype: DTypeLike, x: Doubles, t: Doubles) -> NDArray[Any]:
@@ -149,8 +167,7 @@ def features_function(name: str, call: ScoreFunction, dtype: DTypeLike) -> Calla
             )
         width[:] = answer.shape[1:]
         values = np.ascontiguousarray(answer, dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise ValueError(f"the answer of {name} holds a NaN or an infinity: every feature must be finite")
+        finite(f"the answer of {name}", values)
         return values
 
     return checked
@@ -170,8 +187,7 @@ def tangents_function(name: str, call: ScoreFunction, dtype: DTypeLike) -> Calla
             )
         directions[:] = answer.shape[2:]
         values = np.ascontiguousarray(answer.reshape(len(x), -1), dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise ValueError(f"the answer of {name} holds a NaN or an infinity: every feature must be finite")
+        finite(f"the answer of {name}", values)
         return values
 
     return checked

@@ -150,11 +150,13 @@ class _Brought:
                 self.settings = {"ensemble": {}, "ensemble.kind": kind, "ensemble.path": os.path.abspath(path)}
         elif isinstance(ensemble, Mapping):
             self.arrays = [(str(name), doubles(str(name), values)) for name, values in ensemble.items()]
+        elif isinstance(ensemble, (list, tuple)) and len(ensemble) == 0:
+            raise ValueError("ensemble is empty; expected functions f(x, t), one a model, or samples")
         elif callable(ensemble):
             self.functions = [function("ensemble[0]", ensemble, dtype)]
-        elif isinstance(ensemble, (list, tuple)) and len(ensemble) > 0 and all(callable(f) for f in ensemble):
+        elif isinstance(ensemble, (list, tuple)) and all(callable(f) for f in ensemble):
             self.functions = [function(f"ensemble[{i}]", f, dtype) for i, f in enumerate(ensemble)]
-        elif isinstance(ensemble, (list, tuple)) and len(ensemble) > 0 and np.ndim(ensemble[0]) > 0:
+        elif isinstance(ensemble, (list, tuple)) and np.ndim(ensemble[0]) > 0:
             self.arrays = [("samples", rows(f"ensemble[{i}]", samples).values) for i, samples in enumerate(ensemble)]
         else:
             self.arrays = [("samples", doubles("ensemble", ensemble))]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from gtv import _gtv
-from gtv._arrays import ArrayLike, Doubles, Floats, rows, times
+from gtv._arrays import ArrayLike, Doubles, Floats, rows, times, within
 from gtv._config import Config, encoded, located
 from gtv._progress import Progress, opener
 from gtv._sampling import Field
@@ -42,7 +42,11 @@ class VKernel:
     def mean(self, x: ArrayLike, t: ArrayLike) -> Floats:
         """s_avg(x, t), the mean of the learned score over training sets, (n, D)."""
         points = rows("x", x, self.dim)
-        return points.like(self._native.mean(points.values, times("t", t, len(points.values))))
+        return points.like(self._native.mean(points.values, self._times("t", t, len(points.values))))
+
+    def _times(self, name: str, t: ArrayLike, count: int) -> Doubles:
+        """Times of the schedule, beyond which no model has learned."""
+        return within(name, times(name, t, count), self.schedule.t_min, self.schedule.t_max)
 
     def cov(self, at: At, other: At | None = None, *, progress: Progress = None) -> Doubles:
         """Cov[score(z), score(z')] of the learned score at pairs of points.
@@ -60,13 +64,13 @@ class VKernel:
         """
         here = rows("x", at[0], self.dim)
         count = len(here.values)
-        here_t = times("t", at[1], count)
+        here_t = self._times("t", at[1], count)
         if other is None:
             return self._native.cov(here.values, here_t, here.values, here_t, opener(progress))
         there = rows("x'", other[0], self.dim)
         if len(there.values) != count:
             raise ValueError(f"x has {count} points and x' has {len(there.values)}; expected as many")
-        return self._native.cov(here.values, here_t, there.values, times("t'", other[1], count), opener(progress))
+        return self._native.cov(here.values, here_t, there.values, self._times("t'", other[1], count), opener(progress))
 
     def v(self, at: At, other: At | None = None, *, progress: Progress = None) -> Doubles:
         """V(z, z') = D_t Cov[score(z), score(z')] D_t', the covariance of the noise in the effective dynamics, (n, D, D)."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gtv import _gtv
-from gtv._arrays import ArrayLike, Floats, ScoreFunction, doubles, function, rows, times
+from gtv._arrays import ArrayLike, Floats, ScoreFunction, doubles, function, rows, times, within
 from gtv._progress import Progress, opener
 from gtv._sampling import Field
 from gtv._schedule import Schedule
@@ -123,7 +123,7 @@ def log_likelihood(
     found = _gtv.log_likelihood(
         native,
         points.values,
-        times("t", schedule.t_min if t is None else t, count),
+        within("t", times("t", schedule.t_min if t is None else t, count), schedule.t_min, schedule.t_max),
         schedule._native,
         prediction,
         5e-3 if single else 1e-5,

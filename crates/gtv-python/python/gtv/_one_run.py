@@ -65,9 +65,6 @@ def _triples(given: tuple[ArrayLike, ArrayLike, ArrayLike]) -> tuple[Doubles, Do
     t = times("triples: t", given[1], len(x0))
     if x.shape != x0.shape:
         raise ValueError(f"triples: x0 has shape {x0.shape} and x has {x.shape}; expected the same")
-    for name, values in (("x0", x0), ("t", t), ("x", x)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"triples: {name} holds a NaN or an infinity")
     return x0, t, x
 
 

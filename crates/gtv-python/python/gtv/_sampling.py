@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gtv import _gtv
-from gtv._arrays import ArrayLike, Doubles, Floats, ScoreFunction, doubles, function, rows, times
+from gtv._arrays import ArrayLike, Doubles, Floats, ScoreFunction, doubles, function, rows, times, within
 from gtv._config import encoded
 from gtv._progress import Progress, opener
 from gtv._schedule import Schedule
@@ -31,7 +31,8 @@ class Field:
     def __call__(self, x: ArrayLike, t: ArrayLike) -> Floats:
         """The score at points x, (n, D) or (n,) in one dimension, and a time or a time for each, (n,)."""
         points = rows("x", x, self.dim)
-        return points.like(self._native.score(points.values, times("t", t, len(points.values))))
+        at = within("t", times("t", t, len(points.values)), self.schedule.t_min, self.schedule.t_max)
+        return points.like(self._native.score(points.values, at))
 
 
 def sample(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,11 @@ class Schedule:
     def flow(cls, *, t_min: float = 0.01, t_max: float = 0.99) -> Schedule:
         """Flow matching's straight path: alpha = 1 - t, sigma = t."""
         return cls("flow", t_min=t_min, t_max=t_max)
+
+    @classmethod
+    def table(cls, path: str | os.PathLike[str], *, t_min: float, t_max: float) -> Schedule:
+        """A schedule of one's own: an .npz with t, alpha and sigma, which is interpolated."""
+        return cls("table", t_min=t_min, t_max=t_max, path=os.path.abspath(path))
 
     @property
     def kind(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from gtv import _gtv
-from gtv._arrays import ArrayLike, Floats, doubles, rows, times
+from gtv._arrays import ArrayLike, Floats, doubles, rows, times, within
 from gtv._progress import Progress, opener
 from gtv._schedule import Schedule
 
@@ -80,7 +80,7 @@ def exact_score(
         points.values,
         None if weights is None else doubles("weights", weights).reshape(-1),
         queries.values,
-        times("t", t, len(queries.values)),
+        within("t", times("t", t, len(queries.values)), 0.0, schedule.t_max),
         schedule._native,
         cov,
         tolerance,

@@ -288,7 +288,11 @@ pub fn compare_kernels(
         if value > 0.0 {
             Ok(())
         } else {
-            Err(Error::OutOfRange { name, value, expected: "above 0 at some probe point" })
+            Err(Error::OutOfRange {
+                name,
+                value,
+                expected: "above 0 at some probe point: members that answer 0 or all alike are nothing to compare with",
+            })
         }
     };
     positive("the ensemble's mean prediction", squared_norm(&ensemble.mean, &weights))?;
