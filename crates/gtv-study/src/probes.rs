@@ -16,7 +16,7 @@ use gtv_theory::quadrature::normal_quantile;
 use std::collections::HashSet;
 
 /// Probe points, drawn from the training distribution: averages over them are averages over ρ.
-const PROBES: usize = 2_000;
+pub(crate) const PROBES: usize = 2_000;
 /// Fewer members than this say nothing about the shape of their distribution.
 const FEWEST_FOR_SHAPE: usize = 8;
 

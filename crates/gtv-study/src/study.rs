@@ -414,7 +414,7 @@ impl Study {
     }
 
     /// One level on its own.
-    fn summary(&self, level: &Sampled, data: &PointCloud) -> Result<LevelRecord> {
+    pub(crate) fn summary(&self, level: &Sampled, data: &PointCloud) -> Result<LevelRecord> {
         let found = summarize_level(&level.samples, Some(data), &self.compare, self.problem().streams())?;
         let values = |list: &[Interval]| list.iter().map(|i| i.value).collect();
         let mut summary = LevelRecord {

@@ -1,7 +1,8 @@
 //! The first line of a run: the data, the model, how many, and about how long it takes.
 //!
 //! Times are counts of operations times what one of each took when it was measured, on a core of 2023; they are right
-//! within a factor of about three, which tells seconds from minutes and hours.
+//! within a factor of about three, which tells seconds from minutes and hours. A comparison that takes minutes by these is forecast
+//! from pieces of its work.
 
 use crate::config::{Chosen, DataConfig, Problem};
 use crate::context::Context;
@@ -28,8 +29,9 @@ pub fn announce(problem: &Problem, work: Work, ctx: &Context) {
     if !problem.chosen.is_empty() {
         ctx.note(&chosen(&problem.chosen));
     }
-    ctx.note(&line(problem, work, ctx.threads));
-    ctx.expect(core_seconds(problem, work) / ctx.threads as f64);
+    let seconds = seconds(problem, work, ctx.threads);
+    ctx.note(&format!("{}; {}", what(problem), about(seconds)));
+    ctx.expect(seconds);
     if let Some(activation) = problem.study.family.kernel_activation() {
         warn_of_slow(activation, ctx);
     }
@@ -63,9 +65,17 @@ pub fn chosen(all: &[Chosen]) -> String {
     lines.join("\n")
 }
 
-fn line(problem: &Problem, work: Work, threads: usize) -> String {
-    let seconds = core_seconds(problem, work) / threads as f64;
-    format!("{}; {}", what(problem), about(seconds))
+/// Seconds by the clock.
+fn seconds(problem: &Problem, work: Work, threads: usize) -> f64 {
+    /// From here on a forecast takes a small part of the time itself.
+    const MINUTE: f64 = 60.0;
+    let counted = core_seconds(problem, work) / threads as f64;
+    if work != Work::Compare || counted < MINUTE {
+        return counted;
+    }
+    // What is wrong with a trial is wrong with the comparison, which says so.
+    let stages = problem.study.forecast().ok().flatten();
+    stages.map_or(counted, |stages| stages.iter().map(|stage| stage.seconds).sum())
 }
 
 /// The same for several runs that take so long in all on one core.

@@ -15,7 +15,7 @@
 use super::{Card, Closure, Needs, Role};
 use crate::error::Result;
 use crate::law::{Covariance, Law, LinearLaw, Settling, TotalMoments};
-use crate::learner::{Learner, Pooled, Ridge, SelfConsistent, Spread};
+use crate::learner::{Learner, Pooled, Rehearsal, Ridge, SelfConsistent, Spread, Times};
 use crate::problem::Prediction;
 
 /// Self-consistent leverage.
@@ -62,6 +62,10 @@ impl Closure for FiniteP {
         t: &[f64],
     ) -> Result<TotalMoments> {
         totals(&*learner.as_ridge()?, prediction, x, t)
+    }
+
+    fn rehearsed(&self, rehearsal: &Rehearsal) -> Option<Times> {
+        Some(rehearsal.finite_p)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Card, Closure, Needs, Role};
 use crate::error::Result;
 use crate::law::Law;
-use crate::learner::{Learner, Order};
+use crate::learner::{Learner, Order, Rehearsal, Times};
 
 /// Leading order in 1/P.
 ///
@@ -37,5 +37,9 @@ impl Closure for Leading {
 
     fn law(&self, learner: &dyn Learner) -> Result<Box<dyn Law>> {
         Ok(Box::new(learner.expansion(Order::First)?))
+    }
+
+    fn rehearsed(&self, rehearsal: &Rehearsal) -> Option<Times> {
+        Some(rehearsal.leading)
     }
 }

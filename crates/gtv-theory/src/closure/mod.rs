@@ -23,7 +23,7 @@ pub use sources::{VarianceSources, variance_sources};
 
 use crate::error::Result;
 use crate::law::{Law, TotalMoments};
-use crate::learner::Learner;
+use crate::learner::{Learner, Rehearsal, Times};
 use crate::problem::Prediction;
 
 /// An approximation to the law of a learned score.
@@ -64,6 +64,11 @@ pub trait Closure: Send + Sync {
         t: &[f64],
     ) -> Result<TotalMoments> {
         Ok(self.law(learner)?.total_moments(prediction, x, t))
+    }
+
+    /// What a rehearsal says of the time that the law takes; `None` where only solving it tells.
+    fn rehearsed(&self, _rehearsal: &Rehearsal) -> Option<Times> {
+        None
     }
 }
 

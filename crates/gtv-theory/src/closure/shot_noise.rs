@@ -9,7 +9,9 @@
 use super::{Card, Closure, Needs, Role, finite_p};
 use crate::error::{Error, Result};
 use crate::law::{At, Law, LinearLaw, PathCov, PredictionMoments, Response, Settling, TotalMoments};
-use crate::learner::{Learner, Leverage, Part, Partners, Ridge, SelfConsistent, Spread, Sprinkling};
+use crate::learner::{
+    Learner, Leverage, Part, Partners, Rehearsal, Ridge, SelfConsistent, Spread, Sprinkling, Times,
+};
 use crate::linalg::{self, gemm_nn, quadratic_forms};
 use crate::problem::Prediction;
 use crate::rng::ChaCha8Rng;
@@ -57,6 +59,10 @@ impl Closure for ShotNoise {
         t: &[f64],
     ) -> Result<TotalMoments> {
         finite_p::totals(&*learner.as_ridge()?, prediction, x, t)
+    }
+
+    fn rehearsed(&self, rehearsal: &Rehearsal) -> Option<Times> {
+        Some(rehearsal.shot_noise)
     }
 }
 

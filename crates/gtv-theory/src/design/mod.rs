@@ -22,18 +22,24 @@ use std::sync::Arc;
 /// The most memory that stored features may take before they are evaluated anew for every sum.
 const STORED: usize = 512 << 20;
 
+/// Whether features of so many nodes are evaluated anew for every sum.
+pub(crate) fn is_streamed(nodes: usize, features: usize) -> bool {
+    nodes.saturating_mul(features).saturating_mul(8) > STORED
+}
+
 /// The design that exploits what structure there is: sum factorisation where both the features and the nodes are
 /// products, dense blocks otherwise, stored where they are few.
 ///
 /// # Errors
 /// None for features that fit the nodes.
 pub(crate) fn design(features: &Arc<Features>, nodes: &Arc<Nodes>) -> Result<Arc<dyn Design>> {
-    let bytes = nodes.len().saturating_mul(features.len()).saturating_mul(8);
     match features.as_ref() {
         Features::Separable(separable) if !nodes.blocks().is_empty() => {
             Ok(Arc::new(TensorDesign::new(separable, nodes)))
         }
-        _ if bytes > STORED => Ok(Arc::new(StreamedDesign::new(features.clone(), nodes.clone()))),
+        _ if is_streamed(nodes.len(), features.len()) => {
+            Ok(Arc::new(StreamedDesign::new(features.clone(), nodes.clone())))
+        }
         _ => Ok(Arc::new(DenseDesign::new(features, nodes)?)),
     }
 }

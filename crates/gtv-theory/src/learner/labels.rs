@@ -20,6 +20,14 @@ pub(super) struct NodeLabels {
     pub(super) variance: Vec<f64>,
 }
 
+impl NodeLabels {
+    /// Those of some of the nodes.
+    pub(super) fn part(&self, range: Range<usize>, dim: usize) -> Self {
+        let fitted = self.fitted[range.start * dim..range.end * dim].to_vec();
+        Self { fitted, variance: self.variance[range].to_vec() }
+    }
+}
+
 /// c_t (1 − η): the factor of x0 in the label's noise.
 fn noise_scale(problem: &TrainingProblem, t: f64) -> f64 {
     let (on_x0, _) = problem.objective().label_coefficients(problem.schedule(), t);

@@ -5,8 +5,10 @@
 //! so that no label is sampled where the posterior is known.
 
 use super::labels::{NodeLabels, conditional_labels, node_labels};
+use super::self_consistent::{lift, quadratic};
 use super::{Leverage, Partners, Residual, Ridge, RidgeSystem, SharedPoints, Sprinkling, sandwich};
 use crate::design::{RowBlocks, blocks, sum_in_blocks};
+use crate::error::Result;
 use crate::features::Features;
 use crate::law::SampledCovariance;
 use crate::linalg::{gemm_nn, gemm_tn};
@@ -22,19 +24,21 @@ const FEWEST_TRIPLES: usize = 1 << 14;
 const MOST_TRIPLES: usize = 1 << 16;
 
 /// The most numbers of labels that are kept.
-const KEPT: usize = 1 << 25;
+const KEPT: usize = 1 << 26;
 
-/// What is known of the labels of all the nodes, kept where it takes little memory: the posterior's averages are made once.
+/// What is known of the labels of all the nodes, kept by the learner where it takes little memory: the posterior's averages are made
+/// once for all closures.
 pub(super) struct Labels<'a> {
     learner: &'a Ridge,
-    kept: Option<NodeLabels>,
+    kept: Option<&'a NodeLabels>,
 }
 
 impl<'a> Labels<'a> {
     pub(super) fn of(learner: &'a Ridge) -> Self {
         let all = 0..learner.nodes();
         let keep = learner.nodes.blocks().is_empty() && all.len().saturating_mul(learner.dim()) <= KEPT;
-        Self { learner, kept: keep.then(|| node_labels(&learner.problem, &learner.nodes, all)) }
+        let made = || node_labels(&learner.problem, &learner.nodes, all);
+        Self { learner, kept: keep.then(|| learner.known.get_or_init(made)) }
     }
 
     /// The same, made anew wherever they are asked for.
@@ -42,13 +46,11 @@ impl<'a> Labels<'a> {
         Self { learner, kept: None }
     }
 
-    fn at(&self, range: Range<usize>) -> NodeLabels {
-        let Some(NodeLabels { fitted, variance }) = &self.kept else {
-            return node_labels(&self.learner.problem, &self.learner.nodes, range);
-        };
-        let dim = self.learner.dim();
-        let fitted = fitted[range.start * dim..range.end * dim].to_vec();
-        NodeLabels { fitted, variance: variance[range].to_vec() }
+    pub(super) fn at(&self, range: Range<usize>) -> NodeLabels {
+        match self.kept {
+            Some(kept) => kept.part(range, self.learner.dim()),
+            None => node_labels(&self.learner.problem, &self.learner.nodes, range),
+        }
     }
 }
 
@@ -108,21 +110,38 @@ pub(super) fn squares(of: &Labels<'_>, residual: Residual<'_>, lift: Option<&[f6
     parts.concat()
 }
 
-/// Σ_i S_ii to first order in 1/P, F × F, of influences whose mean is γW̄, W̄ = `mean`.
+/// Σ_i S_ii to first order in 1/P, F × F, of influences whose mean is γW̄, W̄ = `mean`; residuals are lifted to what they are beside the
+/// nodes.
+///
+/// # Errors
+/// Fewer nodes than twice the features that the ridge leaves.
 pub(super) fn first_order(
     of: &Labels<'_>,
     system: &RidgeSystem,
     residual: Residual<'_>,
     mean: &[f64],
-) -> Vec<f64> {
-    let (learner, squares) = (of.learner, squares(of, residual, None));
+) -> Result<Vec<f64>> {
+    let learner = of.learner;
+    let lift = match residual {
+        Residual::Noise => None,
+        Residual::Fit(_) => {
+            let forms = quadratic(learner, learner.precision(system), system.inverse());
+            Some(lift(learner, |q| learner.weight[q] * forms[q])?)
+        }
+    };
+    let squares = squares(of, residual, lift.as_deref());
     let mut inner = learner.second_moment(|q| learner.weight[q].powi(2) * squares[q]);
     let sprinkled = || Sprinkling::new(learner, system, mean, Leverage::Dropped);
     let influence = || learner.influence(residual);
     SharedPoints::new(learner, mean, influence, sprinkled, residual).add_trace_to(&mut inner);
     let mut total = sandwich(system.inverse(), &inner, learner.features.len());
     total.iter_mut().for_each(|v| *v /= learner.samples());
-    total
+    Ok(total)
+}
+
+/// Triples from which models of so many outputs are drawn.
+pub(super) fn triples_of_laws(dim: usize, draws: usize) -> usize {
+    (NUMBERS / dim).clamp(FEWEST_TRIPLES, MOST_TRIPLES).next_multiple_of(draws)
 }
 
 /// The covariance of models from the influences of fresh triples: with the other samples' noise of `partners`, or to first order in 1/P.
@@ -136,7 +155,7 @@ pub(super) fn sampled(
     let (dim, draws, samples) = (learner.dim(), learner.problem.draws(), learner.samples());
     let leverage = if partners.is_some() { Leverage::Kept } else { Leverage::Dropped };
     let sprinkling = Sprinkling::new(learner, system, mean, leverage);
-    let count = (NUMBERS / dim).clamp(FEWEST_TRIPLES, MOST_TRIPLES).next_multiple_of(draws);
+    let count = triples_of_laws(dim, draws);
     let streams = learner.problem.streams().named("triples of laws");
     let mut rng = streams.stream(Purpose::TheoryModel, 0, 0);
     let triples = learner.problem.sampler().draw_from(&mut rng, count);

@@ -9,6 +9,7 @@ mod labels;
 mod many_outputs;
 mod one_run;
 mod partners;
+mod rehearsal;
 mod ridge;
 mod self_consistent;
 mod shared;
@@ -21,6 +22,7 @@ pub use one_run::{
     Passes, Pulls, Residuals, TrainedModel, Unrolled, UpdateRule,
 };
 pub(crate) use partners::Partners;
+pub use rehearsal::{Rehearsal, Times};
 pub use ridge::Ridge;
 pub(crate) use self_consistent::{Pooled, SelfConsistent, Spread};
 pub(crate) use shared::SharedPoints;
@@ -99,6 +101,14 @@ pub trait Learner: Send + Sync {
     /// # Errors
     /// As making it.
     fn coarser(&self) -> Result<Box<dyn Learner>>;
+
+    /// How long closures take on so many nodes, from this learner on few; `None` where only solving them tells.
+    ///
+    /// # Errors
+    /// As [`Learner::expansion`].
+    fn rehearse(&self, _nodes: usize) -> Result<Option<Rehearsal>> {
+        Ok(None)
+    }
 
     /// The same learner on another problem of the same data and forward process: other labels, P or m.
     ///

@@ -128,12 +128,20 @@ fn first_partners(mean: &[f64], total: &[f64], count: usize, rng: &mut ChaCha8Rn
 }
 
 impl Partners {
+    /// Generations that pools of any load have taken, about.
+    pub(super) const GENERATIONS: f64 = 3.0;
+
+    /// Sets in a pool of models of so many outputs.
+    pub(super) fn count(dim: usize) -> usize {
+        (OUTPUTS / dim).clamp(FEWEST, MOST)
+    }
+
     /// Solves the pool, whose total variance is that of S_tr = `total` (F × F).
     ///
     /// # Errors
     /// [`Error::NotConverged`] where the variance does not settle.
     pub(crate) fn new(learner: &Ridge, system: &RidgeSystem, mean: &[f64], total: &[f64]) -> Result<Self> {
-        let count = (OUTPUTS / learner.dim()).clamp(FEWEST, MOST);
+        let count = Self::count(learner.dim());
         let streams = learner.problem.streams().named("partners");
         let stream = |set: usize, chunk| streams.stream(Purpose::TheoryModel, set as u64, chunk);
         let sprinkling = Sprinkling::new(learner, system, mean, Leverage::Kept);

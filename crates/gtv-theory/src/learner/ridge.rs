@@ -2,16 +2,18 @@
 //!
 //! **Leading order in 1/P**, at finite ridge and with the actual residual (THEORY §5):
 //! W̄ = (A+γ)⁻¹ b, r = y − W̄ᵀφ, Cov(W_i, W_j) = (1/P)(A+γ)⁻¹ {E[w² r_i r_j φφᵀ] − γ² W̄_i W̄_jᵀ} (A+γ)⁻¹; with m draws a data
-//! point, one more term in the braces ([`SharedPoints`]).
+//! point, one more term in the braces ([`SharedPoints`]). On quasi-random nodes residuals of many outputs are lifted to what they are beside the nodes, as in `finite-p`.
 //!
 //! **The paper's limit**: s_avg → s and, with k(z, z'') = φ(z)ᵀA⁻¹φ(z''), Cov y = (1/P) E''[w''² k(z, z'') C_y(z'') k(z'', z')]:
 //! unbiased, expressive, no ridge, label noise only. Directions of feature space that the training distribution does not see have
 //! no inverse: eigenvalues of A below `CUTOFF` of the largest are dropped, which is the γ → 0 limit on the rest.
 
-use super::labels::{conditional_labels, labels};
+use super::labels::{NodeLabels, conditional_labels, labels};
 use super::many_outputs::{Labels, first_order, label_moment, sampled};
 use super::self_consistent::SelfConsistent;
-use super::{Learner, Leverage, Order, Precision, Residual, RidgeSystem, SharedPoints, Sprinkling, sandwich};
+use super::{
+    Learner, Leverage, Order, Precision, Rehearsal, Residual, RidgeSystem, SharedPoints, Sprinkling, sandwich,
+};
 use crate::design::{Design, design};
 use crate::error::{Error, Result, check_len};
 use crate::features::Features;
@@ -23,7 +25,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Quasi-random nodes from which on fixed points are solved to an error below the nodes' own.
-const MANY_NODES: usize = 16_384;
+pub(super) const MANY_NODES: usize = 16_384;
 /// Relative size below which an eigenvalue of A counts as zero.
 const CUTOFF: f64 = 1e-10;
 
@@ -52,6 +54,8 @@ pub struct Ridge {
     pub(crate) weight: Vec<f64>,
     /// y_q − skip_q x_q, Q × D, once it is needed.
     target: OnceLock<Vec<f64>>,
+    /// What is known of the labels of all the nodes, once a closure of many outputs has asked for it.
+    pub(super) known: Arc<OnceLock<NodeLabels>>,
     /// The finite-P fixed points, once a closure has asked for them.
     solved: Arc<Mutex<Option<Arc<SelfConsistent>>>>,
 }
@@ -93,8 +97,8 @@ impl Ridge {
         design: Arc<dyn Design>,
     ) -> Self {
         let weight = nodes.t.iter().map(|&t| problem.weight(t)).collect();
-        let (target, solved) = (OnceLock::new(), Arc::default());
-        Self { problem, features, ridge, quadrature, nodes, design, weight, target, solved }
+        let (target, known, solved) = (OnceLock::new(), Arc::default(), Arc::default());
+        Self { problem, features, ridge, quadrature, nodes, design, weight, target, known, solved }
     }
 
     /// φ.
@@ -128,8 +132,12 @@ impl Ridge {
     /// The same learner with other labels, P or m.
     pub(super) fn with_problem(&self, problem: TrainingProblem) -> Self {
         let mix = |problem: &TrainingProblem| problem.objective().target_mix;
-        let target = if mix(&problem) == mix(&self.problem) { self.target.clone() } else { OnceLock::new() };
-        Self { problem, target, solved: Arc::default(), ..self.clone() }
+        let (target, known) = if mix(&problem) == mix(&self.problem) {
+            (self.target.clone(), self.known.clone())
+        } else {
+            (OnceLock::new(), Arc::default())
+        };
+        Self { problem, target, known, solved: Arc::default(), ..self.clone() }
     }
 
     /// The same learner on some of its nodes, where that is a rule too.
@@ -223,16 +231,17 @@ impl Ridge {
         labels: &Labels<'_>,
         residual: Residual<'_>,
         mean: Vec<f64>,
-    ) -> LinearLaw {
+    ) -> Result<LinearLaw> {
         let (dim, f_len, samples) = (self.dim(), self.features.len(), self.samples());
         if self.has_many_outputs() {
-            let total = Arc::new(first_order(labels, system, residual, &mean));
+            let total = Arc::new(first_order(labels, system, residual, &mean)?);
             if !self.features.everywhere() {
-                return LinearLaw::of_total(&self.problem, self.features.clone(), mean, total);
+                return Ok(LinearLaw::of_total(&self.problem, self.features.clone(), mean, total));
             }
             let covariance = sampled(self, system, &mean, residual, None);
             let covariance = Covariance::Sampled(Arc::new(covariance));
-            return LinearLaw::new(&self.problem, self.features.clone(), mean, covariance).with_total(total);
+            let law = LinearLaw::new(&self.problem, self.features.clone(), mean, covariance);
+            return Ok(law.with_total(total));
         }
         let influence = self.influence(residual);
         let sprinkled = || Sprinkling::new(self, system, &mean, Leverage::Dropped);
@@ -247,11 +256,11 @@ impl Ridge {
                 blocks.push(block);
             }
         }
-        LinearLaw::new(&self.problem, self.features.clone(), mean, Covariance::from_blocks(blocks))
+        Ok(LinearLaw::new(&self.problem, self.features.clone(), mean, Covariance::from_blocks(blocks)))
     }
 
     /// Whether there are too many weights for a joint covariance.
-    fn has_many_outputs(&self) -> bool {
+    pub(super) fn has_many_outputs(&self) -> bool {
         self.dim() * self.features.len() > DENSE_LIMIT
     }
 }
@@ -272,13 +281,13 @@ impl Learner for Ridge {
                 let system = RidgeSystem::pseudo_inverse(&second_moment, self.features.len(), CUTOFF)?;
                 let zero = vec![0.0; self.features.len() * self.dim()];
                 let labels = Labels::streamed(self);
-                Ok(self.law(&system, &labels, Residual::Noise, zero).around(self.problem.exact().clone()))
+                Ok(self.law(&system, &labels, Residual::Noise, zero)?.around(self.problem.exact().clone()))
             }
             Order::First => {
                 let system = RidgeSystem::new(second_moment, self.features.len(), self.ridge)?;
                 let labels = Labels::of(self);
                 let mean = system.solve(&label_moment(&labels, &self.weight));
-                Ok(self.law(&system, &labels, Residual::Fit(&mean.clone()), mean))
+                self.law(&system, &labels, Residual::Fit(&mean.clone()), mean)
             }
         }
     }
@@ -289,7 +298,16 @@ impl Learner for Ridge {
 
     fn coarser(&self) -> Result<Box<dyn Learner>> {
         let quadrature = self.quadrature.coarser();
-        Ok(Box::new(Self::new(&self.problem, Features::clone(&self.features), self.ridge, &quadrature)?))
+        let mut coarser = Self::new(&self.problem, Features::clone(&self.features), self.ridge, &quadrature)?;
+        // Fewer quasi-random nodes are the first of many.
+        if let Some(known) = self.known.get().filter(|_| coarser.nodes() <= self.nodes()) {
+            coarser.known = Arc::new(OnceLock::from(known.part(0..coarser.nodes(), self.dim())));
+        }
+        Ok(Box::new(coarser))
+    }
+
+    fn rehearse(&self, nodes: usize) -> Result<Option<Rehearsal>> {
+        self.rehearsed(nodes)
     }
 
     fn on(&self, problem: TrainingProblem) -> Result<Box<dyn Learner>> {

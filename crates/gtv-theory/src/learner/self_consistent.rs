@@ -25,9 +25,10 @@
 //! whose moments few nodes miss by more than the δ that they solve for shows).
 //! Iterations go on until the bound on what they leave, from their measured contraction, is below 1e-3 ([`Approach::Quick`]).
 
-use super::labels::{conditional_covariances, node_labels};
+use super::labels::conditional_covariances;
 use super::many_outputs::{Labels, label_moment, sampled, squares};
 use super::partners::Partners;
+use super::ridge::MANY_NODES;
 use super::{Leverage, Precision, Residual, Ridge, RidgeSystem, SharedPoints, Sprinkling, sandwich};
 use crate::error::{Error, Result};
 use crate::fixed_point::{self, Approach, Sought};
@@ -86,6 +87,53 @@ pub(crate) struct Pool {
     pub(crate) covariance: Arc<SampledCovariance>,
 }
 
+/// Whether each pair of outputs has a block of its own.
+fn are_blocks(dim: usize, f_len: usize, nodes: usize) -> bool {
+    let bytes = (dim * (dim + 1) / 2).saturating_mul(f_len * f_len + nodes).saturating_mul(8);
+    dim <= MOST_OUTPUTS && bytes <= BLOCK_LIMIT
+}
+
+/// Whether so many nodes are summed once, and iterated on few of them.
+fn are_enough_for_few(nodes: usize, f_len: usize) -> bool {
+    nodes > MANY_NODES && nodes / FEWER >= LEAST_FOR_EACH * f_len
+}
+
+/// About how many sums over nodes the fixed points take.
+pub(super) struct Plan {
+    /// Sums over all the nodes besides the iterations.
+    pub(super) passes: f64,
+    /// Iterations of the leverage, of a block of the covariance.
+    pub(super) leverage: f64,
+    pub(super) covariance: f64,
+    /// The share of the nodes that an iteration sums over.
+    pub(super) share: f64,
+    /// Blocks of the covariance.
+    pub(super) blocks: usize,
+    /// Whether there is a pool of models.
+    pub(super) pooled: bool,
+    /// Of products of features.
+    pub(super) precision: Precision,
+}
+
+impl Plan {
+    /// On quasi-random nodes.
+    pub(super) fn on(nodes: usize, f_len: usize, dim: usize, beside_ridge: Precision) -> Self {
+        let (many, few) = (nodes > MANY_NODES, are_enough_for_few(nodes, f_len));
+        let pooled = !are_blocks(dim, f_len, nodes);
+        let (leverage, covariance) = if many { (8.0, 6.0) } else { (25.0, 20.0) };
+        Self {
+            // A guess with what it misses, and the leverage on all of them.
+            passes: if few { 1.5 } else { 0.0 },
+            leverage,
+            covariance,
+            share: if few { 2.0 / FEWER as f64 } else { 1.0 },
+            blocks: if pooled { 1 } else { dim * (dim + 1) / 2 },
+            pooled,
+            precision: if many { beside_ridge } else { Precision::Double },
+        }
+    }
+}
+
 /// δ on the nodes and what follows from it.
 struct Leveraged {
     /// Fewer nodes for the iterations, where there are enough.
@@ -108,7 +156,8 @@ struct Few {
 impl Few {
     fn of(learner: &Ridge) -> Result<Option<Self>> {
         let fewer = learner.nodes() / FEWER;
-        if !learner.many_nodes() || fewer < LEAST_FOR_EACH * learner.features.len() {
+        if !learner.nodes.blocks().is_empty() || !are_enough_for_few(learner.nodes(), learner.features.len())
+        {
             return Ok(None);
         }
         let (first, next) = (learner.on_nodes_of(0..fewer)?, learner.on_nodes_of(fewer..2 * fewer)?);
@@ -124,21 +173,17 @@ impl Few {
 impl SelfConsistent {
     pub(super) fn of(learner: &Ridge) -> Result<Self> {
         let (dim, f_len) = (learner.dim(), learner.features.len());
-        let bytes = (dim * (dim + 1) / 2).saturating_mul(f_len * f_len + learner.nodes()).saturating_mul(8);
-        if dim <= MOST_OUTPUTS && bytes <= BLOCK_LIMIT {
-            Self::in_blocks(learner)
-        } else {
-            Self::pooled(learner)
-        }
+        if are_blocks(dim, f_len, learner.nodes()) { Self::in_blocks(learner) } else { Self::pooled(learner) }
     }
 
     /// With every block S_ij.
     fn in_blocks(learner: &Ridge) -> Result<Self> {
         let dim = learner.dim();
         let found = Leveraged::of(learner)?;
-        let mean = found.system.solve(&label_moment(&Labels::streamed(learner), &found.damped));
+        let labels = Labels::of(learner);
+        let mean = found.system.solve(&label_moment(&labels, &found.damped));
         let own = conditional_covariances(&learner.problem, &learner.nodes);
-        let influence = found.influence(learner, &mean, own.is_some());
+        let influence = found.influence(learner, &mean, own.is_some().then_some(&labels));
         let shared = found.shared(learner, &mean, || influence.clone());
         let pairs: Vec<(usize, usize)> = (0..dim).flat_map(|i| (i..dim).map(move |j| (i, j))).collect();
         let block = |(pair, (i, j)): (usize, (usize, usize))| {
@@ -158,9 +203,8 @@ impl SelfConsistent {
         let found = Leveraged::of(learner)?;
         let labels = Labels::of(learner);
         let mean = found.system.solve(&label_moment(&labels, &found.damped));
-        let shared = found.shared(learner, &mean, || found.influence(learner, &mean, false));
+        let shared = found.shared(learner, &mean, || found.influence(learner, &mean, None));
         let mut squares = squares(&labels, Residual::Fit(&mean), Some(&found.lift));
-        drop(labels);
         squares.iter_mut().zip(&found.damped).for_each(|(s, d)| *s *= d * d);
         let add = |inner: &mut [f64]| shared.add_trace_to(inner);
         let total = Arc::new(found.covariance(learner, &|q| squares[q], &add, true)?);
@@ -189,19 +233,18 @@ impl Leveraged {
         let few = Few::of(learner)?;
         let (system, leverage) =
             leverage(learner, few.as_ref()).map_err(|error| without_bound(learner, error))?;
-        let lift = lift(learner, &leverage)?;
+        let lift = lift(learner, |q| learner.samples() * leverage[q] / (1.0 + leverage[q]))?;
         let damped = learner.weight.iter().zip(&leverage).map(|(w, d)| w / (1.0 + d)).collect();
         Ok(Self { few, system, damped, lift })
     }
 
     /// w r/(1 + δ), Q × D, of the labels' conditional means, or of the nodes' own labels.
-    fn influence(&self, learner: &Ridge, mean: &[f64], conditional: bool) -> Vec<f64> {
+    fn influence(&self, learner: &Ridge, mean: &[f64], conditional: Option<&Labels<'_>>) -> Vec<f64> {
         let dim = learner.dim();
         let mut influence = learner.design.apply(mean, dim);
-        let labels = if conditional {
-            node_labels(&learner.problem, &learner.nodes, 0..learner.nodes()).fitted
-        } else {
-            learner.target().to_vec()
+        let labels = match conditional {
+            Some(labels) => labels.at(0..learner.nodes()).fitted,
+            None => learner.target().to_vec(),
         };
         for (k, (u, y)) in influence.iter_mut().zip(labels).enumerate() {
             *u = self.damped[k / dim] * self.lift[k / dim] * (y - *u);
@@ -258,7 +301,7 @@ impl Leveraged {
 }
 
 /// E[f φφᵀ] for ρ_q f_q.
-fn gram(learner: &Ridge, precision: Precision, values: &[f64]) -> Vec<f64> {
+pub(super) fn gram(learner: &Ridge, precision: Precision, values: &[f64]) -> Vec<f64> {
     match precision {
         Precision::Single => learner.design.rough_gram(values),
         Precision::Double => learner.design.gram(values),
@@ -266,7 +309,7 @@ fn gram(learner: &Ridge, precision: Precision, values: &[f64]) -> Vec<f64> {
 }
 
 /// φᵀMφ on the nodes.
-fn quadratic(learner: &Ridge, precision: Precision, matrix: &[f64]) -> Vec<f64> {
+pub(super) fn quadratic(learner: &Ridge, precision: Precision, matrix: &[f64]) -> Vec<f64> {
     match precision {
         Precision::Single => learner.design.rough_quadratic(matrix),
         Precision::Double => learner.design.quadratic(matrix),
@@ -373,13 +416,12 @@ fn leverage_of(learner: &Ridge, mut forms: Vec<f64>) -> Vec<f64> {
     forms
 }
 
-/// 1/√(1 − h_q), 1 on the nodes of a tensor rule.
-fn lift(learner: &Ridge, leverage: &[f64]) -> Result<Vec<f64>> {
+/// 1/√(1 − h_q), 1 on the nodes of a tensor rule; `share(q)` is w_q φᵀMφ, or what leverage leaves of it, of which h_q is the part ρ_q.
+pub(super) fn lift(learner: &Ridge, share: impl Fn(usize) -> f64) -> Result<Vec<f64>> {
     if !learner.nodes.blocks().is_empty() {
-        return Ok(vec![1.0; leverage.len()]);
+        return Ok(vec![1.0; learner.nodes()]);
     }
-    let share = |(mass, delta): (&f64, &f64)| mass * learner.samples() * delta / (1.0 + delta);
-    let shares: Vec<f64> = learner.nodes.mass.iter().zip(leverage).map(share).collect();
+    let shares = learner.weighted(share);
     let count = shares.len() as f64;
     // Σ h is the number of features that the ridge leaves.
     if shares.iter().sum::<f64>() > 0.5 * count {

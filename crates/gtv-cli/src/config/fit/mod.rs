@@ -148,7 +148,13 @@ impl List<'_> {
         if !(self.said.given)("model.points") {
             self.count("model.samples", sizes.samples);
         }
-        self.add("model.ridge", Value::Float(if facts.dim > PRODUCTS { 0.001 } else { 0.1 }));
+        // A tenth of ε has ten times the largest weight α²/σ², which the ridge keeps its proportion to.
+        let ridge = match facts.dim {
+            ..=PRODUCTS => 0.1,
+            dim if dim <= NOISY => 0.001,
+            _ => 0.01,
+        };
+        self.add("model.ridge", Value::Float(ridge));
     }
 
     fn sampling(&mut self, sizes: &Sizes) {
@@ -176,10 +182,14 @@ impl List<'_> {
     }
 
     fn theory(&mut self, facts: &Facts, sizes: &Sizes) {
-        // Blocks of many nodes take minutes; above the plane one matrix stands for all outputs.
+        // Blocks of many nodes take minutes; above the plane one matrix stands for all outputs, and far above it first order in 1/P is
+        // far off.
         let few = facts.points <= if facts.dim == 1 { 64 } else { FEW_IN_THE_PLANE };
-        let affordable: &[&str] =
-            if few || facts.dim > PRODUCTS { &["leading", "finite-p"] } else { &["leading"] };
+        let affordable: &[&str] = match facts.dim {
+            ..=PRODUCTS if !few => &["leading"],
+            ..=NOISY => &["leading", "finite-p"],
+            _ => &["finite-p"],
+        };
         self.add("theory.closures", names(affordable));
         self.count("theory.models", sizes.members);
         self.count("theory.paths", sizes.paths);
