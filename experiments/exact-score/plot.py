@@ -18,7 +18,7 @@ for data, (line, label) in LINES.items():
         if points:
             axes.plot(*zip(*points), line, color=colour, label=f"{label}, {precision}", markersize=4)
 axes.axhline(1, color="0.5", linewidth=1)
-axes.text(0.02, 1.02, "the two bare matrix products", color="0.4", fontsize=8)
+axes.text(0.016, 1.02, "the two bare matrix products", color="0.4", fontsize=8)
 axes.set_xscale("log")
 axes.set_ylim(0, 1.2)
 axes.set_xlabel("noise sigma (units of the data)")

@@ -1,6 +1,7 @@
 //! Closed-form scores that leave points out, against plain sums over all points: results within the stated tolerance, and
 //! the stated bound on what was left out respected by every query.
 
+use gtv_theory::dynamics::{Form, PfOde, ReverseSde, Sampling, unobserved};
 use gtv_theory::rng::{ChaCha8Rng, Purpose, Streams};
 use gtv_theory::score::{CovKind, Evaluation, ExactScore, ExactScore32, ScoreField};
 use gtv_theory::{PointCloud, Schedule, ScheduleKind};
@@ -225,6 +226,58 @@ fn oracle_f32_keeps_its_promise_at_every_noise() {
             }
         }
     }
+}
+
+/// α and σ of every process, in both precisions.
+#[test]
+fn oracle_bounds_hold_for_every_schedule() {
+    let kinds = [
+        ScheduleKind::PAPER,
+        ScheduleKind::VpSong { beta_min: 0.1, beta_d: 19.9 },
+        ScheduleKind::VpCosine { offset: 0.008 },
+        ScheduleKind::Ve { sigma_min: 0.01, sigma_max: 50.0 },
+        ScheduleKind::Edm {},
+        ScheduleKind::Sqrt,
+        ScheduleKind::Flow,
+    ];
+    let mut rng = Streams::new(21).stream(Purpose::Probe, 0, 0);
+    let cloud = cloud(Kind::PowerLaw, 1200, 32, true, &mut rng);
+    for kind in kinds {
+        let schedule = Schedule::new(kind, 1e-5, 0.9).unwrap();
+        let double = ExactScore::new(cloud.clone(), schedule);
+        let single = ExactScore32::new(cloud.clone(), schedule);
+        for t in [1e-4, 1e-2, 0.1, 0.5, 0.9] {
+            let x = queries(&cloud, &schedule, t, 13, &mut rng);
+            let what = format!("{:?} t={t}", schedule.kind());
+            let at = double.evaluate(&x, t, CovKind::Trace).unwrap();
+            assert_within(&what, &cloud, &schedule, t, &x, &at, 1e-12, 1e-10);
+            let at = single.evaluate(&x, t, CovKind::Trace).unwrap();
+            assert_within(&what, &cloud, &schedule, t, &x, &at, 1e-7, 3e-4);
+        }
+        assert!(double.index_cost().is_some() && single.index_cost().is_some());
+    }
+}
+
+/// Paths by both samplers, in both precisions, to the last bit.
+#[test]
+fn identities_paths_do_not_depend_on_threads() {
+    fn paths(field: &impl ScoreField, threads: usize) -> [Vec<f64>; 2] {
+        let settings = Sampling { form: Form::Denoiser, steps: 6, ..Sampling::default() };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let streams = Streams::new(22);
+            let ode = PfOde::new(field, &settings).unwrap().sample(1100, streams, 0, &unobserved);
+            let sde = ReverseSde::new(field, &settings).unwrap().sample(1100, streams, 0, &unobserved);
+            [ode.x, sde.x]
+        })
+    }
+    let mut rng = Streams::new(22).stream(Purpose::Probe, 0, 0);
+    let cloud = cloud(Kind::PowerLaw, 9000, 40, true, &mut rng);
+    let schedule = Schedule::new(ScheduleKind::Edm {}, 1e-3, 3.0).unwrap();
+    let (double, single) = (ExactScore::new(cloud.clone(), schedule), ExactScore32::new(cloud, schedule));
+    assert!(paths(&double, 1) == paths(&double, 3));
+    assert!(paths(&single, 1) == paths(&single, 3));
+    assert!(double.index_cost().is_some() && single.index_cost().is_some());
 }
 
 #[test]
