@@ -14,6 +14,7 @@ import numpy as np
 parser = argparse.ArgumentParser()
 parser.add_argument("--samples", type=int, default=1024)
 parser.add_argument("--activation", default="silu")
+parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--networks", type=int, default=8, help="for each share")
 options = parser.parse_args()
 
@@ -21,7 +22,7 @@ SAMPLES, STEPS, WARMUP, BATCH, WIDTH, RATE = options.samples, 800, 40, 128, 64, 
 T_MIN, DATA_VAR = 0.01, 2 / 3
 SHARES = [1 / 256, 1 / 64, 1 / 16, 1 / 4, 1]
 activation = {"silu": jax.nn.silu, "relu": jax.nn.relu}[options.activation]
-rng = np.random.default_rng(0)
+rng = np.random.default_rng(options.seed)
 
 
 def signal(t):
