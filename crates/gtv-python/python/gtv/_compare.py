@@ -180,7 +180,7 @@ def compare(
     ----------
     config
         A dict of settings as in a config file (``gtv-cli explain`` lists them), the path of one, or None for the main job:
-        100 linear models of three points on a line.
+        300 linear models of four points on a circle.
     ensemble
         The trained models. None: gtv trains those of ``[model]``. A list of functions ``f(x, t)`` with x (n, D) and t (n,), one a
         model: everything is compared. Samples (N, n, D), or a list of arrays (n, D): their level alone. A dict of arrays
