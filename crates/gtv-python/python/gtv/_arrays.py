@@ -155,37 +155,30 @@ def function(name: str, call: ScoreFunction, dtype: DTypeLike) -> Callable[[Doub
 
 def features_function(name: str, call: ScoreFunction, dtype: DTypeLike) -> Callable[[Doubles, Doubles], Doubles]:
     """A user's ``phi(x, t)`` with its answer (n, F) checked."""
+    return _of_one_width(name, call, dtype, 1, "F")
+
+
+def tangents_function(name: str, call: ScoreFunction, dtype: DTypeLike) -> Callable[[Doubles, Doubles], Doubles]:
+    """A user's ``phi(x, t)`` with its answer (n, D, K) checked, as rows (n, D K)."""
+    return _of_one_width(name, call, dtype, 2, "K")
+
+
+def _of_one_width(
+    name: str, call: ScoreFunction, dtype: DTypeLike, axes: int, letter: str
+) -> Callable[[Doubles, Doubles], Doubles]:
+    """A function that answers with equally many finite numbers, `letter` of them, in every call for each of x's first `axes` axes; as rows."""
     _checked_function(name, call)
     width: list[int] = []
 
     def checked(x: Doubles, t: Doubles) -> Doubles:
         answer = _called(name, call, dtype, x, t)
-        if answer.ndim != 2 or len(answer) != len(x) or answer.shape[1:] != tuple(width or answer.shape[1:]):
-            expected = f"({len(x)}, {width[0] if width else 'F'})"
+        before = x.shape[:axes]
+        if answer.shape[:-1] != before or answer.shape[axes:] != tuple(width or answer.shape[axes:]):
+            expected = ", ".join([*map(str, before), str(width[0]) if width else letter])
             raise ValueError(
-                f"the answer of {name} has shape {answer.shape} for x {x.shape} and t {t.shape}; expected {expected}"
+                f"the answer of {name} has shape {answer.shape} for x {x.shape} and t {t.shape}; expected ({expected})"
             )
-        width[:] = answer.shape[1:]
-        values = np.ascontiguousarray(answer, dtype=np.float64)
-        finite(f"the answer of {name}", values)
-        return values
-
-    return checked
-
-
-def tangents_function(name: str, call: ScoreFunction, dtype: DTypeLike) -> Callable[[Doubles, Doubles], Doubles]:
-    """A user's ``phi(x, t)`` with its answer (n, D, K) checked, as rows (n, D K)."""
-    _checked_function(name, call)
-    directions: list[int] = []
-
-    def checked(x: Doubles, t: Doubles) -> Doubles:
-        answer = _called(name, call, dtype, x, t)
-        if answer.shape[:-1] != x.shape or answer.shape[2:] != tuple(directions or answer.shape[2:]):
-            expected = f"({len(x)}, {x.shape[1]}, {directions[0] if directions else 'K'})"
-            raise ValueError(
-                f"the answer of {name} has shape {answer.shape} for x {x.shape} and t {t.shape}; expected {expected}"
-            )
-        directions[:] = answer.shape[2:]
+        width[:] = answer.shape[axes:]
         values = np.ascontiguousarray(answer.reshape(len(x), -1), dtype=np.float64)
         finite(f"the answer of {name}", values)
         return values
