@@ -260,7 +260,7 @@ impl<T: Real> Dense<T> {
                 Plan::Products => None,
                 Plan::Bounds { level, last } => {
                     let probes = Probes::new(index, frame, last, x)?;
-                    let first = index.guess_level().min(level.max(1)).min(last);
+                    let first = index.guess_level().min(last);
                     let guesses = probes.guess(index, source, &self.log_weights, first, x);
                     Some(Seeds { level, probes, guesses })
                 }

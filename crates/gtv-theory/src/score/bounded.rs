@@ -18,7 +18,7 @@ pub(super) struct Seeds {
 }
 
 impl<T: Real> Dense<T> {
-    /// The points `start..end`, of which `start` begins a panel.
+    /// The points in the places `start..end` of the index, of which `start` begins a panel.
     pub(super) fn bounded(
         &self,
         source: Source,
@@ -134,17 +134,13 @@ impl<T: Real> Visit for Search<'_, T> {
             probes.further(simd, index, axes, q, panel, products);
             let bounds = self.coefficients.last_bounds(&self.terms, q, products);
             let x = &self.queries.x[q * dense.dim..(q + 1) * dense.dim];
-            for (j, v) in bounds.into_iter().enumerate() {
+            for (m, v) in index.members(panel).iter().zip(bounds) {
                 let threshold = &mut self.thresholds[q / GROUP][q % GROUP];
                 if v < *threshold {
                     self.passed[q / GROUP] = self.passed[q / GROUP].max(v - *threshold);
                     continue;
                 }
-                let m = panel * PANEL + j;
-                if m >= dense.len {
-                    continue;
-                }
-                let logit = probes.frame.exact(source, &dense.log_weights, m, x);
+                let logit = probes.frame.exact(source, &dense.log_weights, *m as usize, x);
                 if logit > self.best[q] {
                     self.best[q] = logit;
                     *threshold = probes.threshold(index, q, logit, self.cutoff);
@@ -152,7 +148,7 @@ impl<T: Real> Visit for Search<'_, T> {
                 if logit < self.best[q] - self.cutoff {
                     self.far[q] = self.far[q].max(logit);
                 } else {
-                    self.kept[q].push((m as u32, logit));
+                    self.kept[q].push((*m, logit));
                 }
             }
         }

@@ -54,17 +54,6 @@ impl Source<'_> {
         }
     }
 
-    /// (μ_m − shift) for `count` points from `start` on, all coordinates.
-    ///
-    /// # Shapes
-    /// `out`: `count` × D.
-    pub(super) fn centred(self, start: usize, shift: &[f64], out: &mut [f64]) {
-        let dim = shift.len();
-        for (i, row) in out.chunks_exact_mut(dim).enumerate() {
-            self.each(start + i, dim, |d, p| row[d] = p - shift[d]);
-        }
-    }
-
     /// A centre that a few far points do not move: the mean of all points within eight times the median distance
     /// from the median of a sample, coordinate by coordinate.
     pub(crate) fn centre(self, dim: usize, len: usize) -> Vec<f64> {

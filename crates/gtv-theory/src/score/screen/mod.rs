@@ -6,9 +6,11 @@
 //! is bounded in groups g of axes (Cauchy–Schwarz), the last of which holds all axes beyond K:
 //!     y·ν ≤ Σ_{i<k} y_i ν_i + Σ_g |y_g||ν_g| + η|y||ν|,   η = (k + 24) 2⁻²⁴,
 //! where η covers the rounding of coordinates, products and sums in f32, in any order of summation. Levels k double.
+//! Sixteen points share a panel, each with its neighbours ([`order`]): they tend to be excluded together.
 
 mod axes;
 mod nearest;
+mod order;
 mod plan;
 mod probes;
 mod sweep;
@@ -22,6 +24,7 @@ use super::source::Source;
 use crate::linalg::gemm_nt;
 use axes::FOR_BOUNDS;
 pub(crate) use axes::principal_axes;
+use order::by_halves;
 use rayon::prelude::*;
 
 /// Fewest and most axes, and the smallest level.
@@ -31,6 +34,8 @@ const MOST_AXES: usize = 256;
 const COORDINATES_PER_AXIS: usize = 3;
 /// Below this many points there is little to skip.
 const FEWEST_POINTS: usize = 1024;
+/// Axes along which points are put in order.
+const ORDER_AXES: usize = 32;
 /// Points from which the axes are found.
 const AXES_SAMPLE: usize = 1024;
 /// Panels a task of building.
@@ -53,6 +58,8 @@ pub(crate) struct Index {
     axes: Vec<f64>,
     /// k of each level, ascending; the last is K.
     pub(super) levels: Vec<usize>,
+    /// The point in each place of the panels.
+    order: Vec<u32>,
     /// Panels of 16 points, by row: ν on each axis, K × 16; for each level the norms |ν_g| from it to the next, after
     /// the last level of all that is beyond, then |ν|: (levels + 1) × 16. The last panel is filled up with zeros.
     panels: Vec<f32>,
@@ -91,24 +98,45 @@ impl Index {
         }
         let axes = principal_axes(&sample, dim, count, FOR_BOUNDS);
         drop(sample);
-        let mut out = Self { dim, len, centre, scale, axes, levels, panels: vec![], seconds: 0.0 };
+        let mut out =
+            Self { dim, len, centre, scale, axes, levels, order: vec![], panels: vec![], seconds: 0.0 };
+        out.order = out.in_order(source);
         out.project(source);
         out.seconds = started.elapsed().as_secs_f64();
         out.panels.iter().all(|v| f64::from(v.abs()) < LARGEST).then_some(out)
     }
 
+    /// The points, neighbours together.
+    fn in_order(&self, source: Source) -> Vec<u32> {
+        let (dim, axes) = (self.dim, self.axes_count().min(ORDER_AXES));
+        let mut coordinates = vec![0.0; self.len * axes];
+        coordinates.par_chunks_mut(CHUNK * PANEL * axes).enumerate().for_each(|(chunk, out)| {
+            let points = self.scaled(source, chunk * CHUNK * PANEL..chunk * CHUNK * PANEL + out.len() / axes);
+            let mut found = vec![0.0; out.len()];
+            gemm_nt(out.len() / axes, axes, dim, &points, &self.axes[..axes * dim], &mut found);
+            out.iter_mut().zip(found).for_each(|(o, v)| *o = v as f32);
+        });
+        by_halves(&coordinates, axes)
+    }
+
+    /// ν of some points.
+    fn scaled(&self, source: Source, points: impl ExactSizeIterator<Item = usize>) -> Vec<f64> {
+        let mut out = vec![0.0; points.len() * self.dim];
+        for (m, row) in points.zip(out.chunks_exact_mut(self.dim)) {
+            source.each(m, self.dim, |d, p| row[d] = (p - self.centre[d]) / self.scale);
+        }
+        out
+    }
+
     /// Fills the panels.
     fn project(&mut self, source: Source) {
-        let (dim, count, len, rows) = (self.dim, self.axes_count(), self.len, self.panel_rows());
-        let mut panels = vec![0.0; len.div_ceil(PANEL) * rows * PANEL];
-        panels.par_chunks_mut(CHUNK * rows * PANEL).enumerate().for_each(|(chunk, out)| {
-            let start = chunk * CHUNK * PANEL;
-            let n = (CHUNK * PANEL).min(len - start);
-            let mut points = vec![0.0; n * dim];
-            source.centred(start, &self.centre, &mut points);
-            points.iter_mut().for_each(|v| *v /= self.scale);
-            let mut found = vec![0.0; n * count];
-            gemm_nt(n, count, dim, &points, &self.axes, &mut found);
+        let (dim, count, rows) = (self.dim, self.axes_count(), self.panel_rows());
+        let mut panels = vec![0.0; self.len.div_ceil(PANEL) * rows * PANEL];
+        let chunks = panels.par_chunks_mut(CHUNK * rows * PANEL).zip(self.order.par_chunks(CHUNK * PANEL));
+        chunks.for_each(|(out, order)| {
+            let points = self.scaled(source, order.iter().map(|m| *m as usize));
+            let mut found = vec![0.0; order.len() * count];
+            gemm_nt(order.len(), count, dim, &points, &self.axes, &mut found);
             for (i, (point, row)) in points.chunks_exact(dim).zip(found.chunks_exact(count)).enumerate() {
                 let panel = &mut out[i / PANEL * rows * PANEL..][..rows * PANEL];
                 let norms = group_norms(&self.levels, point, row);
@@ -129,7 +157,7 @@ impl Index {
         let levels = levels(dim);
         match levels.last() {
             Some(most) if len >= FEWEST_POINTS => {
-                4 * len.next_multiple_of(PANEL) * (most + levels.len() + 1) + 8 * (most + 1) * dim
+                4 * (len + len.next_multiple_of(PANEL) * (most + levels.len() + 1)) + 8 * (most + 1) * dim
             }
             _ => 0,
         }
@@ -142,7 +170,13 @@ impl Index {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        4 * self.panels.len() + 8 * (self.axes.len() + self.centre.len())
+        4 * (self.order.len() + self.panels.len()) + 8 * (self.axes.len() + self.centre.len())
+    }
+
+    /// The points of a panel: sixteen, or fewer in the last.
+    #[inline(always)]
+    pub(super) fn members(&self, panel: usize) -> &[u32] {
+        &self.order[panel * PANEL..((panel + 1) * PANEL).min(self.len)]
     }
 
     /// ν of the points of a panel on the axes `from..to`, by axis.

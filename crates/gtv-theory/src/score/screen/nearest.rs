@@ -135,11 +135,11 @@ impl Visit for Nearest<'_> {
             let q = *q as usize;
             probes.further(simd, index, axes, q, panel, products);
             let bounds = self.coefficients.last_bounds(&self.terms, q, products);
-            for (j, v) in bounds.iter().enumerate() {
-                let m = panel * PANEL + j;
-                if *v < self.thresholds[q / GROUP][q % GROUP] || m >= index.len {
+            for (m, v) in index.members(panel).iter().zip(bounds) {
+                if v < self.thresholds[q / GROUP][q % GROUP] {
                     continue;
                 }
+                let m = *m as usize;
                 let logit =
                     probes.frame.exact(source, self.priors, m, &x[q * index.dim..(q + 1) * index.dim]);
                 self.offer(q, m, logit);

@@ -162,7 +162,7 @@ impl Index {
                     }
                 }
                 for j in (0..PANEL).filter(|j| reached(count - 1, count - 1, *j)) {
-                    let logit = frame.exact(source, log_weights, panel * PANEL + j, x);
+                    let logit = frame.exact(source, log_weights, self.members(panel)[j] as usize, x);
                     heavy += if logit >= guesses[q].1 - cutoff { 1.0 } else { 0.0 };
                 }
             }

@@ -10,8 +10,8 @@ use rayon::prelude::*;
 
 /// Unit roundoff of f32.
 const ROUNDOFF: f64 = 0.5 * f32::EPSILON as f64;
-/// Panels a task of the first guess.
-const PANELS: usize = 256;
+/// Panels a task of the first guess, which offers one point.
+const PANELS: usize = 64;
 
 /// What turns logits into v and back at one time.
 #[derive(Debug, Clone, Copy)]
@@ -86,10 +86,10 @@ impl Frame {
     pub(in crate::score) fn bias(self, index: &Index, log_weights: &[f64], panel: usize) -> [f32; PANEL] {
         let whole = index.norms(panel)[index.levels.len()];
         let mut out = [f32::NEG_INFINITY; PANEL];
-        for ((b, n), l) in out.iter_mut().zip(whole).zip(&log_weights[panel * PANEL..]) {
+        for ((b, n), m) in out.iter_mut().zip(whole).zip(index.members(panel)) {
             // The norm is kept rounded up, so it is brought below its true value before its square is taken away.
             let n = f64::from(n) * (1.0 - 2.0 * NORM_SLACK);
-            let (square, prior) = (0.5 * self.noise.signal * n * n, l / self.kappa);
+            let (square, prior) = (0.5 * self.noise.signal * n * n, log_weights[*m as usize] / self.kappa);
             let slack = 16.0 * ROUNDOFF * (square + if prior.is_finite() { prior.abs() } else { 0.0 });
             *b = (prior - square + slack) as f32;
         }
@@ -219,8 +219,8 @@ impl Probes {
         ((v + half - cutoff / kappa - slack) as f32).next_down().max(f32::MIN)
     }
 
-    /// For each query the point with the largest estimate of v on the axes of `level`, with its exact logit: a lower
-    /// bound of the largest. No point and −∞ where all have weight 0.
+    /// For each query a point with its exact logit, a lower bound of the largest: the best of those with the largest
+    /// estimates of v on the axes of `level` in their part of the data. No point and −∞ where all have weight 0.
     pub(in crate::score) fn guess(
         &self,
         index: &Index,
@@ -239,19 +239,38 @@ impl Probes {
                 guess
             })
             .collect();
-        (0..self.len)
-            .map(|q| {
-                let best = found
-                    .iter()
-                    .map(|f| f.best(q))
-                    .fold((f32::MIN, usize::MAX), |a, b| if b.0 > a.0 { b } else { a });
-                let logit = match best.1 {
-                    usize::MAX => f64::NEG_INFINITY,
-                    m => self.frame.exact(source, log_weights, m, &x[q * index.dim..(q + 1) * index.dim]),
-                };
-                (best.1, logit)
-            })
-            .collect()
+        let each = x.par_chunks_exact(index.dim).enumerate();
+        each.map(|(q, x)| {
+            let points = found.iter().map(|guess| guess.points[q]).filter(|m| *m != usize::MAX).collect();
+            let frame = self.frame;
+            pulp::Arch::new().dispatch(Best { frame, source, log_weights, points, x })
+        })
+        .collect()
+    }
+}
+
+/// The point with the largest logit, none and −∞ of none; an operation for `pulp`.
+struct Best<'a> {
+    frame: Frame,
+    source: Source<'a>,
+    log_weights: &'a [f64],
+    points: Vec<usize>,
+    x: &'a [f64],
+}
+
+impl pulp::NullaryFnOnce for Best<'_> {
+    type Output = (usize, f64);
+
+    #[inline(always)]
+    fn call(self) -> (usize, f64) {
+        let mut best = (usize::MAX, f64::NEG_INFINITY);
+        for m in self.points {
+            let logit = self.frame.exact(self.source, self.log_weights, m, self.x);
+            if logit > best.1 {
+                best = (m, logit);
+            }
+        }
+        best
     }
 }
 
@@ -270,11 +289,6 @@ impl<'a> Guess<'a> {
     fn new(index: &'a Index, frame: Frame, log_weights: &'a [f64], n: usize) -> Self {
         let largest = thresholds(n, |_| f32::MIN);
         Self { index, frame, log_weights, panel: 0, largest, points: vec![usize::MAX; n] }
-    }
-
-    /// The largest value of a query and its point; no point where all have weight 0.
-    fn best(&self, q: usize) -> (f32, usize) {
-        (self.largest[q / GROUP][q % GROUP], self.points[q])
     }
 }
 
@@ -308,10 +322,10 @@ impl Visit for Guess<'_> {
 
     #[inline(always)]
     fn reached(&mut self, q: usize, _: &[f32; PANEL], bounds: &[f32; PANEL]) {
-        for (j, v) in bounds.iter().enumerate() {
+        for (m, v) in self.index.members(self.panel).iter().zip(bounds) {
             if *v > self.largest[q / GROUP][q % GROUP] {
                 self.largest[q / GROUP][q % GROUP] = *v;
-                self.points[q] = self.panel * PANEL + j;
+                self.points[q] = *m as usize;
             }
         }
     }
