@@ -265,6 +265,41 @@ fn bands_of_one_network_need_no_ensemble() {
     let other = "[theory]\nbase = \"leading\"\ncorrelation_time = 0.2";
     bench.file("run/config.toml", config.replace("[theory]", other));
     bench.line("bands run --member 1 --quiet").done();
+    // Directions that are too few, and batches of more than all triples, are told with their numbers.
+    let few = bench.line("bands run --member 1 --out few --quiet --set theory.directions=3");
+    few.done();
+    let share = |folder: &str, name: &str| {
+        let summary = std::fs::read(bench.path(&format!("{folder}/summary.json"))).unwrap();
+        let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+        summary["one_run"][name].as_f64().unwrap()
+    };
+    let missed = format!("miss {:.1} % of", 100.0 * share("few", "missed"));
+    assert!(few.stderr.contains("the 3 directions") && few.stderr.contains(&missed), "{}", few.stderr);
+    let steps = "--set training.batch=200 --set training.optimizer=sgd --set training.rate=0.02";
+    bench.line(&format!("train b.toml --out whole --members 1 --quiet {steps}")).done();
+    let whole = bench.line("bands whole --quiet");
+    whole.done();
+    let said = "training.batch = 200 is more than model.samples = 128";
+    assert!(whole.stderr.contains(said), "{}", whole.stderr);
+    let [batches, data] = ["batches", "data"].map(|name| share("whole/bands-00000", name));
+    // Zero but for the rounding of two equal sums.
+    assert!(batches.abs() < 1e-12 * data, "{batches} {data}");
+    // A network that has diverged: its numbers are none, or it is where its own steps would not have left it.
+    let network = bench.path("run/members/member-00000.safetensors");
+    let sound = std::fs::read(&network).unwrap();
+    let start = 8 + u64::from_le_bytes(sound[..8].try_into().unwrap()) as usize;
+    for (factor, parts) in
+        [(f32::NAN, &["member 0", "holds NaN", "train again"][..]), (1e6, &["too long", "training.rate"])]
+    {
+        let mut bytes = sound.clone();
+        for value in bytes[start..].chunks_exact_mut(4) {
+            let other = factor * f32::from_le_bytes((&*value).try_into().unwrap());
+            value.copy_from_slice(&other.to_le_bytes());
+        }
+        std::fs::write(&network, bytes).unwrap();
+        bench.line("bands run --quiet").refused(2, parts);
+    }
+    std::fs::write(&network, sound).unwrap();
     bench.line("bands run --member 5").refused(2, &["--member", "2 members"]);
     bench.line("bands nowhere").refused(2, &["nowhere", "no trained members"]);
     let compare = "compare b.toml --out c --quiet --set theory.kernel=trained";

@@ -41,6 +41,8 @@ pub struct Effort {
     pub node: f64,
     /// The same of a rule that is a product over coordinates, where that is used.
     pub product_node: f64,
+    /// Seeing one trained member from its end, where closures need that.
+    pub anchor: f64,
 }
 
 /// Seconds of a multiplication in a matrix product in 64 bits; in 32 bits it is half of that.

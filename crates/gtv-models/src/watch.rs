@@ -93,6 +93,28 @@ pub enum Warning {
         /// Share of labels that are off, in per cent.
         off: f64,
     },
+    /// Directions that miss a part of a trained network's curvature.
+    #[error(
+        "member {member}: the {directions} directions that one-run looks along miss {missed:.1} % of its curvature's trace, and what varies there: read its variance as a lower bound, or raise theory.directions"
+    )]
+    FewDirections {
+        /// The member of the ensemble.
+        member: u64,
+        /// K.
+        directions: usize,
+        /// Share of the trace outside, in per cent.
+        missed: f64,
+    },
+    /// Batches of more triples than there are.
+    #[error(
+        "training.batch = {batch} is more than model.samples = {samples}: each step took all of them, and one-run has no variance from batches"
+    )]
+    WholeSteps {
+        /// B.
+        batch: usize,
+        /// P.
+        samples: usize,
+    },
     /// A checkpoint that cannot be used.
     #[error("{place}: {reason}; the checkpoint before it is used, or the start where there is none")]
     CheckpointSkipped {

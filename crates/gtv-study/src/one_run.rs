@@ -61,6 +61,19 @@ impl Places {
         cov
     }
 
+    /// Relative standard error of E tr Var y over members, from how much single members' squared deviations differ.
+    fn error(&self, predictions: &[f64]) -> f64 {
+        let side = self.x.len();
+        let members = predictions.chunks_exact(side);
+        let count = members.len() as f64;
+        let mean: Vec<f64> = (0..side).map(|i| members.clone().map(|y| y[i]).sum::<f64>() / count).collect();
+        let square = |y: &[f64]| y.iter().zip(&mean).map(|(y, m)| (y - m).powi(2)).sum::<f64>();
+        let squares: Vec<f64> = members.map(square).collect();
+        let average = squares.iter().sum::<f64>() / count;
+        let scatter = squares.iter().map(|s| (s / average - 1.0).powi(2)).sum::<f64>();
+        (scatter / (count * (count - 1.0))).sqrt()
+    }
+
     /// Cov F of one run's law.
     fn predicted(&self, learner: &OneRun) -> Vec<f64> {
         let mut cov = learner.prediction_covariance(&self.x, &self.t);
@@ -123,6 +136,7 @@ pub fn fidelity(theory: &Theory<'_>, members: &dyn Members) -> Result<Option<Fid
     Ok(Some(FidelityRecord {
         gap: gap.map(|(matched, _)| places.compare(&places.predicted(&matched), &measured)),
         places: places.t.len(),
+        error: places.error(&predictions),
         single: learner.singles().into_iter().map(single).collect(),
         averaged: places.compare(&places.predicted(learner), &measured),
         halves: places.compare(&halves[1], &halves[0]),

@@ -18,6 +18,7 @@ use crate::theory::Theory;
 use crate::warning::Warning;
 use gtv_models::external::Ensemble;
 use gtv_models::family::{Family, LearnerRecord, Member, Members, Resolution};
+use gtv_models::mlp::KernelName;
 use gtv_models::watch::Session;
 use gtv_theory::compare::{
     CompareSettings, FEWEST_GROUPS, Interval, Level, LevelSamples, compare_levels, summarize_level,
@@ -162,7 +163,9 @@ impl Study {
     pub fn effort(&self) -> StudyEffort {
         let effort = self.family.effort();
         let cloud = self.problem().cloud();
-        let nodes = self.theory.quadrature.count(cloud).unwrap_or(0) as f64;
+        let nodes = self.theory.nodes(cloud).unwrap_or(0) as f64;
+        let anchors =
+            if self.theory.kernel == KernelName::Trained { self.theory.anchors as f64 } else { 0.0 };
         let members = self.members.len() as f64;
         let models = (self.theory.models * (self.theory.closures.len() + 1)) as f64;
         let (steps, dim) = (self.sampling.integration.steps as f64, cloud.dim() as f64);
@@ -190,7 +193,7 @@ impl Study {
         let single = members * self.sampling.paths as f64 * steps;
         StudyEffort {
             training,
-            theory: nodes * (closures * node + 1.5 * exact),
+            theory: nodes * (closures * node + 1.5 * exact) + anchors * effort.anchor,
             sampling: sampling + single * exact,
             path,
         }
@@ -477,9 +480,11 @@ fn quadrature_error(
         Some(completeness) => completeness,
     };
     let Some(fine) = theory.laws.iter().min_by_key(simplest) else { return Ok(errors) };
-    let points = theory.study.quadrature_points()?;
-    if !theory.study.knows(&points.x, &points.t) {
-        return Ok(errors);
+    if theory.study.family.listed().is_some() {
+        let points = theory.study.quadrature_points()?;
+        if !theory.study.knows(&points.x, &points.t) {
+            return Ok(errors);
+        }
     }
     let (coarser, points) = (theory.learner.coarser()?, theory.study.problem().probes(1, CHECKED));
     let prediction = theory.study.problem().objective().prediction;

@@ -209,7 +209,7 @@ impl Loaded {
     /// [`ConfigError`].
     pub fn check_quadrature(&self, problem: &Problem) -> Result<(), ConfigError> {
         let study = &problem.study;
-        let counted = study.theory.quadrature.count(study.problem().cloud());
+        let counted = study.theory.nodes(study.problem().cloud());
         counted.map(drop).map_err(|e| self.refused(&["theory"], e))
     }
 

@@ -143,7 +143,7 @@ impl Loaded {
         let of_features =
             features.into_iter().flat_map(|f| LinearFamily::estimates(f, dim, samples, members));
         // Too many nodes are refused where they are used: a training does without them.
-        let nodes = c.theory.quadrature.count(cloud).unwrap_or(0) as f64;
+        let nodes = c.theory.nodes(cloud).unwrap_or(0) as f64;
         let bins = c.compare.bins_in(cloud.dim()) as f64;
         let groups = members.max(c.theory.models as f64);
         let levels = c.theory.closures.len() as f64 + 6.0;

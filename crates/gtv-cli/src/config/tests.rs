@@ -154,7 +154,7 @@ fn unknown_keys_are_named_with_line_and_suggestion() {
     assert_says(&message, &["--set model.smaples=3", "`model.smaples`", "did you mean `model.samples`"]);
     assert_says(
         &refusal("[theory]\nzzz = 1\n", &[]),
-        &["`theory.zzz`", "possible: closures, kernel, anchors, residuals, base"],
+        &["`theory.zzz`", "possible: closures, kernel, anchors, directions, residuals, base"],
     );
 }
 

@@ -137,9 +137,10 @@ fn fidelity(numbers: &OneRunNumbers) -> Table {
         head: head(&["From", "Variance ratio", "Correlation of ln Var F", "Cosine of Cov F"]),
         rows,
         note: format!(
-            "At {} places with t in the first 0.3 of [ε, T]. Variance ratio: E tr Var y, predicted over measured. The last row has the \
-             measured total, and shows what is owed to out alone.",
-            found.places
+            "At {} places with t in the first 0.3 of [ε, T]. Variance ratio: E tr Var y, predicted over measured, and known to {} %, as \
+             members differ. The last row has the measured total, and shows what is owed to out alone.",
+            found.places,
+            plain(100.0 * found.error)
         ),
         ..Table::default()
     }

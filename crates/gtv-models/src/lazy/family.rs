@@ -85,6 +85,7 @@ impl Family for LazyFamily {
             evaluation,
             node: 5e-4,
             product_node: 5e-4,
+            anchor: 0.0,
         }
     }
 

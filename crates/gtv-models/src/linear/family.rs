@@ -144,6 +144,7 @@ impl Family for LinearFamily {
             evaluation,
             node,
             product_node,
+            anchor: 0.0,
         }
     }
 

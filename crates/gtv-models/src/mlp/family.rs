@@ -168,6 +168,7 @@ impl Family for MlpFamily {
             evaluation: MULTIPLICATION * parameters,
             node: 5e-4,
             product_node: 5e-4,
+            anchor: one_run::seconds(self.one_run.directions, parameters, self.task.problem()),
         }
     }
 
@@ -204,7 +205,15 @@ impl Family for MlpFamily {
     }
 
     fn restore(&self, draws: &[Member], files: &[MemberFiles]) -> Result<Box<dyn Members>> {
-        let fields = files.iter().map(|file| files::restored(&self.task, file)).collect::<Result<_>>()?;
+        let restored = |(draw, file): (&Member, &MemberFiles)| {
+            files::restored(&self.task, file).map_err(|error| match error {
+                Error::Member { reason } => {
+                    Error::Member { reason: format!("member {}: {reason}", draw.index) }
+                }
+                other => other,
+            })
+        };
+        let fields = draws.iter().zip(files).map(restored).collect::<Result<_>>()?;
         Ok(Box::new(MlpMembers::new(self, draws.to_vec(), fields)?))
     }
 

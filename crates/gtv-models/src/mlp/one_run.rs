@@ -2,12 +2,13 @@
 
 use super::{MlpFamily, MlpMembers, NoiseDraws, Optimizer, Task};
 use crate::error::Result;
-use crate::family::{Members, OneRunRecord};
+use crate::family::{MULTIPLICATION, Members, OneRunRecord};
 use crate::linearize::{TrainedNetwork, TrainedSpec};
-use crate::watch::Session;
+use crate::watch::{Session, Warning};
 use gtv_theory::Error as TheoryError;
+use gtv_theory::TrainingProblem;
 use gtv_theory::learner::{
-    Anchor, Course, Filter, Learner, OneRun, OneRunSpec, Passes, Residuals, UpdateRule,
+    Anchor, Course, Filter, Learner, OneRun, OneRunSpec, Passes, Residuals, TrainedModel, UpdateRule,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,18 +18,36 @@ use std::sync::Arc;
 pub struct OneRunSettings {
     /// Members whose covariances are averaged.
     pub anchors: usize,
+    /// Most directions of the parameters.
+    pub directions: usize,
     /// The triples on which residuals are measured.
     pub residuals: Residuals,
 }
 
 impl Default for OneRunSettings {
     fn default() -> Self {
-        Self { anchors: 1, residuals: Residuals::Fresh }
+        Self { anchors: 1, directions: TrainedSpec::default().most, residuals: Residuals::Fresh }
     }
 }
 
 /// Fresh triples at least.
 const FEWEST: usize = 2_048;
+/// Share of the curvature's trace outside of the directions from which on the user is told: what a hundred retrainings resolve of a
+/// variance is a tenth.
+const NOTABLE_MISS: f64 = 0.05;
+
+/// Landmarks that so many directions are chosen from.
+fn landmarks(most: usize) -> usize {
+    TrainedSpec::default().landmarks.max(3 * most)
+}
+
+/// About how long one network takes: the dual matrix and its eigenvectors, and derivatives along the directions at the triples.
+pub(super) fn seconds(most: usize, parameters: f64, problem: &TrainingProblem) -> f64 {
+    let (landmarks, most) = (landmarks(most) as f64, most as f64);
+    let triples = (OneRunSpec::default().fresh + problem.samples() * problem.dim()) as f64;
+    let products = parameters * (0.5 * landmarks.powi(2) + 2.0 * (landmarks + triples) * most);
+    MULTIPLICATION * (0.5 * products + 9.0 * landmarks.powi(3))
+}
 
 /// The learner of the first members.
 ///
@@ -50,12 +69,23 @@ pub(super) fn learner(
     };
     let count = family.one_run.anchors.min(members.len());
     let stage = session.watch.stage("trained networks", count as u64);
-    let spec = TrainedSpec { own_start: starts_differ(family, members), ..TrainedSpec::default() };
+    let most = family.one_run.directions;
+    let landmarks = landmarks(most);
+    let spec =
+        TrainedSpec { landmarks, most, own_start: starts_differ(family, members), ..TrainedSpec::default() };
+    let (batch, samples) = (task.training().batch, problem.samples());
+    if task.training().optimizer != Optimizer::Gd && batch > samples {
+        session.watch.warn(&Warning::WholeSteps { batch, samples });
+    }
     let mut anchors = Vec::with_capacity(count);
     for (field, member) in members.fields().iter().zip(members.draws()).take(count) {
         session.check()?;
         stage.message(&|| format!("member {}", member.index));
         let network = TrainedNetwork::new(task, field, &spec, problem.streams())?;
+        let (directions, missed) = (network.directions(), 100.0 * network.missed());
+        if network.missed() > NOTABLE_MISS {
+            session.watch.warn(&Warning::FewDirections { member: member.index, directions, missed });
+        }
         anchors.push(Anchor { model: Arc::new(network), triples: Some(Arc::new(problem.draw(member.data))) });
         stage.advance(1);
     }

@@ -325,6 +325,12 @@ pub static KEYS: &[Described] = &[
         "places at which predicted and measured covariances of F are compared, y = skip x + out F",
     ),
     row(
+        "one_run.fidelity.error",
+        "number or null",
+        "",
+        "relative standard error of the ensemble's E tr Var y, and with it of every ratio to it",
+    ),
+    row(
         "one_run.fidelity.single[].<part>",
         "number or null",
         "",

@@ -47,6 +47,9 @@ pub struct Fidelity {
 pub struct FidelityRecord {
     /// Places.
     pub places: usize,
+    /// Relative standard error of the ensemble's E tr Var y, and with it of every ratio to it.
+    #[serde(default, with = "number")]
+    pub error: f64,
     /// Each anchor alone.
     pub single: Vec<Fidelity>,
     /// The average of their covariances.

@@ -1,7 +1,8 @@
 //! The predictions, and how finely they are computed.
 
 use super::theory_name::TheoryName;
-use gtv_models::mlp::KernelName;
+use gtv_models::mlp::{KernelName, OneRunSettings};
+use gtv_theory::PointCloud;
 use gtv_theory::closure::{CLOSURES, Closure, Needs};
 use gtv_theory::learner::Residuals;
 use gtv_theory::quadrature::QuadratureSpec;
@@ -24,6 +25,9 @@ pub struct TheorySpec {
     /// Trained networks whose covariances one-run averages.
     #[schemars(range(min = 1), extend("when" = {"kernel": ["trained"]}))]
     pub anchors: usize,
+    /// Most directions of a trained network's parameters that one-run looks along; fewer where they miss less than 1e-5 of the trace.
+    #[schemars(range(min = 1, max = 2048), extend("when" = {"kernel": ["trained"]}))]
+    pub directions: usize,
     /// The triples on which one-run measures what trained networks leave unexplained.
     #[schemars(extend("when" = {"kernel": ["trained"]}))]
     pub residuals: Residuals,
@@ -60,6 +64,7 @@ impl Default for TheorySpec {
             closures: TheorySpec::closures_of(KernelName::default()),
             kernel: KernelName::default(),
             anchors: 1,
+            directions: OneRunSettings::default().directions,
             residuals: Residuals::default(),
             base: None,
             kappa: None,
@@ -79,6 +84,17 @@ impl TheorySpec {
             (KernelName::Initial | KernelName::Infinite, needs) => needs != Needs::TrainedModels,
         };
         CLOSURES.into_iter().filter(goes).map(TheoryName::Closure).collect()
+    }
+
+    /// Nodes of the integrals over the training distribution; none where laws are of trained networks, which are seen on triples.
+    ///
+    /// # Errors
+    /// As [`QuadratureSpec::count`].
+    pub fn nodes(&self, cloud: &PointCloud) -> gtv_theory::Result<usize> {
+        match self.kernel {
+            KernelName::Trained => Ok(0),
+            KernelName::Initial | KernelName::Infinite => self.quadrature.count(cloud),
+        }
     }
 
     /// The closures that are needed, in order, each once.

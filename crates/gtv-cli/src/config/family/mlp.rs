@@ -6,7 +6,7 @@ use crate::config::{ConfigError, Loaded};
 use gtv_models::MlpFamily;
 use gtv_models::device::Backend;
 use gtv_models::mlp::{KernelName, NoiseDraws, OneRunSettings, Optimizer, Task, TrainingSpec};
-use gtv_study::spec::Vary;
+use gtv_study::spec::{TheorySpec, Vary};
 use gtv_theory::ntk::{MlpSpec, Parameterisation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,8 +77,8 @@ impl MlpConfig {
             .map_err(|e| loaded.refused_model(&["model.mlp", "model", "training"], e))?;
         let (device, sampling) = (training.device, loaded.config.sampling.integration);
         let MlpTraining { log_every, checkpoint, .. } = *training;
-        let theory = &loaded.config.theory;
-        let one_run = OneRunSettings { anchors: theory.anchors, residuals: theory.residuals };
+        let TheorySpec { anchors, directions, residuals, .. } = loaded.config.theory;
+        let one_run = OneRunSettings { anchors, directions, residuals };
         let own_start = loaded.config.ensemble.spec.varies(Vary::Init);
         Ok(MlpFamily { task, device, kernel, one_run, own_start, log_every, checkpoint, sampling })
     }
