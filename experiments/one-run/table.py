@@ -14,7 +14,7 @@ for argument in sys.argv[1:]:
         record = json.load(file)
     run, levels = record["one_run"], record["levels"]
     found = run["fidelity"]
-    print(f"{name}: load {run['load']:.3f}, directions {run['directions']}, missed {run['missed']:.1e}")
+    print(f"{name}: load {run['load']:.3f}, directions {run['directions']}, missed {run['missed']:.1e}, the ensemble's variance to {found.get('error') or float('nan'):.3f}")
     for key in ("variance_ratio", "log_correlation", "cosine"):
         single = short(one[key] for one in found["single"])
         others = [found["averaged"][key], (found.get("gap") or {}).get(key), found["halves"][key], found["constant"][key]]
