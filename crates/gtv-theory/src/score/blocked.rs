@@ -6,7 +6,8 @@
 //! do not depend on the number of threads. For each query block the cheapest [`Plan`] is chosen:
 //!
 //! - bounds from a few principal axes ([`Index`]) leave few points, which are summed from differences ([`bounded`]);
-//! - or all products are formed ([`fold`]), and the second one is taken over the points with weight, or over all.
+//! - or all products are formed ([`fold`]), in f32 where that finds few points with weight ([`narrow`]), and the second one
+//!   is taken over the points with weight, or over all.
 //!
 //! The expanded square cancels: a logit is off by about ε α|x||μ|/σ² (ε = roundoff), which passes any tolerance as
 //! t → 0. Points are shifted by their centre where that shortens them much. Where the estimate still exceeds the
@@ -16,12 +17,14 @@
 //!
 //! [`bounded`]: super::bounded
 //! [`fold`]: super::fold
+//! [`narrow`]: super::narrow
 
 use super::blocked_cov::{cov_of_kept, covs};
 use super::bounded::Seeds;
 use super::direct::Noise;
 use super::evaluation::CovKind;
 use super::exact::IndexCost;
+use super::narrow::NarrowQueries;
 use super::queries::{Queries, TILE};
 use super::real::Real;
 use super::screen::{Costs, Frame, Index, Plan, Probes};
@@ -59,6 +62,8 @@ pub(super) struct Dense<T> {
     /// max |μ − shift|.
     pub(super) longest: f64,
     pub(super) log_weights: Vec<f64>,
+    /// max |log π| of the points with weight.
+    pub(super) faintest: f64,
     /// Weights that together are below this share of the posterior's mass may be left out.
     pub(super) tolerance: f64,
     index: OnceLock<Option<Arc<Index>>>,
@@ -81,7 +86,9 @@ pub(super) struct Sums {
     pub(super) acc: Vec<f64>,
     /// Σ e^{l − max} of weights that are missing in `acc`.
     pub(super) dropped: Vec<f64>,
-    /// Points that are missing in `acc` and `sum`, and the largest bound on their logits.
+    /// Bound on Σ e^{l − max} of weights that are missing in `acc` and `sum`.
+    pub(super) missing: Vec<f64>,
+    /// Points that are missing in them beside those, and the largest bound on their logits.
     pub(super) left: Vec<(usize, f64)>,
 }
 
@@ -100,6 +107,7 @@ impl Sums {
             sum: vec![0.0; n],
             acc: vec![0.0; n * dim],
             dropped: vec![0.0; n],
+            missing: vec![0.0; n],
             left: vec![(0, f64::NEG_INFINITY); n],
         }
     }
@@ -163,7 +171,9 @@ impl<T: Real> Dense<T> {
             })
             .collect();
         let longest = (2.0 * half_norms.iter().fold(0.0, |acc: f64, v| acc.max(*v))).sqrt();
-        let log_weights = weights.iter().map(|w| w.ln()).collect();
+        let log_weights: Vec<f64> = weights.iter().map(|w| w.ln()).collect();
+        let finite = log_weights.iter().filter(|l| l.is_finite());
+        let faintest = finite.fold(0.0, |acc: f64, l| acc.max(l.abs()));
         Self {
             dim,
             len,
@@ -173,6 +183,7 @@ impl<T: Real> Dense<T> {
             half_norms,
             longest,
             log_weights,
+            faintest,
             tolerance,
             index: OnceLock::new(),
             precision: PhantomData,
@@ -251,17 +262,27 @@ impl<T: Real> Dense<T> {
     }
 
     fn block<'a>(&self, source: Source, index: Option<&Index>, noise: Noise, x: &'a [f64]) -> Block<'a, T> {
-        let queries = self.queries(source, noise, x);
+        let mut queries = self.queries(source, noise, x);
+        let log_weights = &self.log_weights;
         let seeds = index.and_then(|index| {
             let frame = Frame::new(index, noise)?;
             let coordinates = self.active.as_ref().map_or(self.dim, Vec::len);
-            let costs = Costs { product: T::TERM * coordinates as f64, sharp: queries.sharp };
-            match index.plan(frame, source, &self.log_weights, x, self.cutoff(), costs) {
+            let costs =
+                Costs { product: T::TERM * coordinates as f64, sharp: queries.sharp, narrows: T::NARROWS };
+            match index.plan(frame, source, log_weights, x, self.cutoff(), costs) {
                 Plan::Products => None,
+                Plan::FewProducts => {
+                    let first = index.guess_level();
+                    let guesses =
+                        Probes::new(index, frame, first, x)?.guess(index, source, log_weights, first, x);
+                    queries.expect(guesses.iter().map(|(_, logit)| *logit));
+                    queries.narrow = NarrowQueries::new(self, &queries);
+                    None
+                }
                 Plan::Bounds { level, last } => {
                     let probes = Probes::new(index, frame, last, x)?;
                     let first = index.guess_level().min(last);
-                    let guesses = probes.guess(index, source, &self.log_weights, first, x);
+                    let guesses = probes.guess(index, source, log_weights, first, x);
                     Some(Seeds { level, probes, guesses })
                 }
             }
@@ -325,11 +346,12 @@ impl<T: Real> Dense<T> {
         for (q, (log_sum, left_out)) in log_sum.iter_mut().zip(left_out).enumerate() {
             let max = partials.iter().fold(f64::NEG_INFINITY, |acc, p| acc.max(p.max[q]));
             let mean = &mut mean[q * dim..(q + 1) * dim];
-            let (mut sum, mut dropped) = (0.0, 0.0);
+            let (mut sum, mut dropped, mut missing) = (0.0, 0.0, 0.0);
             for p in partials.iter().filter(|p| p.sum[q] != 0.0) {
                 let scale = (p.max[q] - max).exp();
                 sum += scale * p.sum[q];
                 dropped += scale * p.dropped[q];
+                missing += scale * p.missing[q];
                 mean.iter_mut().zip(&p.acc[q * dim..(q + 1) * dim]).for_each(|(m, a)| *m += scale * a);
             }
             // What was dropped is in the sum, so the rest has this much of the mass.
@@ -344,7 +366,7 @@ impl<T: Real> Dense<T> {
                 }
             }
             *log_sum = max + sum.ln();
-            *left_out = dropped / sum
+            *left_out = (dropped + missing) / sum
                 + partials
                     .iter()
                     .filter(|p| p.left[q].0 > 0)

@@ -1,7 +1,9 @@
 //! All products of a query block with a shard of points, and then the second product: over all points of a tile, or
-//! over those with weight where they are few. In the sharp regime products only select points.
+//! over those with weight where they are few, which products in f32 may find ([`narrow`](super::narrow)). In the sharp
+//! regime products only select points.
 
 use super::blocked::{Dense, Sums};
+use super::narrow::Narrow;
 use super::queries::{Queries, TILE, Tile};
 use super::real::Real;
 use super::source::Source;
@@ -25,8 +27,17 @@ impl<T: Real> Dense<T> {
         let mut bias = [T::default(); TILE];
         let mut acc = vec![];
         let mut heavy = Heavy::default();
+        let mut narrow = queries.narrow.as_ref().map(Narrow::new);
         for start in (start..end).step_by(TILE) {
             let tile = self.tile(source, queries.packed, start, end, &mut buffer);
+            if let Some(first) = &mut narrow {
+                acc.resize(n * tile.width, T::default());
+                if first.fold(self, queries, tile, &mut heavy, &mut acc, &mut out) {
+                    continue;
+                }
+                // Too many points have weight, and so they will in the tiles that follow.
+                narrow = None;
+            }
             let logits = &mut logits[..n * tile.len];
             let bias = &mut bias[..tile.len];
             self.products(tile, queries, logits, bias);
@@ -37,10 +48,25 @@ impl<T: Real> Dense<T> {
             }
             acc.resize(n * tile.width, T::default());
             let cut = self.tolerance / self.len as f64;
-            arch.dispatch(Weigh { logits, bias, cut, acc: &mut acc, out: &mut out, heavy: &mut heavy });
+            arch.dispatch(Weigh {
+                queries,
+                logits,
+                bias,
+                cut,
+                acc: &mut acc,
+                out: &mut out,
+                heavy: &mut heavy,
+            });
             if (heavy.entries.len() as f64) < SPARSE_SHARE * logits.len() as f64 {
                 out.dropped.iter_mut().zip(&heavy.dropped).for_each(|(d, h)| *d += h);
-                arch.dispatch(SparseProduct { tile, weights: logits, heavy: &heavy, acc: &mut acc });
+                let mut entries = Vec::with_capacity(heavy.entries.len());
+                let mut begin = 0;
+                for (end, weights) in heavy.ends.iter().zip(logits.chunks_exact(tile.len)) {
+                    let listed = heavy.entries[begin..*end].iter().map(|j| usize::from(*j));
+                    entries.extend(listed.map(|j| (j * tile.width, weights[j])));
+                    begin = *end;
+                }
+                arch.dispatch(SparseProduct { tile, entries: &entries, ends: &heavy.ends, acc: &mut acc });
             } else {
                 let weights = MatRef::from_row_major_slice(&*logits, n, tile.len);
                 let points = MatRef::from_row_major_slice(tile.points, tile.len, tile.width);
@@ -67,19 +93,46 @@ impl<T: Real> Dense<T> {
 
 /// The weights of one tile that must not be dropped.
 #[derive(Default)]
-struct Heavy {
+pub(super) struct Heavy {
     /// Columns, query after query.
-    entries: Vec<u16>,
+    pub(super) entries: Vec<u16>,
     /// Where each query's columns end.
-    ends: Vec<usize>,
+    pub(super) ends: Vec<usize>,
     /// Weight of each query that is not among them, in units of e^{max}.
-    dropped: Vec<f64>,
+    pub(super) dropped: Vec<f64>,
+}
+
+impl Heavy {
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.ends.clear();
+        self.dropped.clear();
+    }
+
+    /// Lists the weights of a row that together with all others so far must not be dropped, so that what is dropped stays
+    /// below `unit` a point.
+    #[inline(always)]
+    pub(super) fn list<T: Real>(&mut self, row: &[T], unit: f64) {
+        let mut dropped = 0.0;
+        let mut smallest = 0.0;
+        for factor in CUTS {
+            smallest = factor * unit;
+            dropped = T::sum_below(row, T::from_f64(smallest));
+            if dropped <= unit * row.len() as f64 {
+                break;
+            }
+        }
+        T::list_not_below(row, T::from_f64(smallest), &mut self.entries);
+        self.ends.push(self.entries.len());
+        self.dropped.push(dropped);
+    }
 }
 
 /// Turns logits into weights e^{l − max}, updating max and sum and rescaling the accumulators, and lists the weights
 /// that matter; an operation that `pulp` compiles once for each instruction set. (A closure would not do: the call
 /// through its `FnOnce` shim is not inlined, so nothing is vectorised.)
 struct Weigh<'a, T> {
+    queries: &'a Queries<'a, T>,
     logits: &'a mut [T],
     bias: &'a [T],
     /// Share of the mass that one point may have and be dropped.
@@ -94,23 +147,16 @@ impl<T: Real> pulp::NullaryFnOnce for Weigh<'_, T> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { logits, bias, cut, acc, out, heavy } = self;
+        let Self { queries, logits, bias, cut, acc, out, heavy } = self;
         let len = bias.len();
         let n = out.max.len();
         let width = acc.len() / n;
         let limit = (SPARSE_SHARE * logits.len() as f64) as usize;
-        heavy.entries.clear();
-        heavy.ends.clear();
-        heavy.dropped.clear();
+        heavy.clear();
         for (q, row) in logits.chunks_exact_mut(len).enumerate() {
             let block_max = T::add_and_max(row, bias).to_f64();
             if block_max > out.max[q] {
-                let rescale = (out.max[q] - block_max).exp();
-                out.sum[q] *= rescale;
-                out.dropped[q] *= rescale;
-                let rescale = T::from_f64(rescale);
-                acc[q * width..(q + 1) * width].iter_mut().for_each(|a| *a *= rescale);
-                out.max[q] = block_max;
+                out.rescale(q, block_max, &mut acc[q * width..(q + 1) * width]);
             }
             if out.max[q] == f64::NEG_INFINITY {
                 // Only points of weight 0 so far: −∞ − (−∞) would be NaN.
@@ -122,32 +168,21 @@ impl<T: Real> pulp::NullaryFnOnce for Weigh<'_, T> {
                 // Too many already: all will be used.
                 continue;
             }
-            // The sum so far is at most the last one, so a share of it is at most that share of the mass.
-            let unit = cut * out.sum[q];
-            let mut dropped = 0.0;
-            let mut smallest = 0.0;
-            for factor in CUTS {
-                smallest = factor * unit;
-                dropped = T::sum_below(row, T::from_f64(smallest));
-                if dropped <= unit * len as f64 {
-                    break;
-                }
-            }
-            let smallest = T::from_f64(smallest);
-            T::list_not_below(row, smallest, &mut heavy.entries);
-            heavy.ends.push(heavy.entries.len());
-            heavy.dropped.push(dropped);
+            // The last sum is at least this, so that a share of it is at most that share of the mass.
+            heavy.list(row, cut * out.sum[q].max(queries.least_sum(q, out.max[q])));
         }
     }
 }
 
 /// acc += w μ over the listed weights, a few columns at a time, so that sums stay in registers and a tile's columns in
 /// the cache.
-struct SparseProduct<'a, T> {
-    tile: Tile<'a, T>,
-    weights: &'a [T],
-    heavy: &'a Heavy,
-    acc: &'a mut [T],
+pub(super) struct SparseProduct<'a, T> {
+    pub(super) tile: Tile<'a, T>,
+    /// Where a point begins in the tile, and its weight.
+    pub(super) entries: &'a [(usize, T)],
+    /// Where each query's entries end.
+    pub(super) ends: &'a [usize],
+    pub(super) acc: &'a mut [T],
 }
 
 impl<T: Real> pulp::WithSimd for SparseProduct<'_, T> {
@@ -155,19 +190,12 @@ impl<T: Real> pulp::WithSimd for SparseProduct<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) {
-        let Self { tile, weights, heavy, acc } = self;
-        let mut entries = Vec::with_capacity(heavy.entries.len());
-        let mut begin = 0;
-        for (end, weights) in heavy.ends.iter().zip(weights.chunks_exact(tile.len)) {
-            let listed = &heavy.entries[begin..*end];
-            entries.extend(listed.iter().map(|j| (usize::from(*j) * tile.width, weights[usize::from(*j)])));
-            begin = *end;
-        }
+        let Self { tile, entries, ends, acc } = self;
         let mut column = 0;
         while column < tile.width {
             let mut begin = 0;
             let mut next = tile.width;
-            for (end, acc) in heavy.ends.iter().zip(acc.chunks_exact_mut(tile.width)) {
+            for (end, acc) in ends.iter().zip(acc.chunks_exact_mut(tile.width)) {
                 next = column
                     + T::add_rows(simd, &tile.points[column..], &entries[begin..*end], &mut acc[column..]);
                 begin = *end;
@@ -217,6 +245,18 @@ impl<T: Real> pulp::NullaryFnOnce for Sharp<'_, T> {
 }
 
 impl Sums {
+    /// Goes over to a larger maximum.
+    #[inline(always)]
+    pub(super) fn rescale<T: Real>(&mut self, q: usize, max: f64, acc: &mut [T]) {
+        let rescale = (self.max[q] - max).exp();
+        self.sum[q] *= rescale;
+        self.dropped[q] *= rescale;
+        self.missing[q] *= rescale;
+        let rescale = T::from_f64(rescale);
+        acc.iter_mut().for_each(|a| *a *= rescale);
+        self.max[q] = max;
+    }
+
     /// Adds one point with its logit to the sums of query `q`.
     #[inline(always)]
     fn add(&mut self, q: usize, m: usize, logit: f64, source: Source, shift: &[f64]) {

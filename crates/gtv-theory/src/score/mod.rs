@@ -11,6 +11,7 @@ mod exact;
 mod exact32;
 mod fold;
 mod mixture;
+mod narrow;
 mod objective;
 mod queries;
 mod real;

@@ -2,6 +2,7 @@
 
 use super::blocked::Dense;
 use super::direct::Noise;
+use super::narrow::NarrowQueries;
 use super::real::Real;
 use super::source::Source;
 use crate::linalg::settle_vector_state;
@@ -10,6 +11,8 @@ use faer::{Accum, MatMut, MatRef, Par};
 
 /// Points a tile.
 pub(super) const TILE: usize = 512;
+/// Where e^x is still far from overflow.
+const LARGEST_EXPONENT: f64 = 80.0;
 /// Queries from which a copy of a tile without its constant coordinates pays.
 const PACKED_QUERIES: usize = 64;
 
@@ -29,6 +32,10 @@ pub(super) struct Queries<'a, T> {
     pub(super) bound: Vec<f64>,
     /// Whether logits must be recomputed.
     pub(super) sharp: bool,
+    /// A lower bound of log Σ e^l + |x − α shift|²/2σ², a little below it, −∞ where none is known.
+    pub(super) least: Vec<f64>,
+    /// What finds the points with weight by products in f32, where that pays.
+    pub(super) narrow: Option<NarrowQueries>,
 }
 
 /// A tile of points in the precision of products, `width` coordinates each.
@@ -38,6 +45,22 @@ pub(super) struct Tile<'a, T> {
     pub(super) len: usize,
     pub(super) width: usize,
     pub(super) points: &'a [T],
+}
+
+impl<T> Queries<'_, T> {
+    /// Takes up a logit of each query.
+    pub(super) fn expect(&mut self, logits: impl Iterator<Item = f64>) {
+        // More than what a sum in f32 may be too low.
+        const SLACK: f64 = 0.01;
+        let known = logits.zip(&self.offsets).map(|(l, offset)| l - offset - SLACK);
+        self.least.iter_mut().zip(known).for_each(|(least, known)| *least = known);
+    }
+
+    /// The least that Σ e^l of query `q` is, in units of e^{max}.
+    #[inline(always)]
+    pub(super) fn least_sum(&self, q: usize, max: f64) -> f64 {
+        (self.least[q] - max).min(LARGEST_EXPONENT).exp()
+    }
 }
 
 impl<T: Real> Dense<T> {
@@ -79,7 +102,18 @@ impl<T: Real> Dense<T> {
         let sharp = norms2.iter().zip(&unit).map(error).any(|e| e > T::LOGIT_TOLERANCE);
         // A sum of D products has at most D roundings a term, plus those of the scaled query, bias and offset.
         let bound = unit.iter().map(|u| (dim as f64 + 8.0) * u).collect();
-        Queries { len, noise, x, packed, scaled, offsets, bound, sharp }
+        Queries {
+            len,
+            noise,
+            x,
+            packed,
+            scaled,
+            offsets,
+            bound,
+            sharp,
+            least: vec![f64::NEG_INFINITY; len],
+            narrow: None,
+        }
     }
 
     /// The points from `start` on, at most [`TILE`] and none from `end` on; `buffer` is used where they are copied.
@@ -110,11 +144,16 @@ impl<T: Real> Dense<T> {
         let dst = MatMut::from_row_major_slice_mut(logits, queries.len, tile.len);
         matmul(dst, Accum::Replace, scaled, points.transpose(), T::from_f64(1.0), Par::Seq);
         settle_vector_state();
-        let noise = queries.noise;
+        self.biases(queries.noise, tile.start, bias);
+    }
+
+    /// log π − α²|μ|²/2σ² of the points from `start` on.
+    pub(super) fn biases(&self, noise: Noise, start: usize, bias: &mut [T]) {
         let scale = 2.0 * noise.signal * noise.signal * noise.half_precision;
-        for (j, b) in bias.iter_mut().enumerate() {
-            let m = tile.start + j;
-            *b = T::from_f64(self.log_weights[m] - scale * self.half_norms[m]);
+        for (b, (l, half)) in
+            bias.iter_mut().zip(self.log_weights[start..].iter().zip(&self.half_norms[start..]))
+        {
+            *b = T::from_f64(l - scale * half);
         }
     }
 }

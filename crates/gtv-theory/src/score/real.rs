@@ -17,6 +17,8 @@ pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
 
     /// Cycles of a term of a matrix product on AVX2.
     const TERM: f64;
+    /// Whether first products in f32 cost less.
+    const NARROWS: bool;
 
     /// The points themselves where they are held in this precision.
     fn own<'a>(source: Source<'a>) -> Option<&'a [Self]>;
@@ -29,6 +31,8 @@ pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
     /// out += Σ w · points[start..] over entries (start, w), for as many leading columns as fit in registers; returns
     /// their number.
     fn add_rows<S: Simd>(simd: S, points: &[Self], entries: &[(usize, Self)], out: &mut [Self]) -> usize;
+    /// sums += points[start..] · x over as many leading columns as fit in registers, for each start; returns their number.
+    fn add_dots<S: Simd>(simd: S, points: &[Self], starts: &[usize], x: &[Self], sums: &mut [Self]) -> usize;
     /// Appends the places of the entries not below `limit`.
     fn list_not_below(row: &[Self], limit: Self, places: &mut Vec<u16>);
     /// row ← e^{row − max}; returns the sum, accumulated in f64 over lane sums of one row.
@@ -37,8 +41,8 @@ pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
 
 macro_rules! impl_real {
     (
-        $real:ty, $own:path, $exp:path, $width:expr, $tolerance:expr, $term:expr,
-        $add_rows:ident, $registers:ident, $as_simd:ident, $as_simd_mut:ident, $splat:ident, $mul_add:ident
+        $real:ty, $own:path, $exp:path, $width:expr, $tolerance:expr, $term:expr, $narrows:expr,
+        $add_rows:ident, $add_dots:ident, $reduce:ident, $registers:ident, $as_simd:ident, $as_simd_mut:ident, $splat:ident, $mul_add:ident
     ) => {
         #[inline(always)]
         fn $add_rows<S: Simd, const N: usize>(
@@ -60,10 +64,32 @@ macro_rules! impl_real {
             columns
         }
 
+        #[inline(always)]
+        fn $add_dots<S: Simd, const N: usize>(
+            simd: S,
+            points: &[$real],
+            starts: &[usize],
+            x: &[S::$registers],
+            sums: &mut [$real],
+        ) -> usize {
+            let columns = N * size_of::<S::$registers>() / size_of::<$real>();
+            let x: [S::$registers; N] = std::array::from_fn(|n| x[n]);
+            for (start, sum) in starts.iter().zip(sums) {
+                let (row, _) = S::$as_simd(&points[*start..][..columns]);
+                let mut parts = [simd.$splat(0.0); 2];
+                for n in 0..N {
+                    parts[n % 2] = simd.$mul_add(x[n], row[n], parts[n % 2]);
+                }
+                *sum += simd.$reduce(parts[0]) + simd.$reduce(parts[1]);
+            }
+            columns
+        }
+
         impl Real for $real {
             const ROUNDOFF: f64 = 0.5 * <$real>::EPSILON as f64;
             const LOGIT_TOLERANCE: f64 = $tolerance;
             const TERM: f64 = $term;
+            const NARROWS: bool = $narrows;
 
             fn own<'a>(source: Source<'a>) -> Option<&'a [Self]> {
                 if let $own(points) = source { Some(points) } else { None }
@@ -121,9 +147,9 @@ macro_rules! impl_real {
             ) -> usize {
                 let (registers, _) = S::$as_simd_mut(out);
                 match registers.len() {
-                    8.. => $add_rows::<S, 8>(simd, points, entries, &mut registers[..8]),
-                    2..8 => $add_rows::<S, 2>(simd, points, entries, &mut registers[..2]),
-                    1 => $add_rows::<S, 1>(simd, points, entries, registers),
+                    12.. => $add_rows::<S, 12>(simd, points, entries, &mut registers[..12]),
+                    4..12 => $add_rows::<S, 4>(simd, points, entries, &mut registers[..4]),
+                    1..4 => $add_rows::<S, 1>(simd, points, entries, &mut registers[..1]),
                     0 => {
                         let columns = out.len();
                         for (start, w) in entries {
@@ -131,6 +157,29 @@ macro_rules! impl_real {
                             out.iter_mut().zip(row).for_each(|(o, p)| *o += w * p);
                         }
                         columns
+                    }
+                }
+            }
+
+            #[inline(always)]
+            fn add_dots<S: Simd>(
+                simd: S,
+                points: &[Self],
+                starts: &[usize],
+                x: &[Self],
+                sums: &mut [Self],
+            ) -> usize {
+                let (registers, _) = S::$as_simd(x);
+                match registers.len() {
+                    12.. => $add_dots::<S, 12>(simd, points, starts, registers, sums),
+                    4..12 => $add_dots::<S, 4>(simd, points, starts, registers, sums),
+                    1..4 => $add_dots::<S, 1>(simd, points, starts, registers, sums),
+                    0 => {
+                        for (start, sum) in starts.iter().zip(sums) {
+                            let row = &points[*start..][..x.len()];
+                            *sum += x.iter().zip(row).map(|(x, p)| x * p).sum::<$real>();
+                        }
+                        x.len()
                     }
                 }
             }
@@ -180,7 +229,10 @@ impl_real!(
     LANES,
     1e-11,
     0.13,
+    true,
     add_rows_f64,
+    add_dots_f64,
+    reduce_sum_f64s,
     f64s,
     as_simd_f64s,
     as_mut_simd_f64s,
@@ -195,7 +247,10 @@ impl_real!(
     4 * LANES,
     3e-4,
     0.065,
+    false,
     add_rows_f32,
+    add_dots_f32,
+    reduce_sum_f32s,
     f32s,
     as_simd_f32s,
     as_mut_simd_f32s,

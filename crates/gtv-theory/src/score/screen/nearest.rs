@@ -30,7 +30,7 @@ pub(crate) fn nearest_two(points: &[f64], dim: usize, x: &[f64]) -> Option<Vec<O
     let frame = Frame::new(&index, noise)?;
     let priors = vec![0.0; len];
     let block = |x: &[f64]| {
-        let costs = Costs { product: f64::TERM * dim as f64, sharp: true };
+        let costs = Costs { product: f64::TERM * dim as f64, sharp: true, narrows: false };
         let Plan::Bounds { level, last } = index.plan(frame, source, &priors, x, 0.0, costs) else {
             return None;
         };

@@ -18,8 +18,11 @@ const FURTHER: usize = 2;
 /// How a block of queries is summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::score) enum Plan {
-    /// All products, then the points with weight.
+    /// All products.
     Products,
+    /// All first products, in f32 where that is enough to find the points with weight, then those of few points. A first
+    /// guess of the nearest tells from the start which have weight.
+    FewProducts,
     /// Bounds from the axes of one level, for what they leave bounds from those of the last, then the points left.
     Bounds { level: usize, last: usize },
 }
@@ -31,6 +34,8 @@ pub(in crate::score) struct Costs {
     pub(in crate::score) product: f64,
     /// Whether logits must be taken from differences.
     pub(in crate::score) sharp: bool,
+    /// Whether products in f32 cost half of that.
+    pub(in crate::score) narrows: bool,
 }
 
 /// An axis in the sweep, and what follows it, measured on AVX2.
@@ -46,6 +51,8 @@ const VISIT: f64 = 100.0;
 const WEIGH: f64 = 2.0;
 /// A product over few points, relative to one over all, for each of them.
 const SPARSE: f64 = 2.5;
+/// The same of a first product.
+const SPARSE_DOT: f64 = 1.0;
 
 /// Shares of panels and points that a level leaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -84,8 +91,12 @@ impl Index {
         let n = (x.len() / self.dim) as f64;
         let own = COORDINATE * self.dim as f64 + VISIT;
         let second = if costs.sharp { heavy * own } else { costs.product * (SPARSE * heavy).min(1.0) };
-        let products = costs.product + WEIGH + second;
+        let wide = costs.product + WEIGH + second;
         let guess = AXIS * self.levels[self.guess_level()] as f64 + COMPARE;
+        // Where more points turn out to have weight, the first tile that shows it is the last one in f32.
+        let narrow = (0.5 + SPARSE_DOT * heavy) * costs.product + WEIGH + second + guess;
+        let few = !costs.sharp && if costs.narrows { narrow < wide } else { SPARSE * heavy < 1.0 };
+        let products = if costs.narrows && few { narrow } else { wide };
         let bounds = |level: usize| {
             let (axes, last) = (self.levels[level], self.levels[self.further_level(level)]);
             // A group of queries is worked on whole.
@@ -102,6 +113,7 @@ impl Index {
             Some(level) if bounds(level) + guess < products => {
                 Plan::Bounds { level, last: self.further_level(level) }
             }
+            _ if few => Plan::FewProducts,
             _ => Plan::Products,
         }
     }
