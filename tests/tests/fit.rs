@@ -78,6 +78,12 @@ fn any_dimension_has_features_and_an_archive_its_points() {
         assert!(!said.contains("warning"), "{said}");
         assert_eq!(value(&config, "model.features", "kind"), format!("\"{kind}\""));
     }
+    // A key that only one kind of features has says which kind is meant.
+    for file in ["d3.npz", "d1.npz"] {
+        let (_, config) = trained(&bench, file, &["model.samples=300", "model.features.count=24"]);
+        assert_eq!(value(&config, "model.features", "kind"), "\"random-fourier\"");
+        assert_eq!(value(&config, "model.features", "count"), "24");
+    }
 }
 
 #[test]

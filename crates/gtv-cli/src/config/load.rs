@@ -243,6 +243,9 @@ impl Loaded {
             places.arguments.push((change.key.clone(), change.argument.clone()));
         }
         let sweep = table.remove("sweep");
+        if let Some(kind) = fit::implied_features(&table) {
+            insert(&mut table, fit::FEATURES, kind.into());
+        }
         let (settings, config) = typed(&table, &places, here)?;
         let (chosen, piped, here) = (Vec::new(), None, here.map(Path::to_owned));
         Ok(Self { config, settings, sweep, trains: true, chosen, piped, said: table, here, places })

@@ -9,9 +9,10 @@ mod sizes;
 pub use facts::Facts;
 
 use super::check::Settings;
+use super::keys::{Type, keys};
 use gtv_study::spec::TheoryName;
 use sizes::Sizes;
-use toml::Value;
+use toml::{Table, Value};
 
 /// Largest value of data that keep their own scale.
 const LARGEST: f64 = 4.0;
@@ -87,6 +88,31 @@ pub fn choices(raw: &Facts, said: &Said<'_>) -> Vec<Chosen> {
     list.chosen
 }
 
+/// The key of the kind of features.
+pub const FEATURES: &str = "model.features.kind";
+
+/// The kind of features that is not said, beside a file of data: the only one that all that is said of them belongs to.
+pub fn implied_features(said: &Table) -> Option<&'static str> {
+    let is_file = said.get("data")?.get("kind")?.as_str() == Some("file");
+    let features = said.get("model")?.get("features")?.as_table()?;
+    if !is_file || features.is_empty() || features.contains_key("kind") {
+        return None;
+    }
+    let kinds = keys().of(FEATURES).find_map(|key| match &key.kind {
+        Type::Name(choices) => Some(choices),
+        _ => None,
+    })?;
+    let has = |name: &str, kind: &str| {
+        let of_kind =
+            |(tag, values): &(String, Vec<String>)| tag == FEATURES && values.iter().any(|v| v == kind);
+        let path = format!("model.features.{name}");
+        keys().of(&path).any(|key| key.when.iter().flat_map(|condition| &condition.0).any(of_kind))
+    };
+    let mut fitting = kinds.iter().filter(|kind| features.keys().all(|name| has(name, &kind.name)));
+    let kind = fitting.next()?;
+    fitting.next().is_none().then_some(kind.name.as_str())
+}
+
 struct List<'a> {
     said: &'a Said<'a>,
     chosen: Vec<Chosen>,
@@ -130,12 +156,9 @@ impl List<'_> {
     }
 
     fn features(&mut self, facts: &Facts, sizes: &Sizes) {
-        if facts.dim > PRODUCTS {
-            self.add("model.features.kind", "random-fourier".into());
-        }
-        if self.said.is("model.features.kind", "random-fourier")
-            || facts.dim > PRODUCTS && !(self.said.given)("model.features.kind")
-        {
+        let is_fourier = self.said.is(FEATURES, "random-fourier");
+        if is_fourier || facts.dim > PRODUCTS && !(self.said.given)(FEATURES) {
+            self.add(FEATURES, "random-fourier".into());
             self.count("model.features.count", sizes.features);
             // One point has no distance, and any length does.
             let length = if facts.distance > 0.0 { rounded(facts.distance) } else { 1.0 };
