@@ -37,7 +37,9 @@ pub struct Effort {
     pub member: f64,
     /// One evaluation of a learned field.
     pub evaluation: f64,
-    /// One node of the quadrature in a closure.
+    /// One evaluation of the features that the theory is made from.
+    pub features: f64,
+    /// One node of the quadrature in a closure, besides.
     pub node: f64,
     /// The same of a rule that is a product over coordinates, where that is used.
     pub product_node: f64,
@@ -72,8 +74,8 @@ pub trait Family: Send + Sync {
     /// What is trained, in a few words.
     fn describe(&self) -> String;
 
-    /// About how long things take.
-    fn effort(&self) -> Effort;
+    /// About how long things take, for an ensemble with so many different initialisations.
+    fn effort(&self, initialisations: usize) -> Effort;
 
     /// The activation of a kernel of infinite width that is computed for members, where one is.
     fn kernel_activation(&self) -> Option<Activation> {

@@ -1,7 +1,8 @@
 //! How long a comparison will take on this machine, from small pieces of its work that are timed, and counted.
 //!
 //! Members are trained, a model for each thread; fields are followed along few paths in few steps; the theory is rehearsed on few nodes
-//! ([`Learner::rehearse`](gtv_theory::Learner::rehearse)), or solved on few and on twice as many, of which T = T_2 + (T_2 − T_1)(S − S_2)/(S_2 − S_1).
+//! ([`Learner::rehearse`](gtv_theory::Learner::rehearse)), or solved on few and on four times as many, of which
+//! T = T_2 + (T_2 − T_1)(S − S_2)/(S_2 − S_1).
 //! Levels are compared and described whole, two and three of all.
 
 use crate::error::Result;
@@ -20,20 +21,20 @@ use gtv_theory::learner::Times;
 use gtv_theory::problem::Triples;
 use gtv_theory::quadrature::QuadratureSpec;
 use gtv_theory::rng::Purpose;
+use gtv_theory::timing;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 /// Seconds of one core that members of a trial may take by a first estimate.
 const TRIAL: f64 = 3.0;
-/// Seconds that a first run may pay for what is made once, such as threads, before it is repeated.
-const SETTLED: f64 = 0.2;
 /// Seconds of one core that paths of a trial may take by a first estimate, how many there are at least and at most, and their steps.
 const PATHS_TIME: f64 = 0.4;
 const PATHS: [usize; 2] = [16, 256];
 const STEPS: usize = 3;
 /// Most parts of a product rule that a trial is made of.
 const PARTS: usize = 24;
+/// How many times as many of them the larger trial has.
+const MORE: usize = 4;
 /// Quasi-random nodes of a rehearsal for each thread.
 const NODES: usize = 2048;
 /// Points at which members are asked.
@@ -54,11 +55,10 @@ pub struct Stage {
     pub seconds: f64,
 }
 
-/// What a piece of work makes, and its seconds.
-fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
-    let started = Instant::now();
-    let made = work()?;
-    Ok((made, started.elapsed().as_secs_f64()))
+/// [`settled`] work that can fail.
+fn settled<T>(work: impl FnMut() -> Result<T>) -> Result<(T, f64)> {
+    let (made, seconds) = timing::settled(work);
+    Ok((made?, seconds))
 }
 
 /// The closures' seconds.
@@ -77,7 +77,7 @@ impl Study {
     /// As [`Study::run`] of a trial.
     pub fn forecast(&self) -> Result<Option<Vec<Stage>>> {
         let fewest = rayon::current_num_threads().max(2);
-        let training = fewest as f64 * self.family.effort().member;
+        let training = fewest as f64 * self.family_effort().member;
         let outside = matches!(self.origin, Origin::Outside(_));
         if outside || self.family.learner_needs_members() || training > TRIAL * fewest as f64 {
             return Ok(None);
@@ -85,10 +85,7 @@ impl Study {
         let (silent, count) = (Unwatched, self.members.len() as f64);
         let session = Session { watch: &silent, store: &silent };
         let trial = self.trial(fewest);
-        let (mut members, mut seconds) = timed(|| trial.train(session))?;
-        if seconds < SETTLED {
-            (members, seconds) = timed(|| trial.train(session))?;
-        }
+        let (members, seconds) = settled(|| trial.train(session))?;
         let training = seconds * count / fewest as f64;
         let theory = self.theory_times(&trial, session)?;
         let (moments, kernel) = self.kernel_time(members.as_ref(), theory.each.len())?;
@@ -146,20 +143,21 @@ impl Study {
         let shared = rehearsal.as_ref().map_or(0.0, |found| found.labels);
         let mut theory = Theory { laws: shared, check: 0.0, each: BTreeMap::new() };
         let mut solved = 0.0f64;
-        let mut twice = None;
+        let mut more = None;
         for closure in self.theory.laws() {
             let times = match rehearsal.as_ref().and_then(|found| closure.rehearsed(found)) {
                 Some(times) => times,
                 None => {
-                    if twice.is_none() {
-                        twice = Some(learner(2)?);
+                    if more.is_none() {
+                        more = Some(learner(MORE)?);
                     }
-                    let Some((larger, second)) = &twice else { continue };
-                    let (_, t1) = timed(|| Ok(closure.law(small.as_ref())?))?;
-                    let (law, t2) = timed(|| Ok(closure.law(larger.as_ref())?))?;
+                    let Some((larger, second)) = &more else { continue };
+                    let (_, t1) = settled(|| Ok(closure.law(small.as_ref())?))?;
+                    let (law, t2) = settled(|| Ok(closure.law(larger.as_ref())?))?;
                     let slope = if *second > first { ((t2 - t1) / (second - first)).max(0.0) } else { 0.0 };
                     let mut rng = self.problem().streams().stream(Purpose::TheoryModel, 0, 0);
-                    let mut draw = || timed(|| Ok(law.draw(&mut rng).is_some())).map(|(_, seconds)| seconds);
+                    let mut draw =
+                        || settled(|| Ok(law.draw(&mut rng).is_some())).map(|(_, seconds)| seconds);
                     let law = t2 + slope * (nodes as f64 - second);
                     Times { law, first: draw()?, draw: draw()?, ..Times::default() }
                 }
@@ -180,7 +178,7 @@ impl Study {
     fn kernel_time(&self, members: &dyn Members, laws: usize) -> Result<(f64, f64)> {
         let (count, dim) = (self.members.len(), self.problem().dim());
         let Triples { x, t, .. } = self.problem().probes(0, ASKED);
-        let (predictions, asking) = timed(|| Ok(members.predictions(&x, &t)))?;
+        let (predictions, asking) = settled(|| Ok(members.predictions(&x, &t)))?;
         let (scale, threads) = (PROBES as f64 / ASKED as f64, rayon::current_num_threads() as f64);
         let asking = asking * scale / members.len() as f64;
         if count < 2 {
@@ -193,7 +191,7 @@ impl Study {
             let moments = ensemble.moments();
             Ok(ensemble.compare(&moments, resamples, confidence, self.problem().streams())?)
         };
-        let (_, comparing) = timed(compared)?;
+        let (_, comparing) = settled(compared)?;
         // Laws are asked on one thread.
         let of_laws = laws as f64 * (threads * asking + comparing * scale);
         Ok((threads * asking, count as f64 * asking + of_laws))
@@ -214,7 +212,7 @@ impl Study {
                 };
                 fields.par_iter().enumerate().try_for_each(follow)
             };
-            Ok(timed(follow)?.1 * own / steps / fields.len() as f64)
+            Ok(settled(follow)?.1 * own / steps / fields.len() as f64)
         };
         let fewer = |paths: usize, evaluation: f64| {
             let each = 2.0 * steps * evaluation;
@@ -232,7 +230,7 @@ impl Study {
         let fields: Vec<Box<dyn ScoreField>> = (0..members.len()).map(|i| members.field(i)).collect();
         let fields: Vec<&dyn ScoreField> = fields.iter().map(AsRef::as_ref).collect();
         let paths = self.sampling.paths.min(self.theory.paths);
-        let few = fewer(paths, threads as f64 * self.family.effort().evaluation);
+        let few = fewer(paths, threads as f64 * self.family_effort().evaluation);
         let learned = followed(&fields, few)? / few as f64;
         let count = self.members.len() as f64;
         let drawn = (self.theory.models * (self.theory.closures.len() + usize::from(count > 1.0))) as f64;
@@ -250,22 +248,29 @@ impl Study {
         let data = Sampler { study: self, session }.data()?.samples;
         let rows = &data.groups()[0];
         let each = rows.len() / dim / self.members.len().max(1);
-        let level = |level: Level| {
-            let groups = rows.chunks(each.max(1) * dim).map(<[f64]>::to_vec).collect();
+        // Levels that differ: where they agree within a few cells of a metric, their samples are sorted too.
+        let level = |level: Level, scale: f64| {
+            let scaled = |group: &[f64]| group.iter().map(|x| scale * x).collect();
+            let groups = rows.chunks(each.max(1) * dim).map(scaled).collect();
             LevelSamples::new(level, dim, groups)
         };
-        let (drawn, ensemble) = (level(Level::GaussianEmpirical)?, level(Level::Ensemble)?);
+        let (drawn, ensemble) = (level(Level::GaussianEmpirical, 1.15)?, level(Level::Ensemble, 1.3)?);
         let pairs = [(0, 1), (0, 2), (1, 2)];
         let three = [&data, &drawn, &ensemble];
-        let (_, comparing) = timed(|| Ok(compare_levels(&three, &pairs, &self.compare, streams)?))?;
-        // Data, true score and mean score, the ensemble and its Gaussian.
-        let levels = (5 + self.theory.closures.len()) as f64;
+        let (_, comparing) = settled(|| Ok(compare_levels(&three, &pairs, &self.compare, streams)?))?;
+        // Data, true score and mean score; theory, the ensemble and its Gaussian.
+        let (single, many) = (3.0, (2 + self.theory.closures.len()) as f64);
+        let levels = single + many;
         // Some of it is done for each level, the rest for each pair.
         let share = (levels / 3.0 * levels * (levels - 1.0) / 6.0).sqrt();
         let some = &cloud.points()[..SOUGHT.min(cloud.len()) * dim];
-        let (_, seeking) = timed(|| Ok(nearest_two(some, cloud)?))?;
+        let (_, seeking) = settled(|| Ok(nearest_two(some, cloud)?))?;
         let seeking = seeking * (cloud.len() as f64 / SOUGHT as f64).max(1.0);
-        let (_, describing) = timed(|| self.summary(&Sampled { samples: ensemble, failed }, cloud))?;
-        Ok((comparing * share, seeking + levels * describing))
+        let describing = |samples| {
+            let level = Sampled { samples, failed: failed.clone() };
+            settled(|| self.summary(&level, cloud)).map(|(_, seconds)| seconds)
+        };
+        let described = single * describing(data)? + many * describing(ensemble)?;
+        Ok((comparing * share, seeking + described))
     }
 }

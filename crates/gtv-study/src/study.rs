@@ -17,7 +17,7 @@ use crate::spread;
 use crate::theory::Theory;
 use crate::warning::Warning;
 use gtv_models::external::Ensemble;
-use gtv_models::family::{Family, LearnerRecord, Member, Members, Resolution};
+use gtv_models::family::{Effort, Family, LearnerRecord, Member, Members, Resolution};
 use gtv_models::mlp::KernelName;
 use gtv_models::watch::Session;
 use gtv_theory::compare::{
@@ -25,10 +25,11 @@ use gtv_theory::compare::{
 };
 use gtv_theory::dynamics::Tally;
 use gtv_theory::law::EmpiricalFields;
+use gtv_theory::learner::triples_of_laws;
 use gtv_theory::problem::Triples;
 use gtv_theory::quadrature::Nodes;
 use gtv_theory::{PointCloud, TrainingProblem};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// Relative quadrature error from which on the user is told, where it is also the share below of what the members resolve.
@@ -159,9 +160,14 @@ impl Study {
         Ok(Places { x, t })
     }
 
+    /// How long the family's work takes for the initialisations of this ensemble.
+    pub(crate) fn family_effort(&self) -> Effort {
+        self.family.effort(self.members.iter().map(|member| member.init).collect::<BTreeSet<_>>().len())
+    }
+
     /// About how long it takes; the family's numbers times how many of each there are.
     pub fn effort(&self) -> StudyEffort {
-        let effort = self.family.effort();
+        let effort = self.family_effort();
         let cloud = self.problem().cloud();
         let nodes = self.theory.nodes(cloud).unwrap_or(0) as f64;
         let anchors =
@@ -188,13 +194,24 @@ impl Study {
         /// Seconds of one coordinate of a datum in an exact score, of which every node and path of the true score asks one or more.
         const DATUM: f64 = 1.2e-10;
         let exact = DATUM * cloud.len() as f64 * dim;
-        let node = if self.theory.quadrature.is_tensor(cloud) { effort.product_node } else { effort.node };
-        let closures = 0.5 + self.theory.laws().len() as f64;
+        // Laws in many dimensions are made and drawn from fresh triples besides.
+        let (node, triples) = if nodes == 0.0 || self.theory.quadrature.is_tensor(cloud) {
+            (effort.product_node, 0.0)
+        } else {
+            (effort.node, triples_of_laws(cloud.dim(), self.problem().draws()) as f64)
+        };
+        /// Times that a closure asks for the features of a point.
+        const PASSES: f64 = 3.0;
+        let laws = self.theory.laws().len() as f64;
+        let points = nodes + triples;
+        let drawn = self.theory.models as f64 * laws * triples * effort.features;
         let single = members * self.sampling.paths as f64 * steps;
         StudyEffort {
             training,
-            theory: nodes * (closures * node + 1.5 * exact) + anchors * effort.anchor,
-            sampling: sampling + single * exact,
+            theory: (0.5 + laws) * points * (PASSES * effort.features + node)
+                + 1.5 * nodes * exact
+                + anchors * effort.anchor,
+            sampling: sampling + drawn + single * exact,
             path,
         }
     }

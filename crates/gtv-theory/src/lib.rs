@@ -26,6 +26,7 @@ pub mod progress;
 pub mod quadrature;
 pub mod rng;
 pub mod score;
+pub mod timing;
 
 pub use closure::Closure;
 pub use error::{Error, Result};

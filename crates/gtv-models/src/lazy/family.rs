@@ -73,18 +73,21 @@ impl Family for LazyFamily {
         format!("lazy, {} layers of {}", arch.depth, arch.activation.name())
     }
 
-    fn effort(&self) -> Effort {
+    fn effort(&self, _initialisations: usize) -> Effort {
         let (arch, samples) = (self.trainer.model().arch(), self.problem().samples() as f64);
+        let features = NystromSpec::default();
         let kernel = match arch.activation {
             Activation::Relu | Activation::Erf => 1e-8,
             Activation::Silu | Activation::Tanh => 1.5e-7,
         };
-        let evaluation = kernel * arch.depth.max(1) as f64 * samples;
+        let kernel = kernel * arch.depth.max(1) as f64;
+        let (evaluation, node) = (kernel * samples, 3.0 * MULTIPLICATION * (features.most as f64).powi(2));
         Effort {
             member: samples * (MULTIPLICATION * samples * samples + evaluation),
             evaluation,
-            node: 5e-4,
-            product_node: 5e-4,
+            features: features.landmarks as f64 * (kernel + MULTIPLICATION * features.most as f64),
+            node,
+            product_node: node,
             anchor: 0.0,
         }
     }

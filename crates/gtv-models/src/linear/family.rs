@@ -122,7 +122,7 @@ impl Family for LinearFamily {
         format!("linear, F = {}", self.trainer.features().len())
     }
 
-    fn effort(&self) -> Effort {
+    fn effort(&self, _initialisations: usize) -> Effort {
         let (problem, features) = (self.problem(), self.trainer.features());
         let (count, dim) = (features.len() as f64, problem.dim() as f64);
         let evaluation = match features.as_ref() {
@@ -142,6 +142,7 @@ impl Family for LinearFamily {
         Effort {
             member: MULTIPLICATION * count * count * (problem.samples() as f64 + count),
             evaluation,
+            features: evaluation,
             node,
             product_node,
             anchor: 0.0,

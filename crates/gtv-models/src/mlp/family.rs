@@ -160,14 +160,16 @@ impl Family for MlpFamily {
         format!("mlp, {} layers of {} {}, {steps} steps", arch.depth, arch.width, arch.activation.name())
     }
 
-    fn effort(&self) -> Effort {
+    fn effort(&self, initialisations: usize) -> Effort {
         let (training, parameters) = (self.task.training(), self.parameters() as f64);
         let triples = training.steps as f64 * self.task.batch_size() as f64;
+        let (features, node) = linearised::effort(self.task.arch(), initialisations);
         Effort {
             member: 3.0 * 0.5 * MULTIPLICATION * triples * parameters,
             evaluation: MULTIPLICATION * parameters,
-            node: 5e-4,
-            product_node: 5e-4,
+            features,
+            node,
+            product_node: node,
             anchor: one_run::seconds(self.one_run.directions, parameters, self.task.problem()),
         }
     }

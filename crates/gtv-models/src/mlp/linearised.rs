@@ -6,7 +6,7 @@
 
 use super::{KernelName, MlpFamily, MlpMembers, Optimizer, Trainer};
 use crate::error::Result;
-use crate::family::{LinearisedRecord, Member, Members, Resolution};
+use crate::family::{LinearisedRecord, MULTIPLICATION, Member, Members, Resolution};
 use crate::linearize::{
     JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Metric, Tangent, Truncation,
 };
@@ -14,7 +14,7 @@ use crate::watch::Session;
 use gtv_theory::Error as TheoryError;
 use gtv_theory::features::{FeatureMap, Features};
 use gtv_theory::learner::Flow;
-use gtv_theory::ntk::{NetworkFeatures, NetworkKernel, NetworkModel, NystromSpec};
+use gtv_theory::ntk::{MlpSpec, NetworkFeatures, NetworkKernel, NetworkModel, NystromSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -128,7 +128,7 @@ fn own(family: &MlpFamily, inits: &[Member], metric: Metric, session: Session<'_
     let mut truncation = Truncation { rank: 0, missed: 0.0, mixing: 0.0 };
     let mut kernels: Vec<Arc<dyn FeatureMap>> = Vec::new();
     let different: BTreeMap<u64, Member> = inits.iter().map(|m| (m.init, *m)).collect();
-    let averaged = different.len().min((AVERAGED_UNITS / task.arch().width).clamp(1, MOST_AVERAGED));
+    let averaged = averaged(task.arch(), different.len());
     for member in different.values().take(averaged) {
         session.check()?;
         let Some(weights) = Trainer::initial_weights(task, streams, &[*member]).pop() else { continue };
@@ -140,6 +140,21 @@ fn own(family: &MlpFamily, inits: &[Member], metric: Metric, session: Session<'_
         kernels.push(Arc::new(features));
     }
     Ok(Chosen { features: Arc::new(JoinedFeatures::new(kernels)?), truncation, initial: None })
+}
+
+/// How many kernels are averaged, of so many different initialisations.
+fn averaged(arch: &MlpSpec, initialisations: usize) -> usize {
+    initialisations.min((AVERAGED_UNITS / arch.width).clamp(1, MOST_AVERAGED))
+}
+
+/// Seconds of one evaluation of the features, and of one node of a closure besides.
+pub(super) fn effort(arch: &MlpSpec, initialisations: usize) -> (f64, f64) {
+    /// Multiplications that a unit's derivatives cost.
+    const UNIT: f64 = 4.0;
+    let averaged = averaged(arch, initialisations) as f64;
+    let landmark = UNIT * (2 * arch.depth * arch.width + MOST_FEATURES) as f64;
+    let landmarks = averaged * KernelFeatureSpec::default().landmarks as f64;
+    (MULTIPLICATION * landmarks * landmark, 3.0 * MULTIPLICATION * (averaged * MOST_FEATURES as f64).powi(2))
 }
 
 /// Σ_k η_k/(1 − μ), the time of gradient flow that training is; none for Adam.

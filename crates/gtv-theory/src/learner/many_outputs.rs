@@ -139,8 +139,8 @@ pub(super) fn first_order(
     Ok(total)
 }
 
-/// Triples from which models of so many outputs are drawn.
-pub(super) fn triples_of_laws(dim: usize, draws: usize) -> usize {
+/// Triples from which models of so many outputs are drawn, for a training set with so many triples of each datum.
+pub fn triples_of_laws(dim: usize, draws: usize) -> usize {
     (NUMBERS / dim).clamp(FEWEST_TRIPLES, MOST_TRIPLES).next_multiple_of(draws)
 }
 

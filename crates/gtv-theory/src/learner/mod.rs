@@ -17,6 +17,7 @@ mod sprinkling;
 mod system;
 
 pub use flow::{Flow, FlowSpectrum, InitialFunction, MeanFit, NearestTime, VarianceSplit};
+pub use many_outputs::triples_of_laws;
 pub use one_run::{
     Anchor, Change, Course, Curvature, Filter, GapMatch, LinearModel, OneRun, OneRunShares, OneRunSpec,
     Passes, Pulls, Residuals, TrainedModel, Unrolled, UpdateRule,

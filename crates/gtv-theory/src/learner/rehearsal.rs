@@ -4,12 +4,12 @@
 use super::labels::node_labels;
 use super::many_outputs::triples_of_laws;
 use super::self_consistent::{Plan, gram, quadratic};
-use super::{Leverage, Partners, Precision, Residual, Ridge, RidgeSystem, Sprinkling};
+use super::{Leverage, Part, Partners, Precision, Residual, Ridge, RidgeSystem, Sprinkling};
 use crate::design::{self, BLOCK};
 use crate::error::Result;
 use crate::rng::Purpose;
+use crate::timing::settled;
 use rayon::prelude::*;
-use std::time::Instant;
 
 /// Triples of a training set that are timed.
 const TRIPLES: usize = 2048;
@@ -44,13 +44,6 @@ pub struct Rehearsal {
     pub shot_noise: Times,
 }
 
-/// What a piece of work makes, and its seconds.
-fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
-    let started = Instant::now();
-    let made = work();
-    (made, started.elapsed().as_secs_f64())
-}
-
 impl Ridge {
     /// The seconds that closures take on `nodes` nodes, from this learner on few; `None` for a rule that is a product.
     ///
@@ -63,23 +56,21 @@ impl Ridge {
         let (dim, f_len, threads) = (self.dim(), self.features.len(), rayon::current_num_threads() as f64);
         let scale = nodes as f64 / self.nodes() as f64;
         let labelled = LABELLED.min(self.nodes());
-        let labels = timed(|| node_labels(&self.problem, &self.nodes, 0..labelled)).1;
+        let labels = settled(|| node_labels(&self.problem, &self.nodes, 0..labelled)).1;
         let labels = labels * nodes as f64 / labelled as f64;
         self.target();
         let fill = self.fill_time();
-        let (mean_moment, moment) = timed(|| self.target_moment(|q| self.weight[q]));
+        let (mean_moment, moment) = settled(|| self.target_moment(|q| self.weight[q]));
         let moment = scale * (fill + moment);
 
-        // The first product also pays for what is made once.
         let value = self.weighted(|q| self.weight[q]);
-        gram(self, Precision::Double, &value);
-        let (second_moment, double_gram) = timed(|| gram(self, Precision::Double, &value));
-        let (system, solve) = timed(|| RidgeSystem::new(second_moment, f_len, self.ridge));
+        let (second_moment, double_gram) = settled(|| gram(self, Precision::Double, &value));
+        let (system, solve) = settled(|| RidgeSystem::new(second_moment.clone(), f_len, self.ridge));
         let system = system?;
         let plan = Plan::on(nodes, f_len, dim, system.precision());
         let fill = if design::is_streamed(nodes, f_len) { fill } else { 0.0 };
-        let gram_time = scale * (fill + timed(|| gram(self, plan.precision, &value)).1);
-        let form_time = scale * (fill + timed(|| quadratic(self, plan.precision, system.inverse())).1);
+        let gram_time = scale * (fill + settled(|| gram(self, plan.precision, &value)).1);
+        let form_time = scale * (fill + settled(|| quadratic(self, plan.precision, system.inverse())).1);
         let double_gram = scale * (fill + double_gram);
 
         let mean = system.solve(&mean_moment);
@@ -127,8 +118,8 @@ impl Ridge {
         let dim = self.dim();
         let x = self.nodes.x(0..self.nodes());
         let blocks = x.par_chunks(BLOCK * dim).zip(self.nodes.t.par_chunks(BLOCK));
-        timed(|| {
-            blocks.for_each(|(x, t)| {
+        settled(|| {
+            blocks.clone().for_each(|(x, t)| {
                 let mut phi = vec![0.0; t.len() * self.features.len()];
                 self.features.fill(x, t, &mut phi);
             });
@@ -143,10 +134,13 @@ impl Ridge {
         let count = TRIPLES.next_multiple_of(self.problem.draws());
         let triples = self.problem.sampler().draw_from(&mut rng, count);
         let residual = Residual::Fit(mean);
-        let mut damped = Vec::new();
-        let mut time =
-            || timed(|| sprinkling.weights(&triples, &mut damped, &|part| residual.of_triples(self, part))).1;
-        let (first, again) = (time(), time());
+        let residuals: &(dyn Fn(&Part<'_>) -> Vec<f64> + Sync) = &|part| residual.of_triples(self, part);
+        let (damped, first) = settled(|| {
+            let mut damped = Vec::new();
+            sprinkling.weights(&triples, &mut damped, residuals);
+            damped
+        });
+        let again = settled(|| sprinkling.weights(&triples, &mut damped.clone(), residuals)).1;
         (first / count as f64, again / count as f64)
     }
 }
