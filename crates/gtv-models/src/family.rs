@@ -116,7 +116,8 @@ pub trait Family: Send + Sync {
     fn restore(&self, _draws: &[Member], _files: &[MemberFiles]) -> Result<Box<dyn Members>> {
         Err(gtv_theory::Error::Unsupported {
             what: "error bars from one training run of this family",
-            reason: "they are for networks (model.kind = \"mlp\"); the closures of linear and lazy models need no run",
+            reason: "they are for networks (model.kind = \"mlp\")",
+            advice: "the closures of linear and lazy models need no run",
         }
         .into())
     }

@@ -147,12 +147,14 @@ pub enum Error {
         dim: usize,
     },
     /// The combination of settings is not defined mathematically.
-    #[error("{what} is not supported: {reason}")]
+    #[error("{what} is not supported: {reason}; {advice}")]
     Unsupported {
         /// The combination.
         what: &'static str,
-        /// Why it is undefined, or what to use.
+        /// Why it is undefined.
         reason: &'static str,
+        /// What to use.
+        advice: &'static str,
     },
 }
 

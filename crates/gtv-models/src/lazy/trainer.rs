@@ -87,7 +87,8 @@ impl LazyTrainer {
         if embedding.preconditioning() != problem.objective().preconditioning {
             return Err(TheoryError::Unsupported {
                 what: "an embedding with another preconditioning than the problem's",
-                reason: "inputs and outputs of one network are scaled together: build both from one setting",
+                reason: "inputs and outputs of one network are scaled together",
+                advice: "build both from one setting",
             }
             .into());
         }

@@ -46,7 +46,8 @@ impl LinearFamily {
         if problem.draws() > 1 && !quadrature.is_tensor(problem.cloud()) {
             return Err(gtv_theory::Error::Unsupported {
                 what: "the theory of shared data points (model.draws above 1) from features that are known at listed points alone",
-                reason: "it needs the tensor quadrature, in 1D or 2D: raise theory.tensor_points, or set model.draws = 1",
+                reason: "it needs the tensor quadrature, in 1D or 2D",
+                advice: "raise theory.tensor_points, or set model.draws = 1",
             }
             .into());
         }

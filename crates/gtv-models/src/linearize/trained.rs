@@ -332,7 +332,8 @@ fn roots(task: &Task, moments: Option<&Weights>) -> Result<Vec<f32>> {
             let Some(moments) = moments else {
                 return Err(TheoryError::Unsupported {
                     what: "theory.kernel = \"trained\" for members without the second moments of Adam",
-                    reason: "their run saved no members/optimizer-*.safetensors: train again with this version",
+                    reason: "their run saved no members/optimizer-*.safetensors",
+                    advice: "train again with this version",
                 }
                 .into());
             };

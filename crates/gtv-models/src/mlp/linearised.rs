@@ -42,7 +42,8 @@ pub(super) fn learner(
     let Some(members) = members.and_then(MlpMembers::of).filter(|members| !members.is_empty()) else {
         return Err(TheoryError::Unsupported {
             what: "the theory of networks without trained ones",
-            reason: "their linearisation is matched to what was learned: train them first",
+            reason: "their linearisation is matched to what was learned",
+            advice: "train them first",
         }
         .into());
     };

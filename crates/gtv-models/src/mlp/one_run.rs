@@ -63,7 +63,8 @@ pub(super) fn learner(
     let Some(members) = members.and_then(MlpMembers::of).filter(|members| !members.is_empty()) else {
         return Err(TheoryError::Unsupported {
             what: "the theory of trained networks without one",
-            reason: "it is made about what was learned: train first",
+            reason: "it is made about what was learned",
+            advice: "train first",
         }
         .into());
     };
@@ -109,14 +110,14 @@ fn starts_differ(family: &MlpFamily, members: &MlpMembers) -> bool {
 /// The steps of a training as a filter of modes.
 fn filter(task: &Task) -> Result<Filter> {
     let training = task.training();
-    let refuse = |what, reason| Err(TheoryError::Unsupported { what, reason }.into());
+    let refuse = |what, reason, advice| Err(TheoryError::Unsupported { what, reason, advice }.into());
     if training.clip.is_some() {
         let what = "theory.kernel = \"trained\" with training.clip";
-        return refuse(what, "shortened gradients have no linear filter: train without it");
+        return refuse(what, "shortened gradients have no linear filter", "train without it");
     }
     if training.noise == NoiseDraws::Fresh {
         let what = "theory.kernel = \"trained\" with training.noise = \"fresh\"";
-        return refuse(what, "its triples are drawn anew at each step: use noise = \"fixed\"");
+        return refuse(what, "its triples are drawn anew at each step", "use noise = \"fixed\"");
     }
     let rule = match training.optimizer {
         Optimizer::Gd => UpdateRule::Descent,

@@ -52,7 +52,8 @@ impl Task {
         if embedding.preconditioning() != problem.objective().preconditioning {
             return Err(TheoryError::Unsupported {
                 what: "an embedding with another preconditioning than the training's",
-                reason: "inputs and outputs of one network are scaled together: build both from one setting",
+                reason: "inputs and outputs of one network are scaled together",
+                advice: "build both from one setting",
             }
             .into());
         }

@@ -20,7 +20,8 @@ pub fn pull_back<F: ScoreField + ?Sized>(field: &F, edges: &[f64], steps: usize)
     if field.dim() != 1 {
         return Err(Error::Unsupported {
             what: "pulling back bins in more than one dimension",
-            reason: "only in one dimension is the flow monotone; sample instead",
+            reason: "only in one dimension is the flow monotone",
+            advice: "sample instead",
         });
     }
     check_finite("the bin edges", edges, 1)?;

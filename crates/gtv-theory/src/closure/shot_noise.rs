@@ -92,7 +92,8 @@ impl ShotNoise {
             Spread::Pooled(_) if !learner.features().everywhere() => {
                 return Err(Error::Unsupported {
                     what: "shot-noise of many outputs from features that are known at listed points alone",
-                    reason: "it trains models on points of its own; finite-p has the same mean and covariance (theory.closures)",
+                    reason: "it trains models on points of its own",
+                    advice: "use finite-p, which has the same mean and covariance",
                 });
             }
             Spread::Pooled(pooled) => Noise::Pool(solved.pool(learner, pooled)?.partners),

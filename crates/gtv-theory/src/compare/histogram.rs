@@ -175,7 +175,8 @@ impl Histogram {
         if !matches!(axes.len(), 1 | 2) {
             return Err(Error::Unsupported {
                 what: "a histogram in more than two dimensions",
-                reason: "almost all cells would be empty; project the samples first",
+                reason: "almost all cells would be empty",
+                advice: "project the samples first",
             });
         }
         let cells = axes.iter().map(Axis::len).product();
@@ -191,6 +192,7 @@ impl Histogram {
             return Err(Error::Unsupported {
                 what: "merging histograms on different grids",
                 reason: "their cells do not correspond",
+                advice: "build both on one grid",
             });
         }
         self.counts.iter_mut().zip(&other.counts).for_each(|(a, b)| *a += b);

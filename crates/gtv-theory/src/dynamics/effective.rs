@@ -215,7 +215,8 @@ impl<'a> NaiveSde<'a> {
         if cloud.dim() != 1 {
             return Err(Error::Unsupported {
                 what: "the naive estimator's equation for data in more than one dimension",
-                reason: "its noise is not diagonal there; sample it with NaivePaths",
+                reason: "its noise is not diagonal there",
+                advice: "sample it with NaivePaths",
             });
         }
         Ok(Self { posterior: Posterior::new(cloud), schedule, load })

@@ -129,7 +129,8 @@ impl Lookup {
         if !(1..=2).contains(&dim) {
             return Err(Error::Unsupported {
                 what: "a lookup table in this many dimensions",
-                reason: "tables grow as the grid's size to the power D; use lookup = \"exact\" above D = 2",
+                reason: "tables grow as the grid's size to the power D",
+                advice: "use lookup = \"exact\" above D = 2",
             });
         }
         if times.len() < 2 {

@@ -113,7 +113,8 @@ impl Sampling {
         if self.form == Form::Time && rate >= Self::LARGEST_RATE {
             return Err(Error::Unsupported {
                 what: "the time form of sampling from a time with no signal left",
-                reason: "its drift is infinite at t_max; use form = \"denoiser\" or a smaller t_max",
+                reason: "its drift is infinite at t_max",
+                advice: "use form = \"denoiser\" or a smaller t_max",
             });
         }
         schedule.grid(self.grid, self.steps)
@@ -127,7 +128,8 @@ impl Sampling {
         if self.integrator != Integrator::Euler {
             return Err(Error::Unsupported {
                 what: "an ODE integrator for a stochastic equation",
-                reason: "its noise limits it to Euler-Maruyama steps; use integrator = \"euler\"",
+                reason: "its noise limits it to Euler-Maruyama steps",
+                advice: "use integrator = \"euler\"",
             });
         }
         self.times(schedule)

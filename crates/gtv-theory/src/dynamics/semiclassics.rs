@@ -39,7 +39,8 @@ impl SmallNoise1d {
         if mean_score.dim() != 1 {
             return Err(Error::Unsupported {
                 what: "a small-noise distribution in more than one dimension",
-                reason: "its starts are a grid; use LinearNoise on sampled starts",
+                reason: "its starts are a grid",
+                advice: "use LinearNoise on sampled starts",
             });
         }
         if !(reach.is_finite() && reach > 0.0) {

@@ -46,8 +46,11 @@ pub fn drawn_covariance(
     }
     let mean = law.mean_score();
     let dim = mean.dim();
-    let unsupported =
-        Error::Unsupported { what: "a covariance from draws", reason: "the law draws no whole models" };
+    let unsupported = Error::Unsupported {
+        what: "a covariance from draws",
+        reason: "the law draws no whole models",
+        advice: "use a law that does",
+    };
     let deviations: Vec<Vec<f64>> = (0..draws)
         .into_par_iter()
         .map(|draw| {

@@ -53,7 +53,8 @@ pub fn objectives(
     if field.schedule() != truth.schedule() {
         return Err(Error::Unsupported {
             what: "an objective between a field and a true score of different schedules",
-            reason: "both must describe the same forward process; build them with one schedule",
+            reason: "both must describe the same forward process",
+            advice: "build them with one schedule",
         });
     }
     let batches = samples.div_ceil(BATCH);

@@ -198,7 +198,8 @@ impl Learner for Flow {
         if self.initial.is_some() {
             return Err(Error::Unsupported {
                 what: "a closure of ridge regression together with a random initial function",
-                reason: "it has no initial function: use paper or leading",
+                reason: "it has no initial function",
+                advice: "use paper or leading",
             });
         }
         let features = Arc::new(Features::Mapped(self.spectrum.features(self.time)?));

@@ -85,7 +85,8 @@ impl Anchor {
     fn known_triples(&self) -> Result<&Triples> {
         self.triples.as_deref().ok_or(Error::Unsupported {
             what: "residuals or a generalisation gap on a model's own triples",
-            reason: "which triples it was trained on is not known: use theory.residuals = \"fresh\", closure \"one-run\"",
+            reason: "which triples it was trained on is not known",
+            advice: "use theory.residuals = \"fresh\", closure \"one-run\"",
         })
     }
 }
@@ -330,7 +331,8 @@ fn turned(a: &[f64], rotation: &[f64], k: usize) -> Vec<f64> {
 /// What closures of linear models ask for, and one run does not have.
 const ONE_RUN_ONLY: Error = Error::Unsupported {
     what: "a closure of linear models together with theory.kernel = \"trained\"",
-    reason: "a trained network is no linear model from its start: use the closure \"one-run\", or theory.kernel = \"initial\"",
+    reason: "a trained network is no linear model from its start",
+    advice: "use the closure \"one-run\", or theory.kernel = \"initial\"",
 };
 
 impl Learner for OneRun {

@@ -44,7 +44,8 @@ impl Schedule {
         if kind != TimeGrid::Uniform && !l_start.is_finite() {
             return Err(Error::Unsupported {
                 what: "a time grid in log-SNR from a time with no signal left",
-                reason: "the log-SNR at t_max is -inf; use the uniform grid or a t_max below 1",
+                reason: "the log-SNR at t_max is -inf",
+                advice: "use the uniform grid or a t_max below 1",
             });
         }
         let mut times: Vec<f64> = match kind {
