@@ -2,7 +2,7 @@
 
 use gtv_models::LinearTrainer;
 use gtv_models::linearize::{
-    Course, JacobianFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Linearised, Metric, Tangent,
+    Course, JacobianFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Linearised, Tangent, TangentMetric,
 };
 use gtv_models::mlp::{Initial, Task, TrainingSpec, Weights};
 use gtv_theory::closure::{Closure, FiniteP, Leading};
@@ -28,7 +28,7 @@ fn drawn(arch: &MlpSpec, inputs: usize, outputs: usize, member: u64) -> Weights 
     Weights::draw(&arch.layers(inputs, outputs), Initial { streams: Streams::new(11), member })
 }
 
-fn tangent(arch: &MlpSpec, inputs: usize, outputs: usize, member: u64, metric: Metric) -> Tangent {
+fn tangent(arch: &MlpSpec, inputs: usize, outputs: usize, member: u64, metric: TangentMetric) -> Tangent {
     Tangent::new(arch, inputs, outputs, drawn(arch, inputs, outputs, member), metric).unwrap()
 }
 
@@ -68,7 +68,7 @@ fn identities_jacobian_equals_finite_differences() {
         for parameterisation in PARAMETERISATIONS {
             for depth in [0, 1, 3] {
                 let arch = arch(depth, 5, activation, parameterisation);
-                let tangent = tangent(&arch, inputs, outputs, 1, Metric::default());
+                let tangent = tangent(&arch, inputs, outputs, 1, TangentMetric::default());
                 let count = tangent.parameters();
                 let mut jacobian = vec![0.0; points * outputs * count];
                 tangent.jacobian_into(&at, &mut jacobian);
@@ -80,7 +80,8 @@ fn identities_jacobian_equals_finite_differences() {
                         let value = parameter(&mut weights, a);
                         *value += sign * 2f32.powi(-12);
                         let value = f64::from(*value);
-                        let moved = Tangent::new(&arch, inputs, outputs, weights, Metric::default()).unwrap();
+                        let moved =
+                            Tangent::new(&arch, inputs, outputs, weights, TangentMetric::default()).unwrap();
                         (moved.points::<f64>(&at).outputs(), value)
                     });
                     for (k, (b, c)) in below.iter().zip(&above).enumerate() {
@@ -112,7 +113,7 @@ fn identities_the_kernel_is_the_jacobians_product() {
     let (inputs, outputs) = (3, 2);
     // More points than are traced at a time on one side.
     let (a, b) = (wave(300 * inputs), wave(7 * inputs));
-    for metric in [Metric::Euclidean, Metric::GradientDescent] {
+    for metric in [TangentMetric::Euclidean, TangentMetric::GradientDescent] {
         for parameterisation in PARAMETERISATIONS {
             for depth in [0, 1, 3] {
                 let arch = arch(depth, 9, Activation::Silu, parameterisation);
@@ -131,7 +132,7 @@ fn identities_the_kernel_is_the_jacobians_product() {
                         let weight = std::iter::repeat_n(l.sgd_rate, l.fan_in * l.fan_out);
                         weight.chain(std::iter::repeat_n(l.bias_sgd_rate, bias))
                     })
-                    .map(|r| if metric == Metric::Euclidean { 1.0 } else { r })
+                    .map(|r| if metric == TangentMetric::Euclidean { 1.0 } else { r })
                     .collect();
                 let (ja, jb) = (jacobian(&a), jacobian(&b));
                 let want: Vec<f64> = ja
@@ -174,7 +175,7 @@ fn monte_carlo_wide_relu_kernel_is_the_analytic_one() {
     };
     let kernels: Vec<Vec<f64>> = (0..members)
         .map(|member| {
-            let tangent = tangent(&arch, inputs, 1, member, Metric::Euclidean);
+            let tangent = tangent(&arch, inputs, 1, member, TangentMetric::Euclidean);
             let points = tangent.points::<f32>(&at);
             tangent.kernel(&points, &points)
         })
@@ -203,7 +204,7 @@ fn oracle_closed_form_training_is_gradient_descent_on_the_linear_model() {
     let task = task(arch.clone(), 2, Prediction::Denoiser, 9);
     let triples = task.sampler().draw(Streams::new(3), 0, 9).unwrap();
     let examples = task.examples(&triples);
-    let tangent = tangent(&arch, task.inputs(), 2, 4, Metric::GradientDescent);
+    let tangent = tangent(&arch, task.inputs(), 2, 4, TangentMetric::GradientDescent);
     let (count, rows) = (tangent.parameters(), 18);
     let inputs: Vec<f64> = examples.inputs.iter().map(|v| f64::from(*v)).collect();
     let test = wave(5 * task.inputs());
@@ -279,7 +280,7 @@ fn identities_linear_models_of_three_kinds_agree() {
     for prediction in [Prediction::Denoiser, Prediction::Noise] {
         let task = task(arch.clone(), 1, prediction, 40);
         let weights = drawn(&arch, task.inputs(), 1, 2);
-        let features = JacobianFeatures::new(&task, weights.clone(), Metric::Euclidean).unwrap();
+        let features = JacobianFeatures::new(&task, weights.clone(), TangentMetric::Euclidean).unwrap();
         assert_eq!((features.len(), features.dim()), (weights.len(), 1));
         let map = Features::Mapped(Arc::new(features.clone()));
         let trainer = LinearTrainer::new(task.problem().clone(), map, 0.03).unwrap();
@@ -307,7 +308,7 @@ fn limits_kernel_features_with_all_landmarks_are_the_jacobians() {
     // The law of ridge depends on the kernel only. Nyström's misses E, a share ε of the trace in L²(wρ), ‖E‖ ≤ ε tr K. The mean
     // f = K(K+γ)⁻¹y moves by γ(K+γ)⁻¹E(K̃+γ)⁻¹y, at most ‖E‖/γ·‖y‖ in L²(wρ); the variance, with two resolvents and the square
     // of a residual r = y − f, by at most 2‖E‖/γ + 2‖E‖/γ·‖y‖/‖r‖ of itself, integrated.
-    for (dim, metric) in [(1, Metric::GradientDescent), (2, Metric::Euclidean)] {
+    for (dim, metric) in [(1, TangentMetric::GradientDescent), (2, TangentMetric::Euclidean)] {
         let arch = arch(1, 4, Activation::Tanh, Parameterisation::Mup);
         let task = task(arch, dim, Prediction::Denoiser, 120);
         let weights = drawn(task.arch(), task.inputs(), dim, 6);
@@ -395,10 +396,10 @@ fn identities_laziness_of_a_scaled_readout() {
     // Readout weights (1 + ε)W: θ moves by ε|W|/|θ|. With a linear map between, Θ's readout part stays and the hidden part
     // is multiplied by (1 + ε)².
     let arch = arch(1, 30, Activation::Tanh, Parameterisation::Standard);
-    let before = tangent(&arch, 3, 2, 0, Metric::Euclidean);
+    let before = tangent(&arch, 3, 2, 0, TangentMetric::Euclidean);
     let mut weights = before.weights().clone();
     weights.layers[1].weight.iter_mut().for_each(|w| *w *= 1.25);
-    let after = Tangent::new(&arch, 3, 2, weights, Metric::Euclidean).unwrap();
+    let after = Tangent::new(&arch, 3, 2, weights, TangentMetric::Euclidean).unwrap();
     let at = wave(12);
     let found = Laziness::between::<f64>(&before, &after, &at);
     let norm = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
@@ -412,7 +413,7 @@ fn identities_laziness_of_a_scaled_readout() {
     let rest = {
         let mut weights = before.weights().clone();
         weights.layers[1].weight.fill(0.0);
-        let silent = Tangent::new(&arch, 3, 2, weights, Metric::Euclidean).unwrap();
+        let silent = Tangent::new(&arch, 3, 2, weights, TangentMetric::Euclidean).unwrap();
         silent.kernel(&silent.points::<f64>(&at), &silent.points::<f64>(&at))
     };
     let change: f64 = all.iter().zip(&rest).map(|(a, r)| ((1.25f64.powi(2) - 1.0) * (a - r)).powi(2)).sum();

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use gtv_models::LinearTrainer;
-use gtv_models::linearize::{Course, Laziness, Linearised, Metric, Tangent};
+use gtv_models::linearize::{Course, Laziness, Linearised, Tangent, TangentMetric};
 use gtv_models::mlp::{
     Batch, Engine, Examples, Initial, Optimizer, Parameters, RateSchedule, StepRule, Task, TensorEngine,
     TrainingSpec, Weights,
@@ -49,7 +49,7 @@ fn drawn(task: &Task, member: u64) -> Weights {
 }
 
 fn tangent(task: &Task, weights: Weights) -> Tangent {
-    Tangent::new(task.arch(), task.inputs(), task.dim(), weights, Metric::GradientDescent).unwrap()
+    Tangent::new(task.arch(), task.inputs(), task.dim(), weights, TangentMetric::GradientDescent).unwrap()
 }
 
 fn wide(values: &[f32]) -> Vec<f64> {

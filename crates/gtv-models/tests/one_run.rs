@@ -6,7 +6,7 @@ mod families;
 
 use families::{members, networks};
 use gtv_models::family::{MemberFiles, Resolution};
-use gtv_models::linearize::{Metric, Tangent, TrainedNetwork, TrainedSpec};
+use gtv_models::linearize::{Tangent, TangentMetric, TrainedNetwork, TrainedSpec};
 use gtv_models::mlp::{KernelName, MlpField, MlpMembers, NoiseDraws, Optimizer, Task, Trainer, TrainingSpec};
 use gtv_models::{Family, MlpFamily, Session, Unwatched};
 use gtv_theory::learner::{Anchor, Change, Filter, OneRun, OneRunSpec, TrainedModel};
@@ -53,7 +53,7 @@ impl Primal {
         let layers = task.layers();
         let weights = field.weights().clone().from_effective(&layers);
         let tangent =
-            Tangent::new(task.arch(), task.inputs(), task.dim(), weights, Metric::Euclidean).unwrap();
+            Tangent::new(task.arch(), task.inputs(), task.dim(), weights, TangentMetric::Euclidean).unwrap();
         let moments = field.second_moments().unwrap();
         let root = moments.layers.iter().zip(&layers).flat_map(|(m, layer)| {
             let root = |v: &f32, q: f64| (q / (f64::from(*v).sqrt() + task.training().epsilon)).sqrt();
@@ -228,7 +228,8 @@ fn limits_a_lazy_network_has_the_law_of_its_initial_kernel() {
         let apart = norm(&mut a.iter().zip(&b).map(|(a, b)| a - b)) / norm(&mut b.iter().copied());
         let tangent = |field: &MlpField| {
             let weights = field.weights().clone().from_effective(&task.layers());
-            Tangent::new(task.arch(), task.inputs(), task.dim(), weights, Metric::GradientDescent).unwrap()
+            Tangent::new(task.arch(), task.inputs(), task.dim(), weights, TangentMetric::GradientDescent)
+                .unwrap()
         };
         let inputs = task.frame().inputs(&places.x, &places.t);
         let drift =

@@ -8,6 +8,7 @@
 //! [`paper_figures`] are the paper's own figures as computations.
 
 mod bands;
+mod effort;
 mod error;
 mod forecast;
 mod history;
@@ -20,6 +21,7 @@ pub mod paper_figures;
 mod paths;
 mod pictures;
 mod probes;
+mod quadrature_check;
 pub mod record;
 mod sources;
 pub mod spec;
@@ -28,12 +30,13 @@ mod study;
 mod theory;
 mod warning;
 
+pub use effort::StudyEffort;
 pub use error::{Error, Result};
 pub use forecast::Stage as Forecast;
 pub use gtv_models::watch::{Session, Stage, Store, Unwatched, Watch};
 pub use origin::Origin;
 pub use probes::{Places, Probes};
 pub use record::{Arrays, Record};
-pub use study::{Growth, Outcome, Study, StudyEffort};
+pub use study::{Growth, Outcome, Study};
 pub use theory::Theory;
 pub use warning::Warning;

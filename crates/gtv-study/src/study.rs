@@ -9,7 +9,8 @@ use crate::one_run;
 use crate::origin::{Origin, guarded};
 use crate::paths;
 use crate::pictures::name;
-use crate::probes::{Places, Probes};
+use crate::probes::Probes;
+use crate::quadrature_check;
 use crate::record::{Arrays, Distances, GaussianityRecord, KernelNumbers, LevelRecord, PoolRecord, Record};
 use crate::sources;
 use crate::spec::{EnsembleSpec, SamplingSpec, TheorySpec};
@@ -17,27 +18,17 @@ use crate::spread;
 use crate::theory::Theory;
 use crate::warning::Warning;
 use gtv_models::external::Ensemble;
-use gtv_models::family::{Effort, Family, LearnerRecord, Member, Members, Resolution};
-use gtv_models::mlp::KernelName;
+use gtv_models::family::{Family, LearnerRecord, Member, Members, Resolution};
 use gtv_models::watch::Session;
 use gtv_theory::compare::{
     CompareSettings, FEWEST_GROUPS, Interval, Level, LevelSamples, compare_levels, summarize_level,
 };
 use gtv_theory::dynamics::Tally;
 use gtv_theory::law::EmpiricalFields;
-use gtv_theory::learner::triples_of_laws;
-use gtv_theory::problem::Triples;
-use gtv_theory::quadrature::Nodes;
 use gtv_theory::{PointCloud, TrainingProblem};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// Relative quadrature error from which on the user is told, where it is also the share below of what the members resolve.
-const NOTABLE_ERROR: f64 = 0.01;
-/// What they resolve itself: the change between two resolutions is more than the finer one's error.
-const NOTABLE_SHARE: f64 = 1.0;
-/// Points at which two resolutions of the quadrature are compared.
-const CHECKED: usize = 1_000;
 /// Most evaluations of models in sampling the Gaussian with an ensemble's own moments, where each path asks all members.
 const MOST_EVALUATIONS: usize = 30_000_000;
 /// Share of the memory in which features are remembered, and bytes of it where the memory is not known.
@@ -88,26 +79,6 @@ pub(crate) const CLOCKED: [(&str, Growth); 8] = [
     ("summaries", Growth::Paths),
 ];
 
-/// About how long the stages of a study take, in seconds of one core.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StudyEffort {
-    /// Training all members.
-    pub training: f64,
-    /// Solving the closures.
-    pub theory: f64,
-    /// The paths of all levels.
-    pub sampling: f64,
-    /// One path at the state itself, without a table.
-    path: f64,
-}
-
-impl StudyEffort {
-    /// So many paths.
-    pub fn paths(&self, count: usize) -> f64 {
-        count as f64 * self.path
-    }
-}
-
 /// What a comparison has found.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
@@ -143,77 +114,6 @@ impl Study {
     /// Whether the theory's features are known at points (n × D, n).
     pub(crate) fn knows(&self, x: &[f64], t: &[f64]) -> bool {
         self.family.listed().is_none_or(|table| table.knows(x, t))
-    }
-
-    /// The points at which the theory's integrals and their errors are found.
-    ///
-    /// # Errors
-    /// Settings of the quadrature out of range, or more nodes than is sensible.
-    pub(crate) fn quadrature_points(&self) -> Result<Places> {
-        let (problem, spec) = (self.problem(), self.theory.quadrature);
-        let Triples { mut x, mut t, .. } = problem.probes(1, CHECKED);
-        for spec in [spec, spec.coarser()] {
-            let nodes = Nodes::new(problem.cloud(), problem.schedule(), &spec, problem.streams())?;
-            x.extend_from_slice(&nodes.x(0..nodes.len()));
-            t.extend(&nodes.t);
-        }
-        Ok(Places { x, t })
-    }
-
-    /// How long the family's work takes for the initialisations of this ensemble.
-    pub(crate) fn family_effort(&self) -> Effort {
-        self.family.effort(self.members.iter().map(|member| member.init).collect::<BTreeSet<_>>().len())
-    }
-
-    /// About how long it takes; the family's numbers times how many of each there are.
-    pub fn effort(&self) -> StudyEffort {
-        let effort = self.family_effort();
-        let cloud = self.problem().cloud();
-        let nodes = self.theory.nodes(cloud).unwrap_or(0) as f64;
-        let anchors =
-            if self.theory.kernel == KernelName::Trained { self.theory.anchors as f64 } else { 0.0 };
-        let members = self.members.len() as f64;
-        let models = (self.theory.models * (self.theory.closures.len() + 1)) as f64;
-        let (steps, dim) = (self.sampling.integration.steps as f64, cloud.dim() as f64);
-        let paths = members * self.sampling.paths as f64 + models * self.theory.paths as f64;
-        let path =
-            steps * self.sampling.integration.integrator.tableau().nodes.len() as f64 * effort.evaluation;
-        let sampling = match self.sampling.lookup.grid() {
-            None => paths * path,
-            Some(grid) => {
-                /// Seconds of a step from a table.
-                const STEP: f64 = 1e-8;
-                let nodes = (grid.len as f64).powf(dim);
-                steps * ((models + members) * nodes * effort.evaluation + paths * STEP)
-            }
-        };
-        let training = match self.origin {
-            Origin::Trained => members * effort.member,
-            Origin::Outside(_) => 0.0,
-        };
-        /// Seconds of one coordinate of a datum in an exact score, of which every node and path of the true score asks one or more.
-        const DATUM: f64 = 1.2e-10;
-        let exact = DATUM * cloud.len() as f64 * dim;
-        // Laws in many dimensions are made and drawn from fresh triples besides.
-        let (node, triples) = if nodes == 0.0 || self.theory.quadrature.is_tensor(cloud) {
-            (effort.product_node, 0.0)
-        } else {
-            (effort.node, triples_of_laws(cloud.dim(), self.problem().draws()) as f64)
-        };
-        /// Times that a closure asks for the features of a point.
-        const PASSES: f64 = 3.0;
-        let laws = self.theory.laws().len() as f64;
-        let points = nodes + triples;
-        let drawn = self.theory.models as f64 * laws * triples * effort.features;
-        let single = members * self.sampling.paths as f64 * steps;
-        StudyEffort {
-            training,
-            theory: (0.5 + laws) * points * (PASSES * effort.features + node)
-                + 1.5 * nodes * exact
-                + anchors * effort.anchor,
-            sampling: sampling + drawn + single * exact,
-            path,
-        }
     }
 
     /// Trains the ensemble.
@@ -295,7 +195,7 @@ impl Study {
                     clock.time("variance sources", || sources::measure(&theory, probes, session))?;
             }
         }
-        let errors = || quadrature_error(&theory, &record.kernel, session);
+        let errors = || quadrature_check::error(&theory, &record.kernel, session);
         record.quadrature = clock.time("quadrature check", errors)?;
         record.outside = self.outside(probes.as_ref());
         if !self.test.is_empty() {
@@ -470,10 +370,15 @@ pub(crate) fn adopt(learner: LearnerRecord, record: &mut Record) {
     }
 }
 
-type Kernel = (BTreeMap<String, KernelNumbers>, Option<GaussianityRecord>);
+type KernelFindings = (BTreeMap<String, KernelNumbers>, Option<GaussianityRecord>);
 
 /// Theory against ensemble at the level of the kernel.
-fn kernel(theory: &Theory<'_>, probes: &Probes, ensemble: &Ensemble, arrays: &mut Arrays) -> Result<Kernel> {
+fn kernel(
+    theory: &Theory<'_>,
+    probes: &Probes,
+    ensemble: &Ensemble,
+    arrays: &mut Arrays,
+) -> Result<KernelFindings> {
     probes.save_ensemble(arrays)?;
     let mut numbers = BTreeMap::new();
     for solved in &theory.laws {
@@ -482,52 +387,4 @@ fn kernel(theory: &Theory<'_>, probes: &Probes, ensemble: &Ensemble, arrays: &mu
     maps::save(theory, ensemble, arrays)?;
     paths::save(theory, ensemble, arrays)?;
     Ok((numbers, probes.gaussianity(theory.study)?))
-}
-
-/// Relative change of the theory's mean and total variance under a coarser quadrature; `kernel` has what the members resolve.
-fn quadrature_error(
-    theory: &Theory<'_>,
-    kernel: &BTreeMap<String, KernelNumbers>,
-    session: Session<'_>,
-) -> Result<BTreeMap<String, f64>> {
-    let mut errors = BTreeMap::new();
-    // The simplest closure with a residual stands for all: their integrals are over the same nodes and features.
-    let simplest = |solved: &&crate::theory::Solved| match solved.closure.card().completeness {
-        Some(0) | None => u8::MAX,
-        Some(completeness) => completeness,
-    };
-    let Some(fine) = theory.laws.iter().min_by_key(simplest) else { return Ok(errors) };
-    if theory.study.family.listed().is_some() {
-        let points = theory.study.quadrature_points()?;
-        if !theory.study.knows(&points.x, &points.t) {
-            return Ok(errors);
-        }
-    }
-    let (coarser, points) = (theory.learner.coarser()?, theory.study.problem().probes(1, CHECKED));
-    let prediction = theory.study.problem().objective().prediction;
-    let coarse = fine.closure.total_moments(coarser.as_ref(), prediction, &points.x, &points.t)?;
-    let fine = theory.moments(fine.law.as_ref(), &points.x, &points.t);
-    let square = |v: &mut dyn Iterator<Item = f64>| v.map(|d| d * d).sum::<f64>();
-    let difference = square(&mut fine.mean.iter().zip(&coarse.mean).map(|(a, b)| a - b));
-    let mean = (difference / square(&mut fine.mean.iter().copied())).sqrt();
-    let total = |v: &[f64]| v.iter().sum::<f64>();
-    let variance = (total(&coarse.variance) / total(&fine.variance) - 1.0).abs();
-    let least =
-        |of: &dyn Fn(&KernelNumbers) -> Option<f64>| kernel.values().filter_map(of).fold(f64::NAN, f64::min);
-    let resolved = [least(&|k| k.mean_error_floor), least(&|k| k.variance_ratio_se)];
-    for ((quantity, relative), resolved) in
-        [("mean prediction", mean), ("total variance", variance)].into_iter().zip(resolved)
-    {
-        // A law without variance (one data point) has no relative error.
-        if relative.is_finite() {
-            errors.insert(quantity.to_owned(), relative);
-            // Without members to compare with, nothing says what is small. One run is measured on a sample, whose error no setting of
-            // the quadrature makes smaller.
-            let sampled = theory.learner.as_one_run().is_some();
-            if relative > NOTABLE_ERROR.max(NOTABLE_SHARE * resolved) && !sampled {
-                session.watch.warn(&Warning::Quadrature { quantity, relative });
-            }
-        }
-    }
-    Ok(errors)
 }

@@ -30,7 +30,7 @@ fn quick() -> CompareSettings {
     CompareSettings { bootstrap: 100, projections: 16, range: [-3.0, 3.0], ..Default::default() }
 }
 
-fn pick(pair: &PairComparison, metric: &'static dyn Metric) -> Estimate {
+fn pick(pair: &PairComparison, metric: &'static dyn Metric) -> DistanceEstimate {
     pair.distances.iter().find(|d| d.0 == MetricName::of(metric)).expect("the metric was asked for").1
 }
 
@@ -138,7 +138,7 @@ fn monte_carlo_the_floor_is_the_distance_between_equal_laws() {
             .collect();
         for &metric in metrics::ALL.iter().filter(|m| m.card().dimensions.contains(&dim)) {
             let MetricCard { name, noise, .. } = *metric.card();
-            let mean = |f: &dyn Fn(Estimate) -> f64| {
+            let mean = |f: &dyn Fn(DistanceEstimate) -> f64| {
                 let v: Vec<f64> = runs.iter().map(|r| f(pick(r, metric))).collect();
                 let m = v.iter().sum::<f64>() / 60.0;
                 (m, (v.iter().map(|x| (x - m).powi(2)).sum::<f64>() / 59.0 / 60.0).sqrt())

@@ -3,7 +3,7 @@
 //! The model y_k = skip_t x + W_kᵀφ that the linear estimator fits has weights of its own for each output; its kernel is
 //! the average (1/D) Σ_i Θ_ii. In one dimension that is the linearised network itself.
 
-use super::tangent::{Metric, Tangent};
+use super::tangent::{Tangent, TangentMetric};
 use crate::error::Result;
 use crate::mlp::{Task, Weights};
 use gtv_theory::error::Error as TheoryError;
@@ -25,7 +25,7 @@ impl JacobianFeatures {
     ///
     /// # Errors
     /// Weights of another architecture; more than 16,384 features.
-    pub fn new(task: &Task, weights: Weights, metric: Metric) -> Result<Self> {
+    pub fn new(task: &Task, weights: Weights, metric: TangentMetric) -> Result<Self> {
         let tangent = Tangent::new(task.arch(), task.inputs(), task.dim(), weights, metric)?;
         let len = tangent.parameters().saturating_mul(tangent.dim());
         if len > MOST {

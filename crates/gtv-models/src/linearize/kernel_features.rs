@@ -6,7 +6,7 @@
 //! eigenvalues are kept. Landmarks are draws of the training distribution, and ω is the factor on F in the loss, so the
 //! directions kept are the leading ones in L²(w ρ), those that training learns first.
 
-use super::tangent::{Metric, Points, Tangent};
+use super::tangent::{Points, Tangent, TangentMetric};
 use crate::error::Result;
 use crate::mlp::{Task, Weights};
 use gtv_theory::error::Error as TheoryError;
@@ -25,12 +25,12 @@ pub struct KernelFeatureSpec {
     /// At most so many features are kept, those of the largest eigenvalues.
     pub most: usize,
     /// Which kernel.
-    pub metric: Metric,
+    pub metric: TangentMetric,
 }
 
 impl Default for KernelFeatureSpec {
     fn default() -> Self {
-        Self { landmarks: 768, threshold: 1e-6, most: usize::MAX, metric: Metric::default() }
+        Self { landmarks: 768, threshold: 1e-6, most: usize::MAX, metric: TangentMetric::default() }
     }
 }
 

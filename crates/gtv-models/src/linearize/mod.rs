@@ -28,5 +28,5 @@ pub use joined::JoinedFeatures;
 pub use kernel_features::{KernelFeatureSpec, KernelFeatures, Truncation};
 pub use number::Number;
 pub use predictor::{Course, Linearised};
-pub use tangent::{Metric, Points, Tangent};
+pub use tangent::{Points, Tangent, TangentMetric};
 pub use trained::{TrainedNetwork, TrainedSpec};

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 /// How much a direction of the parameters counts in Θ = Σ_a r_a ∂_aF ∂_aF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Metric {
+pub enum TangentMetric {
     /// r = 1: the inner product of gradients.
     Euclidean,
     /// r = the factor on each layer's learning rate: the kernel that gradient descent moves the function with. Adam has none.
@@ -27,7 +27,7 @@ pub struct Tangent {
     pub(super) layers: Vec<LayerScaling>,
     pub(super) activation: Activation,
     pub(super) weights: Weights,
-    pub(super) metric: Metric,
+    pub(super) metric: TangentMetric,
 }
 
 /// Activations and signals at a set of inputs, from which Θ between any two points is two dot products a layer.
@@ -70,7 +70,7 @@ impl Tangent {
         inputs: usize,
         outputs: usize,
         weights: Weights,
-        metric: Metric,
+        metric: TangentMetric,
     ) -> Result<Self> {
         arch.validate()?;
         let layers = arch.layers(inputs, outputs);
@@ -106,8 +106,8 @@ impl Tangent {
     /// (r of W, r of b) of a layer.
     pub(super) fn rates(&self, layer: &LayerScaling) -> (f64, f64) {
         match self.metric {
-            Metric::Euclidean => (1.0, 1.0),
-            Metric::GradientDescent => (layer.sgd_rate, layer.bias_sgd_rate),
+            TangentMetric::Euclidean => (1.0, 1.0),
+            TangentMetric::GradientDescent => (layer.sgd_rate, layer.bias_sgd_rate),
         }
     }
 

@@ -7,7 +7,7 @@
 
 use super::columns::Row;
 use super::span::{orthonormal, weighted_gram};
-use super::tangent::{Metric, Points, ROWS, Tangent};
+use super::tangent::{Points, ROWS, Tangent, TangentMetric};
 use crate::error::Result;
 use crate::mlp::{Layer, MlpField, Optimizer, Task, Weights};
 use faer::linalg::matmul::matmul;
@@ -72,7 +72,8 @@ impl TrainedNetwork {
     pub fn new(task: &Task, field: &MlpField, spec: &TrainedSpec, streams: Streams) -> Result<Self> {
         let (layers, frame) = (task.layers(), task.frame().clone());
         let weights = field.weights().clone().from_effective(&layers);
-        let tangent = Tangent::new(task.arch(), task.inputs(), task.dim(), weights, Metric::GradientDescent)?;
+        let tangent =
+            Tangent::new(task.arch(), task.inputs(), task.dim(), weights, TangentMetric::GradientDescent)?;
         let root = roots(task, field.second_moments())?;
         let dim = task.dim();
         let drawn = task.sampler().draw_from(&mut streams.stream(Purpose::Features, 0, 3), spec.landmarks);

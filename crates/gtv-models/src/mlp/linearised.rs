@@ -8,7 +8,7 @@ use super::{KernelName, MlpFamily, MlpMembers, Optimizer, Trainer};
 use crate::error::Result;
 use crate::family::{LinearisedRecord, MULTIPLICATION, Member, Members, Resolution};
 use crate::linearize::{
-    JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Metric, Tangent, Truncation,
+    JoinedFeatures, KernelFeatureSpec, KernelFeatures, Laziness, Tangent, TangentMetric, Truncation,
 };
 use crate::watch::Session;
 use gtv_theory::Error as TheoryError;
@@ -50,8 +50,8 @@ pub(super) fn learner(
     let stage = session.watch.stage("linearisation", 3);
     stage.message(&|| "features of the kernel".to_owned());
     let metric = match task.training().optimizer {
-        Optimizer::Adam => Metric::Euclidean,
-        Optimizer::Sgd | Optimizer::Gd => Metric::GradientDescent,
+        Optimizer::Adam => TangentMetric::Euclidean,
+        Optimizer::Sgd | Optimizer::Gd => TangentMetric::GradientDescent,
     };
     let Chosen { features, truncation, initial } = match family.kernel {
         KernelName::Infinite => infinite(family)?,
@@ -123,7 +123,7 @@ fn infinite(family: &MlpFamily) -> Result<Chosen> {
 }
 
 /// The networks' own kernels at initialisation, averaged: each has one, and what they learn on average goes with the average.
-fn own(family: &MlpFamily, inits: &[Member], metric: Metric, session: Session<'_>) -> Result<Chosen> {
+fn own(family: &MlpFamily, inits: &[Member], metric: TangentMetric, session: Session<'_>) -> Result<Chosen> {
     let (task, streams) = (&family.task, family.task.problem().streams());
     let spec = KernelFeatureSpec { metric, most: MOST_FEATURES, ..KernelFeatureSpec::default() };
     let mut truncation = Truncation { rank: 0, missed: 0.0, mixing: 0.0 };
@@ -168,7 +168,7 @@ fn training_time(family: &MlpFamily) -> Option<f64> {
 }
 
 /// How far the first members have left their linearisations, on average.
-fn laziness(family: &MlpFamily, members: &MlpMembers, metric: Metric) -> Result<Laziness> {
+fn laziness(family: &MlpFamily, members: &MlpMembers, metric: TangentMetric) -> Result<Laziness> {
     let task = &family.task;
     let probes = task.problem().probes(4, KERNEL_PROBES);
     let inputs = task.frame().inputs(&probes.x, &probes.t);

@@ -37,7 +37,7 @@ pub fn pull_back<F: ScoreField + ?Sized>(field: &F, edges: &[f64], steps: usize)
     let theta = |t: f64| schedule.signal(t) / schedule.noise_std(t);
     let start = schedule.noise_std(schedule.t_min());
     let mut y: Vec<f64> = edges.iter().map(|x| x / start).collect();
-    let mut flow = Flow { field, schedule, x: vec![0.0; y.len()] };
+    let mut flow = EdgeFlow { field, schedule, x: vec![0.0; y.len()] };
     let mut stages = Stages::new(&RK4, y.len());
     for pair in times.windows(2).rev() {
         let (from, to) = (theta(pair[1]), theta(pair[0]));
@@ -49,13 +49,13 @@ pub fn pull_back<F: ScoreField + ?Sized>(field: &F, edges: &[f64], steps: usize)
     Ok(y.windows(2).map(|pair| mass(pair[0], pair[1]).max(0.0)).collect())
 }
 
-struct Flow<'a, F: ScoreField + ?Sized> {
+struct EdgeFlow<'a, F: ScoreField + ?Sized> {
     field: &'a F,
     schedule: &'a Schedule,
     x: Vec<f64>,
 }
 
-impl<F: ScoreField + ?Sized> Ode for Flow<'_, F> {
+impl<F: ScoreField + ?Sized> Ode for EdgeFlow<'_, F> {
     fn rhs(&mut self, theta: f64, y: &[f64], dy: &mut [f64]) {
         // Stages at the ends may leave [ε, T] by rounding, where no field need be defined.
         let (t_min, t_max) = (self.schedule.t_min(), self.schedule.t_max());

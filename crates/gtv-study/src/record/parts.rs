@@ -61,8 +61,8 @@ impl From<compare::Interval> for Estimate {
     }
 }
 
-impl From<compare::Estimate> for Estimate {
-    fn from(e: compare::Estimate) -> Self {
+impl From<compare::DistanceEstimate> for Estimate {
+    fn from(e: compare::DistanceEstimate) -> Self {
         Self { value: e.value, lo: finite(e.lo), hi: finite(e.hi), floor: Some(e.floor) }
     }
 }

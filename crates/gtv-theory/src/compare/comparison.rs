@@ -4,7 +4,7 @@
 //! floors come from the resampled tables of [`Resamples::mix`].
 
 use super::bootstrap::Resamples;
-use super::estimate::Estimate;
+use super::estimate::DistanceEstimate;
 use super::levels::LevelSamples;
 use super::metrics::{Compares, Grid, Line, MetricName};
 use super::settings::CompareSettings;
@@ -20,7 +20,7 @@ pub struct PairComparison {
     /// Index of the second level.
     pub b: usize,
     /// Each metric that was asked for and is defined for these levels, in the order of the settings.
-    pub distances: Vec<(MetricName, Estimate)>,
+    pub distances: Vec<(MetricName, DistanceEstimate)>,
 }
 
 /// Computes the distances between pairs of levels, given by their indices.

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 /// A distance, its bootstrap interval over members ([`Interval`]), and its same-size resampling floor.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
+pub struct DistanceEstimate {
     /// The distance between the levels as sampled.
     pub value: f64,
     /// Lower end of the recentred percentile interval.
@@ -62,7 +62,7 @@ impl Resampled {
         (noise, most): (Noise, f64),
         sides: [&Resamples; 2],
         confidence: f64,
-    ) -> Estimate {
+    ) -> DistanceEstimate {
         let [a, b] = self.null;
         let [va, vb] = sides.map(Resamples::variance_factor);
         let floor = match noise {
@@ -71,7 +71,7 @@ impl Resampled {
         };
         let fewer = if sides[0].members() < sides[1].members() { sides[0] } else { sides[1] };
         let Interval { value, lo, hi } = fewer.interval(self.value, &mut self.draws, confidence, (0.0, most));
-        Estimate { value, lo, hi, floor: floor.clamp(0.0, most) }
+        DistanceEstimate { value, lo, hi, floor: floor.clamp(0.0, most) }
     }
 }
 

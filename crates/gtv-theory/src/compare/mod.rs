@@ -29,7 +29,7 @@ pub use comparison::{Comparison, PairComparison, compare_levels};
 pub use crossed::{CrossedVariance, crossed_variance};
 pub use divergence::{js, kl, smooth};
 pub use energy::{energy_1d_sorted, energy_distance, mean_distances};
-pub use estimate::{Estimate, Noise, Resampled};
+pub use estimate::{DistanceEstimate, Noise, Resampled};
 pub use histogram::{Axis, Histogram, Normalisation};
 pub use levels::{Level, LevelSamples, ResamplingUnit};
 pub use memorization::{Neighbours, mass_within, memorized_fraction, nearest_two};

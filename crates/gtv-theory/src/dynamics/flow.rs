@@ -21,7 +21,7 @@ pub(super) trait Answer: FnMut(&[f64], f64, &mut [f64]) {}
 impl<A: FnMut(&[f64], f64, &mut [f64])> Answer for A {}
 
 /// The flow in either form, with room for the states x that the denoiser form recovers from y.
-pub(super) struct Flow<'a, A> {
+pub(super) struct FlowOde<'a, A> {
     /// The score of x at t in the time form, the denoiser in the denoiser form.
     pub answer: A,
     pub schedule: &'a Schedule,
@@ -30,7 +30,7 @@ pub(super) struct Flow<'a, A> {
     pub x: &'a mut [f64],
 }
 
-impl<A> Flow<'_, A> {
+impl<A> FlowOde<'_, A> {
     /// The independent variable at time t: t itself or θ = α/σ.
     pub fn coordinate(&self, t: f64) -> f64 {
         match self.form {
@@ -70,7 +70,7 @@ impl<A> Flow<'_, A> {
     }
 }
 
-impl<A: Answer> Ode for Flow<'_, A> {
+impl<A: Answer> Ode for FlowOde<'_, A> {
     fn rhs(&mut self, s: f64, z: &[f64], dz: &mut [f64]) {
         match self.form {
             Form::Time => {

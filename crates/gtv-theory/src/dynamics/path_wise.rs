@@ -6,7 +6,7 @@
 
 use super::conditioning::Sequence;
 use super::driver::{Progress, Samples, Tally, count_diverged, run_paths};
-use super::flow::Flow;
+use super::flow::FlowOde;
 use super::sampling::{Form, Sampling, start_centre};
 use super::steppers::{EULER, Stages};
 use crate::error::Result;
@@ -132,7 +132,7 @@ impl<'a, E: Law + ?Sized> PathWise<'a, E> {
             }
         };
         let schedule = self.mean.schedule();
-        let mut system = Flow { answer, schedule, form: self.form, x: &mut work.state };
+        let mut system = FlowOde { answer, schedule, form: self.form, x: &mut work.state };
         system.enter(rows);
         for times in self.times.windows(2) {
             let (s, end) = (system.coordinate(times[0]), system.coordinate(times[1]));

@@ -6,7 +6,7 @@
 
 use super::adaptive::{Adaptive, Stop};
 use super::driver::{CHUNK, Progress, Samples, Tally, count_diverged, draw_initial, run_together};
-use super::flow::{Answer, Flow};
+use super::flow::{Answer, FlowOde};
 use super::sampling::{Integrator, Sampling, start_centre};
 use super::steppers::{Ode, Stages};
 use crate::error::Result;
@@ -94,7 +94,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         for rows in x.chunks_mut(self.batch() * self.field.dim()) {
             let form = self.settings.form;
             let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out);
-            let mut system = Flow { answer, schedule: self.field.schedule(), form, x: &mut work.state };
+            let mut system = FlowOde { answer, schedule: self.field.schedule(), form, x: &mut work.state };
             system.enter(rows);
             let stop = self.integrate(&mut system, 0..self.times.len() - 1, rows, &mut work.stages);
             system.leave(rows);
@@ -116,7 +116,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         let PfWorkspace { mut stages, mut state } = self.workspace();
         let form = self.settings.form;
         let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out);
-        let mut system = Flow { answer, schedule: self.field.schedule(), form, x: &mut state };
+        let mut system = FlowOde { answer, schedule: self.field.schedule(), form, x: &mut state };
         let (mut z, mut path) = (start.to_vec(), start.to_vec());
         system.enter(&mut z);
         for times in self.times.windows(2) {
@@ -131,7 +131,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
     /// From s to `end`, in one step or in as many as an adaptive method takes; NaN where it fails.
     fn step<A: Answer>(
         &self,
-        system: &mut Flow<A>,
+        system: &mut FlowOde<A>,
         (s, end): (f64, f64),
         z: &mut [f64],
         stages: &mut Stages,
@@ -165,7 +165,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         let mut seen: Vec<Vec<f64>> = at.iter().map(|_| Vec::with_capacity(x.len())).collect();
         for rows in x.chunks_mut(self.batch() * self.field.dim()) {
             let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out);
-            let mut system = Flow { answer, schedule, form, x: &mut work.state };
+            let mut system = FlowOde { answer, schedule, form, x: &mut work.state };
             system.enter(rows);
             let mut from = 0;
             for (k, seen) in at.iter().zip(&mut seen) {
@@ -182,7 +182,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
     /// Integrates over a range of steps.
     fn integrate<A: Answer>(
         &self,
-        system: &mut Flow<A>,
+        system: &mut FlowOde<A>,
         steps: Range<usize>,
         z: &mut [f64],
         stages: &mut Stages,

@@ -51,7 +51,7 @@ impl<'a, F: ScoreField + ?Sized> LinearNoise<'a, F> {
         let dim = self.mean_score.dim();
         check_len("the start", dim, start.len())?;
         check_finite("the start", start, dim)?;
-        let mut drift = Linearised::new(self.mean_score);
+        let mut drift = LinearisedDrift::new(self.mean_score);
         let (square, count) = (dim * dim, self.times.len());
         let mut states = start.to_vec();
         let mut propagators = vec![0.0; (count - 1) * square];
@@ -89,13 +89,13 @@ impl<'a, F: ScoreField + ?Sized> LinearNoise<'a, F> {
 }
 
 /// The drift f = −βx − D s and its derivative ∂f/∂x, by central differences of the score.
-struct Linearised<'a, F: ScoreField + ?Sized> {
+struct LinearisedDrift<'a, F: ScoreField + ?Sized> {
     field: &'a F,
     shifted: Vec<f64>,
     scores: Vec<f64>,
 }
 
-impl<'a, F: ScoreField + ?Sized> Linearised<'a, F> {
+impl<'a, F: ScoreField + ?Sized> LinearisedDrift<'a, F> {
     /// Relative to σ_t, the scale on which a score varies: truncation 1e-8 and rounding 1e-12 relative.
     const SHIFT: f64 = 1e-4;
 

@@ -18,7 +18,7 @@ pub use table::ScheduleTable;
 
 use crate::error::{Error, Result};
 use edm::Edm;
-use flow::Flow;
+use flow::FlowMatching;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqrt::Sqrt;
@@ -120,7 +120,7 @@ impl ScheduleKind {
             Self::Ve { sigma_min, sigma_max } => read("ve", &Ve { sigma_min, sigma_max }),
             Self::Edm => read("edm", &Edm),
             Self::Sqrt => read("sqrt", &Sqrt),
-            Self::Flow => read("flow", &Flow),
+            Self::Flow => read("flow", &FlowMatching),
             Self::Table(table) => read("table", &table),
         }
     }

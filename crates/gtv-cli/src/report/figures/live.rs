@@ -45,14 +45,14 @@ type Cells = (f64, f64, usize);
 
 /// How something is drawn.
 #[derive(Serialize)]
-struct Line {
+struct LiveLine {
     label: String,
     color: String,
     width: f64,
     dash: Option<(f64, f64)>,
 }
 
-impl Line {
+impl LiveLine {
     fn new(label: String, Stroke { color, width, dash }: Stroke) -> Self {
         let color = format!("#{:02x}{:02x}{:02x}", color.0, color.1, color.2);
         Self { label, color, width: width.max(1.5), dash }
@@ -62,14 +62,14 @@ impl Line {
 #[derive(Serialize)]
 struct Source {
     #[serde(flatten)]
-    line: Line,
+    line: LiveLine,
     values: Packed,
 }
 
 #[derive(Serialize)]
 struct LiveLevel {
     #[serde(flatten)]
-    line: Line,
+    line: LiveLine,
     on: bool,
     spiky: bool,
     r#final: Packed,
@@ -161,7 +161,7 @@ fn density(saved: &Saved) -> Option<Density> {
         let (q25, q75) = quartiles.map_or((None, None), |(lo, hi)| (Some(lo), Some(hi)));
         let card = card(name);
         Some(LiveLevel {
-            line: Line::new(card.label, card.role.stroke()),
+            line: LiveLine::new(card.label, card.role.stroke()),
             on: name == TRUE_SCORE || name == ENSEMBLE || main.as_deref() == Some(name),
             spiky: card.role.is_spiky(),
             r#final: Packed::positive(values),
@@ -195,7 +195,7 @@ fn spread(saved: &Saved, dim: usize, main: Option<String>) -> Option<Spread> {
     let source = |name: &str, label: String, role: Role| {
         let values = flat(arrays, &format!("{name}_{map}"))?;
         let values = Packed::positive(values.into_iter().map(|v| v.max(0.0).sqrt()).collect());
-        Some(Source { line: Line::new(label, role.stroke()), values })
+        Some(Source { line: LiveLine::new(label, role.stroke()), values })
     };
     let sources = [
         source("proxy_cov", "√C, label".to_owned(), Role::Data),
@@ -215,7 +215,7 @@ fn pairs(saved: &Saved) -> Option<Pairs> {
         let values = flat(arrays, &format!("{name}_pair_corr"))?;
         let card = card(name);
         let values = Packed::new(values.into_iter(), (-1.0, 1.0), 1.0);
-        Some(Source { line: Line::new(card.label, card.role.stroke()), values })
+        Some(Source { line: LiveLine::new(card.label, card.role.stroke()), values })
     };
     let predicted = of_main.as_deref().and_then(source).or_else(|| {
         let theories = levels_with(arrays, "_pair_corr");

@@ -64,13 +64,15 @@ impl Metric for Energy {
         let itself = groups
             .iter()
             .zip(resamples)
-            .map(|(groups, resamples)| Form::new(&mean_distances(groups, None, dim)?, resamples, resamples))
+            .map(|(groups, resamples)| {
+                PairForm::new(&mean_distances(groups, None, dim)?, resamples, resamples)
+            })
             .collect::<Result<Vec<_>>>()?;
         let pair = |&(a, b): &(usize, usize)| {
             let between = mean_distances(&groups[a], Some(&groups[b]), dim)?;
-            let between = Form::new(&between, &resamples[a], &resamples[b])?;
+            let between = PairForm::new(&between, &resamples[a], &resamples[b])?;
             let energy = |r: usize| 2.0 * between.at(r, r) - itself[a].at(r, r) - itself[b].at(r, r);
-            let null = |form: &Form| {
+            let null = |form: &PairForm| {
                 mean_over_pairs(form.count(), |r, s| 2.0 * form.at(r, s) - form.at(r, r) - form.at(s, s))
             };
             Ok(Resampled {
@@ -84,13 +86,13 @@ impl Metric for Energy {
 }
 
 /// c_rᵀ E d_s for resamples r and s of two ensembles.
-struct Form<'a> {
+struct PairForm<'a> {
     /// c_rᵀ E, rows × members of the right side.
     left: Vec<f64>,
     right: &'a Resamples,
 }
 
-impl<'a> Form<'a> {
+impl<'a> PairForm<'a> {
     fn new(matrix: &[f64], left: &Resamples, right: &'a Resamples) -> Result<Self> {
         Ok(Self { left: left.mix(matrix)?, right })
     }

@@ -3,9 +3,9 @@
 use super::{Curves, UNTIL_ONE};
 
 /// α = 1 − t, σ = t.
-pub(super) struct Flow;
+pub(super) struct FlowMatching;
 
-impl Curves for Flow {
+impl Curves for FlowMatching {
     fn last_time(&self) -> (f64, &'static str) {
         UNTIL_ONE
     }
