@@ -3,8 +3,9 @@
 //! regime products only select points.
 
 use super::blocked::{Dense, Sums};
+use super::columns::Columns;
 use super::narrow::Narrow;
-use super::queries::{Queries, TILE, Tile};
+use super::queries::{Queries, TILE};
 use super::real::Real;
 use super::source::Source;
 use crate::linalg::settle_vector_state;
@@ -27,6 +28,7 @@ impl<T: Real> Dense<T> {
         let mut bias = [T::default(); TILE];
         let mut acc = vec![];
         let mut heavy = Heavy::default();
+        let mut columns = Columns::default();
         let mut narrow = queries.narrow.as_ref().map(Narrow::new);
         for start in (start..end).step_by(TILE) {
             let tile = self.tile(source, queries.packed, start, end, &mut buffer);
@@ -62,11 +64,12 @@ impl<T: Real> Dense<T> {
                 let mut entries = Vec::with_capacity(heavy.entries.len());
                 let mut begin = 0;
                 for (end, weights) in heavy.ends.iter().zip(logits.chunks_exact(tile.len)) {
-                    let listed = heavy.entries[begin..*end].iter().map(|j| usize::from(*j));
-                    entries.extend(listed.map(|j| (j * tile.width, weights[j])));
+                    let listed = &heavy.entries[begin..*end];
+                    entries.extend(listed.iter().map(|j| (*j, weights[usize::from(*j)])));
                     begin = *end;
                 }
-                arch.dispatch(SparseProduct { tile, entries: &entries, ends: &heavy.ends, acc: &mut acc });
+                columns.fill(tile);
+                columns.add_products(&entries, &heavy.ends, &mut acc);
             } else {
                 let weights = MatRef::from_row_major_slice(&*logits, n, tile.len);
                 let points = MatRef::from_row_major_slice(tile.points, tile.len, tile.width);
@@ -170,37 +173,6 @@ impl<T: Real> pulp::NullaryFnOnce for Weigh<'_, T> {
             }
             // The last sum is at least this, so that a share of it is at most that share of the mass.
             heavy.list(row, cut * out.sum[q].max(queries.least_sum(q, out.max[q])));
-        }
-    }
-}
-
-/// acc += w μ over the listed weights, a few columns at a time, so that sums stay in registers and a tile's columns in
-/// the cache.
-pub(super) struct SparseProduct<'a, T> {
-    pub(super) tile: Tile<'a, T>,
-    /// Where a point begins in the tile, and its weight.
-    pub(super) entries: &'a [(usize, T)],
-    /// Where each query's entries end.
-    pub(super) ends: &'a [usize],
-    pub(super) acc: &'a mut [T],
-}
-
-impl<T: Real> pulp::WithSimd for SparseProduct<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, simd: S) {
-        let Self { tile, entries, ends, acc } = self;
-        let mut column = 0;
-        while column < tile.width {
-            let mut begin = 0;
-            let mut next = tile.width;
-            for (end, acc) in ends.iter().zip(acc.chunks_exact_mut(tile.width)) {
-                next = column
-                    + T::add_rows(simd, &tile.points[column..], &entries[begin..*end], &mut acc[column..]);
-                begin = *end;
-            }
-            column = next;
         }
     }
 }

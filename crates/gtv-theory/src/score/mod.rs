@@ -5,6 +5,7 @@ mod blocked;
 mod blocked_cov;
 mod bounded;
 mod closed_form;
+mod columns;
 mod direct;
 mod evaluation;
 mod exact;

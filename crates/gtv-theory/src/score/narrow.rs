@@ -8,7 +8,8 @@
 //! it is compared with. A point that is dropped has at most its weight in f32, in units of the largest minus this bound.
 
 use super::blocked::{Dense, Sums};
-use super::fold::{Heavy, SparseProduct};
+use super::columns::Columns;
+use super::fold::Heavy;
 use super::queries::{Queries, TILE, Tile};
 use super::real::Real;
 use crate::linalg::gemm_nt;
@@ -72,7 +73,7 @@ pub(super) struct Narrow<'a, T> {
     queries: &'a NarrowQueries,
     points: Vec<f32>,
     logits: Vec<f32>,
-    starts: Vec<usize>,
+    columns: Columns<T>,
     values: Vec<T>,
     bias: Vec<T>,
 }
@@ -80,7 +81,7 @@ pub(super) struct Narrow<'a, T> {
 impl<'a, T: Real> Narrow<'a, T> {
     pub(super) fn new(queries: &'a NarrowQueries) -> Self {
         let logits = vec![0.0; queries.bounds.len() * TILE];
-        Self { queries, points: vec![], logits, starts: vec![], values: vec![], bias: vec![] }
+        Self { queries, points: vec![], logits, columns: Columns::default(), values: vec![], bias: vec![] }
     }
 
     /// Adds a tile to the sums, unless too many of its points have weight: then all is as it was.
@@ -110,16 +111,14 @@ impl<'a, T: Real> Narrow<'a, T> {
         let Some(tops) = tops else {
             return false;
         };
-        self.starts.clear();
-        self.starts.extend(heavy.entries.iter().map(|j| usize::from(*j) * tile.width));
+        self.columns.fill(tile);
         self.values.clear();
-        self.values.resize(self.starts.len(), T::default());
-        let (starts, ends) = (&self.starts, &heavy.ends);
-        arch.dispatch(SparseDots { tile, scaled: &queries.scaled, starts, ends, values: &mut self.values });
+        self.values.resize(heavy.entries.len(), T::default());
+        self.columns.add_dots(&queries.scaled, &heavy.entries, &heavy.ends, &mut self.values);
         let (bias, values) = (&self.bias, &mut self.values);
         arch.dispatch(WeighKept { bias, tops: &tops, heavy, values, acc: &mut *acc, out });
-        let entries: Vec<(usize, T)> = self.starts.iter().copied().zip(self.values.iter().copied()).collect();
-        arch.dispatch(SparseProduct { tile, entries: &entries, ends: &heavy.ends, acc });
+        let entries: Vec<(u16, T)> = heavy.entries.iter().copied().zip(self.values.iter().copied()).collect();
+        self.columns.add_products(&entries, &heavy.ends, acc);
         true
     }
 }
@@ -186,37 +185,6 @@ impl<T: Real> pulp::NullaryFnOnce for Screen<'_, T> {
             }
         }
         Some(tops)
-    }
-}
-
-/// x·μ of the points listed for each query, a few columns at a time.
-struct SparseDots<'a, T> {
-    tile: Tile<'a, T>,
-    scaled: &'a [T],
-    /// Where a point begins in the tile.
-    starts: &'a [usize],
-    /// Where each query's points end.
-    ends: &'a [usize],
-    values: &'a mut [T],
-}
-
-impl<T: Real> pulp::WithSimd for SparseDots<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, simd: S) {
-        let Self { tile, scaled, starts, ends, values } = self;
-        let mut column = 0;
-        while column < tile.width {
-            let mut begin = 0;
-            let mut next = tile.width;
-            for (end, x) in ends.iter().zip(scaled.chunks_exact(tile.width)) {
-                let (starts, values) = (&starts[begin..*end], &mut values[begin..*end]);
-                next = column + T::add_dots(simd, &tile.points[column..], starts, &x[column..], values);
-                begin = *end;
-            }
-            column = next;
-        }
     }
 }
 

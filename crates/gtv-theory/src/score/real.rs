@@ -8,6 +8,21 @@ use crate::lanes::{LANES, exp_nonpositive, exp_nonpositive_f32};
 use faer::traits::ComplexField;
 use pulp::Simd;
 
+/// Some columns of a tile: a row a point, of which the first `skip` are left out.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a, T> {
+    pub(super) values: &'a [T],
+    pub(super) width: usize,
+    pub(super) skip: usize,
+}
+
+impl<'a, T> Rows<'a, T> {
+    #[inline(always)]
+    fn row(self, j: u16) -> &'a [T] {
+        &self.values[usize::from(j) * self.width..][self.skip..self.width]
+    }
+}
+
 /// f32 or f64.
 pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
     /// Unit roundoff.
@@ -28,11 +43,10 @@ pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
     fn add_and_max(row: &mut [Self], bias: &[Self]) -> Self;
     /// Σ of the entries below `limit`.
     fn sum_below(row: &[Self], limit: Self) -> f64;
-    /// out += Σ w · points[start..] over entries (start, w), for as many leading columns as fit in registers; returns
-    /// their number.
-    fn add_rows<S: Simd>(simd: S, points: &[Self], entries: &[(usize, Self)], out: &mut [Self]) -> usize;
-    /// sums += points[start..] · x over as many leading columns as fit in registers, for each start; returns their number.
-    fn add_dots<S: Simd>(simd: S, points: &[Self], starts: &[usize], x: &[Self], sums: &mut [Self]) -> usize;
+    /// out += Σ w · row j over entries (j, w), for as many leading columns as fit in registers; returns their number.
+    fn add_rows<S: Simd>(simd: S, rows: Rows<Self>, entries: &[(u16, Self)], out: &mut [Self]) -> usize;
+    /// sums += row j · x over as many leading columns as fit in registers, for each j; returns their number.
+    fn add_dots<S: Simd>(simd: S, rows: Rows<Self>, which: &[u16], x: &[Self], sums: &mut [Self]) -> usize;
     /// Appends the places of the entries not below `limit`.
     fn list_not_below(row: &[Self], limit: Self, places: &mut Vec<u16>);
     /// row ← e^{row − max}; returns the sum, accumulated in f64 over lane sums of one row.
@@ -47,14 +61,14 @@ macro_rules! impl_real {
         #[inline(always)]
         fn $add_rows<S: Simd, const N: usize>(
             simd: S,
-            points: &[$real],
-            entries: &[(usize, $real)],
+            rows: Rows<$real>,
+            entries: &[(u16, $real)],
             out: &mut [S::$registers],
         ) -> usize {
             let columns = N * size_of::<S::$registers>() / size_of::<$real>();
             let mut sums: [S::$registers; N] = std::array::from_fn(|n| out[n]);
-            for (start, w) in entries {
-                let (row, _) = S::$as_simd(&points[*start..][..columns]);
+            for (j, w) in entries {
+                let (row, _) = S::$as_simd(&rows.row(*j)[..columns]);
                 let w = simd.$splat(*w);
                 for n in 0..N {
                     sums[n] = simd.$mul_add(w, row[n], sums[n]);
@@ -67,15 +81,15 @@ macro_rules! impl_real {
         #[inline(always)]
         fn $add_dots<S: Simd, const N: usize>(
             simd: S,
-            points: &[$real],
-            starts: &[usize],
+            rows: Rows<$real>,
+            which: &[u16],
             x: &[S::$registers],
             sums: &mut [$real],
         ) -> usize {
             let columns = N * size_of::<S::$registers>() / size_of::<$real>();
             let x: [S::$registers; N] = std::array::from_fn(|n| x[n]);
-            for (start, sum) in starts.iter().zip(sums) {
-                let (row, _) = S::$as_simd(&points[*start..][..columns]);
+            for (j, sum) in which.iter().zip(sums) {
+                let (row, _) = S::$as_simd(&rows.row(*j)[..columns]);
                 let mut parts = [simd.$splat(0.0); 2];
                 for n in 0..N {
                     parts[n % 2] = simd.$mul_add(x[n], row[n], parts[n % 2]);
@@ -141,19 +155,19 @@ macro_rules! impl_real {
             #[inline(always)]
             fn add_rows<S: Simd>(
                 simd: S,
-                points: &[Self],
-                entries: &[(usize, Self)],
+                rows: Rows<Self>,
+                entries: &[(u16, Self)],
                 out: &mut [Self],
             ) -> usize {
                 let (registers, _) = S::$as_simd_mut(out);
                 match registers.len() {
-                    12.. => $add_rows::<S, 12>(simd, points, entries, &mut registers[..12]),
-                    4..12 => $add_rows::<S, 4>(simd, points, entries, &mut registers[..4]),
-                    1..4 => $add_rows::<S, 1>(simd, points, entries, &mut registers[..1]),
+                    12.. => $add_rows::<S, 12>(simd, rows, entries, &mut registers[..12]),
+                    4..12 => $add_rows::<S, 4>(simd, rows, entries, &mut registers[..4]),
+                    1..4 => $add_rows::<S, 1>(simd, rows, entries, &mut registers[..1]),
                     0 => {
                         let columns = out.len();
-                        for (start, w) in entries {
-                            let row = &points[*start..][..columns];
+                        for (j, w) in entries {
+                            let row = &rows.row(*j)[..columns];
                             out.iter_mut().zip(row).for_each(|(o, p)| *o += w * p);
                         }
                         columns
@@ -164,19 +178,19 @@ macro_rules! impl_real {
             #[inline(always)]
             fn add_dots<S: Simd>(
                 simd: S,
-                points: &[Self],
-                starts: &[usize],
+                rows: Rows<Self>,
+                which: &[u16],
                 x: &[Self],
                 sums: &mut [Self],
             ) -> usize {
                 let (registers, _) = S::$as_simd(x);
                 match registers.len() {
-                    12.. => $add_dots::<S, 12>(simd, points, starts, registers, sums),
-                    4..12 => $add_dots::<S, 4>(simd, points, starts, registers, sums),
-                    1..4 => $add_dots::<S, 1>(simd, points, starts, registers, sums),
+                    12.. => $add_dots::<S, 12>(simd, rows, which, registers, sums),
+                    4..12 => $add_dots::<S, 4>(simd, rows, which, registers, sums),
+                    1..4 => $add_dots::<S, 1>(simd, rows, which, registers, sums),
                     0 => {
-                        for (start, sum) in starts.iter().zip(sums) {
-                            let row = &points[*start..][..x.len()];
+                        for (j, sum) in which.iter().zip(sums) {
+                            let row = &rows.row(*j)[..x.len()];
                             *sum += x.iter().zip(row).map(|(x, p)| x * p).sum::<$real>();
                         }
                         x.len()
