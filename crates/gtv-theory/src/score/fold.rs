@@ -17,7 +17,7 @@ pub(super) const NEGLIGIBLE: f64 = 50.0;
 /// Share of a tile's weights from which the second product is cheaper over all points.
 const SPARSE_SHARE: f64 = 0.3;
 /// Cuts that are tried, in units of the smallest.
-const CUTS: [f64; 3] = [64.0, 8.0, 1.0];
+const CUTS: [f64; 7] = [64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0];
 
 impl<T: Real> Dense<T> {
     pub(super) fn folded(&self, source: Source, queries: &Queries<T>, start: usize, end: usize) -> Sums {
@@ -30,11 +30,13 @@ impl<T: Real> Dense<T> {
         let mut heavy = Heavy::default();
         let mut columns = Columns::default();
         let mut narrow = queries.narrow.as_ref().map(Narrow::new);
-        for start in (start..end).step_by(TILE) {
+        let from = start;
+        for start in (from..end).step_by(TILE) {
             let tile = self.tile(source, queries.packed, start, end, &mut buffer);
+            let seen = start - from;
             if let Some(first) = &mut narrow {
                 acc.resize(n * tile.width, T::default());
-                if first.fold(self, queries, tile, &mut heavy, &mut acc, &mut out) {
+                if first.fold(self, queries, (tile, seen), &mut heavy, &mut acc, &mut out) {
                     continue;
                 }
                 // Too many points have weight, and so they will in the tiles that follow.
@@ -52,6 +54,7 @@ impl<T: Real> Dense<T> {
             let cut = self.tolerance / self.len as f64;
             arch.dispatch(Weigh {
                 queries,
+                seen,
                 logits,
                 bias,
                 cut,
@@ -78,7 +81,7 @@ impl<T: Real> Dense<T> {
                 settle_vector_state();
             }
         }
-        if !queries.sharp && end > start {
+        if !queries.sharp && end > from {
             let width = acc.len() / n;
             for (out, acc) in out.acc.chunks_exact_mut(dim).zip(acc.chunks_exact(width)) {
                 match &self.active {
@@ -112,16 +115,15 @@ impl Heavy {
         self.dropped.clear();
     }
 
-    /// Lists the weights of a row that together with all others so far must not be dropped, so that what is dropped stays
-    /// below `unit` a point.
+    /// Lists the weights of a row that must not be dropped: what is dropped is below `allowed` in all, or below `unit` each.
     #[inline(always)]
-    pub(super) fn list<T: Real>(&mut self, row: &[T], unit: f64) {
+    pub(super) fn list<T: Real>(&mut self, row: &[T], unit: f64, allowed: f64) {
         let mut dropped = 0.0;
         let mut smallest = 0.0;
         for factor in CUTS {
             smallest = factor * unit;
             dropped = T::sum_below(row, T::from_f64(smallest));
-            if dropped <= unit * row.len() as f64 {
+            if dropped <= allowed {
                 break;
             }
         }
@@ -136,6 +138,8 @@ impl Heavy {
 /// through its `FnOnce` shim is not inlined, so nothing is vectorised.)
 struct Weigh<'a, T> {
     queries: &'a Queries<'a, T>,
+    /// Points of earlier tiles.
+    seen: usize,
     logits: &'a mut [T],
     bias: &'a [T],
     /// Share of the mass that one point may have and be dropped.
@@ -150,7 +154,7 @@ impl<T: Real> pulp::NullaryFnOnce for Weigh<'_, T> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { queries, logits, bias, cut, acc, out, heavy } = self;
+        let Self { queries, seen, logits, bias, cut, acc, out, heavy } = self;
         let len = bias.len();
         let n = out.max.len();
         let width = acc.len() / n;
@@ -171,8 +175,10 @@ impl<T: Real> pulp::NullaryFnOnce for Weigh<'_, T> {
                 // Too many already: all will be used.
                 continue;
             }
-            // The last sum is at least this, so that a share of it is at most that share of the mass.
-            heavy.list(row, cut * out.sum[q].max(queries.least_sum(q, out.max[q])));
+            // The last sum is at least this, so that a share of it is at most that share of the mass. What earlier tiles
+            // did not use of theirs is left for this one.
+            let unit = cut * out.sum[q].max(queries.least_sum(q, out.max[q]));
+            heavy.list(row, unit, unit * (seen + len) as f64 - out.dropped[q] - out.missing[q]);
         }
     }
 }

@@ -84,12 +84,12 @@ impl<'a, T: Real> Narrow<'a, T> {
         Self { queries, points: vec![], logits, columns: Columns::default(), values: vec![], bias: vec![] }
     }
 
-    /// Adds a tile to the sums, unless too many of its points have weight: then all is as it was.
+    /// Adds a tile, before which `seen` points were added, to the sums, unless too many of its points have weight: then all is as it was.
     pub(super) fn fold(
         &mut self,
         dense: &Dense<T>,
         queries: &Queries<T>,
-        tile: Tile<T>,
+        (tile, seen): (Tile<T>, usize),
         heavy: &mut Heavy,
         acc: &mut [T],
         out: &mut Sums,
@@ -106,7 +106,8 @@ impl<'a, T: Real> Narrow<'a, T> {
         let cut = USED * dense.tolerance / dense.len as f64;
         let bounds = &self.queries.bounds;
         let bias = &bias;
-        let screen = Screen { queries, logits, bias, bounds, cut, out: &*out, heavy: &mut *heavy, largest };
+        let screen =
+            Screen { queries, seen, logits, bias, bounds, cut, out: &*out, heavy: &mut *heavy, largest };
         let tops = arch.dispatch(screen);
         let Some(tops) = tops else {
             return false;
@@ -142,6 +143,8 @@ impl<T: Real> pulp::NullaryFnOnce for Round<'_, T> {
 /// most; none when more than `largest` must stay. An operation for `pulp`.
 struct Screen<'a, T> {
     queries: &'a Queries<'a, T>,
+    /// Points of earlier tiles.
+    seen: usize,
     logits: &'a mut [f32],
     bias: &'a [f32],
     bounds: &'a [f64],
@@ -157,7 +160,7 @@ impl<T: Real> pulp::NullaryFnOnce for Screen<'_, T> {
 
     #[inline(always)]
     fn call(self) -> Option<Vec<f64>> {
-        let Self { queries, logits, bias, bounds, cut, out, heavy, largest } = self;
+        let Self { queries, seen, logits, bias, bounds, cut, out, heavy, largest } = self;
         heavy.clear();
         let mut tops = Vec::with_capacity(bounds.len());
         for (q, (row, bound)) in logits.chunks_exact_mut(bias.len()).zip(bounds).enumerate() {
@@ -171,10 +174,13 @@ impl<T: Real> pulp::NullaryFnOnce for Screen<'_, T> {
             }
             // Weights in units of e^{top}, none below its true value.
             let all = f32::exp_and_sum(row, (top - bound) as f32);
-            let known = (out.sum[q] + out.missing[q]) * (out.max[q] - top).exp();
+            let scale = (out.max[q] - top).exp();
+            let (missing, known) = (scale * out.missing[q], scale * (out.sum[q] + out.missing[q]));
             let here = all * (-2.0 * bound).exp() * (1.0 - WEIGHT_SLACK);
             let mass = known.max(here).max(queries.least_sum(q, top));
-            heavy.list(row, cut * mass / (1.0 + WEIGHT_SLACK));
+            // What earlier tiles did not use of their share is left for this one.
+            let unit = cut * mass / (1.0 + WEIGHT_SLACK);
+            heavy.list(row, unit, unit * (seen + row.len()) as f64 - missing);
             if heavy.entries.len() > largest {
                 return None;
             }
