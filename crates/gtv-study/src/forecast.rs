@@ -267,7 +267,7 @@ impl Study {
         let (_, seeking) = settled(|| Ok(nearest_two(some, cloud)?))?;
         let seeking = seeking * (cloud.len() as f64 / SOUGHT as f64).max(1.0);
         let describing = |samples| {
-            let level = Sampled { samples, failed: failed.clone() };
+            let level = Sampled { samples, failed };
             settled(|| self.summary(&level, cloud)).map(|(_, seconds)| seconds)
         };
         let described = single * describing(data)? + many * describing(ensemble)?;
