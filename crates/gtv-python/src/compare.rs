@@ -3,6 +3,7 @@
 use crate::config;
 use crate::errors::raise;
 use crate::field::{Function, by_times};
+use crate::kernel::VKernel;
 use crate::points::array;
 use crate::watch::{Watcher, watched};
 use gtv_cli::config::{Loaded, Problem};
@@ -44,7 +45,7 @@ enum Brought {
 
 /// Runs the comparison of a config.
 #[pyfunction]
-#[pyo3(signature = (main_job, path, settings, functions, prediction, arrays, run, features, progress))]
+#[pyo3(signature = (main_job, path, settings, functions, prediction, arrays, run, features, law, progress))]
 pub fn compare<'py>(
     py: Python<'py>,
     main_job: bool,
@@ -55,12 +56,20 @@ pub fn compare<'py>(
     arrays: Option<Vec<(String, PyReadonlyArrayDyn<'py, f64>)>>,
     run: Option<PathBuf>,
     features: Option<Py<PyAny>>,
+    law: Option<PyRef<'py, VKernel>>,
     progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Comparison> {
     let answers: Prediction = serde_json::from_value(prediction.into())
         .map_err(|e| PyValueError::new_err(format!("prediction: {e}")))?;
     let functions = functions.map(|f| Arc::new(f.into_iter().map(Function::new).collect::<Vec<_>>()));
     let features = features.map(|f| Arc::new(Function::new(f)));
+    let (trained, asked) = match &law {
+        None => (None, Vec::new()),
+        Some(law) => {
+            (Some(law.trained.clone().ok_or_else(|| of_no_network(law.closure))?), law.functions.clone())
+        }
+    };
+    drop(law);
     let brought = match (&functions, arrays, run) {
         (Some(functions), ..) => Brought::Functions(functions.clone()),
         (None, Some(arrays), _) => Brought::Arrays(Box::new(given(&arrays)?)),
@@ -76,6 +85,9 @@ pub fn compare<'py>(
         };
         let mut problem = loaded.build(&ctx)?;
         ctx.take_warnings().iter().for_each(|warning| watcher.warn(warning));
+        if let Some(trained) = trained {
+            trained.stand_for(&mut problem.study)?;
+        }
         loaded.check_quadrature(&problem)?;
         if let Some(features) = &features {
             let trained = problem.study.family.problem().clone();
@@ -98,13 +110,21 @@ pub fn compare<'py>(
         let saved = Saved::new(&problem, record, arrays, Vec::new(), watcher.said())?;
         Ok(Comparison { saved, resolved: problem.resolved, levels })
     });
-    let raised =
-        functions.iter().flat_map(|f| f.iter()).chain(features.as_deref()).find_map(Function::failure);
+    let raised = functions
+        .iter()
+        .flat_map(|f| f.iter())
+        .chain(features.as_deref())
+        .chain(asked.iter().map(Arc::as_ref))
+        .find_map(Function::failure);
     match (raised, found) {
         (Some(error), _) => Err(drawn.attached(py, error)),
         (None, Ok(found)) => found.warned(py)?.map_err(raise),
         (None, Err(error)) => Err(drawn.attached(py, error)),
     }
+}
+
+fn of_no_network(closure: &str) -> PyErr {
+    PyValueError::new_err(format!("law is of the closure {closure:?}; expected what gtv.one_run found"))
 }
 
 /// The arrays by the names that a file has them under; each array of samples is a member's, or all members'.

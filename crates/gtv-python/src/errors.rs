@@ -10,7 +10,11 @@ use std::io::ErrorKind;
 
 /// Turns an error of any crate into the exception that Python users expect.
 pub fn raise(error: impl Into<anyhow::Error>) -> PyErr {
-    let error = error.into();
+    // What is already an exception stays what it is.
+    let error = match error.into().downcast::<PyErr>() {
+        Ok(exception) => return exception,
+        Err(error) => error,
+    };
     let text = format!("{error:#}");
     for cause in error.chain() {
         if let Some(ReadError::Io { cause, .. }) = cause.downcast_ref() {

@@ -3,6 +3,7 @@
 use crate::config;
 use crate::errors::raise;
 use crate::field::{Field, Function, score, unless_raised};
+use crate::one_run::Trained;
 use crate::points::{Points, array};
 use crate::schedule::Schedule;
 use crate::watch::watched;
@@ -39,6 +40,8 @@ pub struct VKernel {
     pub closure: &'static str,
     /// What the law asks of a user's own.
     pub functions: Vec<Arc<Function>>,
+    /// The trained network that the law is of.
+    pub trained: Option<Trained>,
 }
 
 /// Solves a closure for the models of a config.
@@ -78,7 +81,15 @@ pub fn v_kernel(
                 "the config does not ask for the closure {closure:?} (theory.closures)"
             ))
         })?;
-        Ok(VKernel { law, schedule, dim, streams, closure: wanted.card().name, functions: Vec::new() })
+        Ok(VKernel {
+            law,
+            schedule,
+            dim,
+            streams,
+            closure: wanted.card().name,
+            functions: Vec::new(),
+            trained: None,
+        })
     })?;
     found.warned(py)?
 }

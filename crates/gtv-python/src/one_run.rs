@@ -6,7 +6,12 @@ use crate::field::{Function, unless_raised};
 use crate::kernel::{STREAMS, VKernel};
 use crate::watch::{Watcher, watched};
 use gtv_cli::context::Context;
-use gtv_study::Watch;
+use gtv_models::Session;
+use gtv_models::family::{
+    Effort, Facts, Family, LearnerRecord, Member, Members, Need, OneRunRecord, Resolution,
+};
+use gtv_study::spec::KernelName;
+use gtv_study::{Study, Watch};
 use gtv_theory::learner::{
     Anchor, Change, Course, Filter, Learner, OneRun, OneRunSpec, Passes, Pulls, Residuals, TrainedModel,
     UpdateRule,
@@ -19,6 +24,9 @@ use pyo3::prelude::*;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// The closure of trained networks.
+pub const CLOSURE: &str = "one-run";
 
 /// Between the curvature of a mode and its end, as Python has it.
 #[derive(Deserialize)]
@@ -246,10 +254,108 @@ pub fn one_run(
         let run =
             OneRun::new(&problem, vec![anchor], filter, OneRunSpec { residuals, fresh }).map_err(raise)?;
         let (law, streams) = (run.one_run().map_err(raise)?, problem.streams().named(STREAMS));
-        Ok(VKernel { law, schedule, dim, streams, closure: "one-run", functions: Vec::new() })
+        Ok(VKernel {
+            law,
+            schedule,
+            dim,
+            streams,
+            closure: CLOSURE,
+            functions: Vec::new(),
+            trained: Some(Trained { run, directions }),
+        })
     })?;
     unless_raised(&functions, ())?;
     Ok(VKernel { functions, ..found.warned(py)?? })
+}
+
+/// What one run says, as the theory of a comparison.
+#[derive(Clone)]
+pub struct Trained {
+    run: OneRun,
+    /// K.
+    directions: usize,
+}
+
+impl Trained {
+    /// Makes it the theory of a study of the same problem.
+    pub fn stand_for(self, study: &mut Study) -> PyResult<()> {
+        let (own, other) = (self.run.problem(), study.problem());
+        let differs = [
+            ("data", own.cloud() != other.cloud()),
+            ("schedule", own.schedule() != other.schedule()),
+            ("model.samples", own.samples() != other.samples()),
+            ("model.prediction, weight or target", own.objective() != other.objective()),
+        ];
+        if let Some((what, _)) = differs.into_iter().find(|(_, differs)| *differs) {
+            return Err(PyValueError::new_err(format!(
+                "law is of a network with another {what} than the comparison; expected what gtv.one_run found for the same config"
+            )));
+        }
+        let family = study.family.on(other.clone());
+        study.family = Box::new(TrainedFamily { family, trained: self });
+        study.theory.kernel = KernelName::Trained;
+        Ok(())
+    }
+}
+
+/// A family whose theory is that of one trained network.
+struct TrainedFamily {
+    family: Box<dyn Family>,
+    trained: Trained,
+}
+
+impl Family for TrainedFamily {
+    fn name(&self) -> &'static str {
+        self.family.name()
+    }
+
+    fn problem(&self) -> &TrainingProblem {
+        self.family.problem()
+    }
+
+    fn describe(&self) -> String {
+        format!("a trained network, K = {}", self.trained.directions)
+    }
+
+    fn effort(&self, initialisations: usize) -> Effort {
+        self.family.effort(initialisations)
+    }
+
+    fn needs(&self, members: usize) -> Vec<Need> {
+        self.family.needs(members)
+    }
+
+    fn train(
+        &self,
+        kind: &str,
+        members: &[Member],
+        session: Session<'_>,
+    ) -> gtv_models::Result<Box<dyn Members>> {
+        self.family.train(kind, members, session)
+    }
+
+    fn on(&self, problem: TrainingProblem) -> Box<dyn Family> {
+        Box::new(Self { family: self.family.on(problem), trained: self.trained.clone() })
+    }
+
+    fn decode(&self, file: &[u8]) -> gtv_models::Result<Box<dyn ScoreField>> {
+        self.family.decode(file)
+    }
+
+    fn learner(
+        &self,
+        _members: Option<&dyn Members>,
+        _resolution: &Resolution,
+        _session: Session<'_>,
+    ) -> gtv_models::Result<(Box<dyn Learner>, LearnerRecord)> {
+        let Trained { run, directions } = self.trained.clone();
+        let record = OneRunRecord { anchors: 1, directions, load: run.load(), shares: run.shares() };
+        Ok((Box::new(run), LearnerRecord::OneRun(record)))
+    }
+
+    fn facts(&self, members: &dyn Members) -> Facts {
+        self.family.facts(members)
+    }
 }
 
 /// Whether triples are a training set of a problem.

@@ -147,6 +147,37 @@ def test_a_function_that_raises_later_raises_each_time_and_then_works_again():
     np.testing.assert_array_equal(law.cov(at), before)
 
 
+@pytest.mark.filterwarnings("ignore:.*(outside compare.range|far from the exact)")
+def test_members_from_outside_are_compared_with_what_one_of_them_says():
+    # Networks of one number that other trainings gave: c of variance phi^2/P, as the law has it.
+    size, phi = 40, 0.5
+    numbers = phi * np.random.default_rng(3).normal(size=size) / np.sqrt(SAMPLES)
+    members = [lambda x, t, c=c: np.full_like(x, c) for c in numbers]
+    law = gtv.one_run(CONFIG, network=zero, features=ones, filter={"ridge": 1.0}, prediction="noise")
+    small = {"sampling.paths": 100, "theory.paths": 100, "theory.models": 10, "compare.bootstrap": 20}
+    summary = gtv.compare(CONFIG, ensemble=members, prediction="noise", law=law, set=small, seed=1).summary
+    assert list(summary["kernel"]) == ["one-run"] and "theory_one-run" in summary["levels"]
+    # A variance from 40 numbers and one from 12,288 triples.
+    own = summary["one_run"]
+    expected = phi**2 / SAMPLES / numbers.var(ddof=1)
+    assert (own["anchors"], own["directions"]) == (1, 1)
+    assert summary["kernel"]["one-run"]["variance_ratio"] == pytest.approx(expected, rel=5 * np.sqrt(2 / 12_288))
+    assert own["fidelity"]["single"][0]["variance_ratio"] == pytest.approx(expected, rel=5 * np.sqrt(2 / 12_288))
+
+    for match, given in [
+        ("another model.samples", {"law": law, "set": {**small, "model.samples": 300}}),
+        ("another schedule", {"law": law, "set": {**small, "schedule.t_min": 0.02}}),
+        ("features and law are both given", {"law": law, "features": lambda x, t: np.ones((len(x), 1))}),
+        ('closure "leading"', {"law": gtv.v_kernel(CONFIG, "leading")}),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            gtv.compare(CONFIG, ensemble=members, prediction="noise", **given)
+    with pytest.raises(ValueError, match="ensemble, which is not given"):
+        gtv.compare(CONFIG, law=law)
+    with pytest.raises(TypeError, match="law is int"):
+        gtv.compare(CONFIG, ensemble=members, law=3)
+
+
 def test_wrong_input_is_named():
     own, _ = triples()
     def raises(x, t):

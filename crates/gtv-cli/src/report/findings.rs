@@ -60,7 +60,7 @@ pub fn far_from_data(record: &Record) -> Option<String> {
     }
     (truth > 0.0 && !reasons.is_empty()).then(|| {
         format!(
-            "The trained models are far from their data: {}. Look at the training before the theory: its rate and steps,              model.samples, and whether model.features covers the data.",
+            "The trained models are far from their data: {}. Look at the training before the theory: its rate and steps, model.samples, and whether model.features covers the data.",
             reasons.join("; ")
         )
     })

@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 from gtv import _gtv
 from gtv._arrays import ArrayLike, Doubles, ScoreFunction, doubles, function, features_function, rows
 from gtv._config import Config, encoded, located
+from gtv._kernel import VKernel
 from gtv._progress import Progress, opener
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def compare(
     ensemble: Ensemble = None,
     prediction: Literal["score", "denoiser", "noise", "velocity"] = "score",
     features: ScoreFunction | None = None,
+    law: VKernel | None = None,
     data: ArrayLike | None = None,
     dtype: DTypeLike = np.float64,
     set: Mapping[str, Any] | None = None,
@@ -191,6 +193,9 @@ def compare(
         What the functions answer.
     features
         phi(x, t) -> (n, F): the closures predict linear models in these features, such as a network's own tangent features.
+    law
+        What `one_run` found of one of the networks, for the same data, schedule and loss: the closure is then one-run, and
+        ``result.summary["one_run"]`` has what it predicts beside what the ensemble has.
     data
         The points that the models learn, (M, D), or (M,) in one dimension; else those of ``[data]``.
     dtype
@@ -225,6 +230,14 @@ def compare(
     changed = {**settings, **(set or {}), **brought.settings}
     if seed is not None:
         changed["seed"] = seed
+    if law is not None:
+        if not isinstance(law, VKernel):
+            raise TypeError(f"law is {type(law).__name__}; expected what gtv.one_run found")
+        if ensemble is None:
+            raise ValueError("law is of one of the networks of an ensemble, which is not given; expected ensemble=[f, ...]")
+        if features is not None:
+            raise ValueError("features and law are both given; expected one of them to predict from")
+        changed["theory.closures"] = ["one-run"]
     native_features = None if features is None else features_function("features", features, dtype)
 
     def run(changed: Mapping[str, Any], data: Path | None) -> Result:
@@ -237,6 +250,7 @@ def compare(
             brought.arrays,
             brought.run,
             native_features,
+            None if law is None else law._native,
             opener(progress),
         )
         return Result(found, data)

@@ -62,6 +62,7 @@ def compare(
     arrays: list[tuple[str, Doubles]] | None,
     run: str | None,
     features: object,
+    law: VKernel | None,
     progress: OpensBar | None,
 ) -> Comparison: ...
 def exact_score(
