@@ -61,6 +61,12 @@ fn settled<T>(work: impl FnMut() -> Result<T>) -> Result<(T, f64)> {
     Ok((made?, seconds))
 }
 
+/// [`timed`](timing::timed) work that can fail: what is kept once it is made, so that a second time tells nothing.
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
+    let (made, seconds) = timing::timed(work);
+    Ok((made?, seconds))
+}
+
 /// The closures' seconds.
 struct Theory {
     /// Of all laws, by the clock.
@@ -98,7 +104,7 @@ impl Study {
         let stage = |(&(name, growth), seconds): (&(&'static str, Growth), f64)| {
             let size = match growth {
                 Growth::Members => count,
-                Growth::Nodes => self.theory.quadrature.count(self.problem().cloud()).unwrap_or(0) as f64,
+                Growth::Nodes => self.theory.nodes(self.problem().cloud()).unwrap_or(0) as f64,
                 Growth::Paths => count * self.sampling.paths as f64 + models * self.theory.paths as f64,
             };
             Stage { name, growth, size, seconds }
@@ -152,14 +158,14 @@ impl Study {
                         more = Some(learner(MORE)?);
                     }
                     let Some((larger, second)) = &more else { continue };
-                    let (_, t1) = settled(|| Ok(closure.law(small.as_ref())?))?;
-                    let (law, t2) = settled(|| Ok(closure.law(larger.as_ref())?))?;
+                    let (_, t1) = timed(|| Ok(closure.law(small.as_ref())?))?;
+                    let (law, t2) = timed(|| Ok(closure.law(larger.as_ref())?))?;
                     let slope = if *second > first { ((t2 - t1) / (second - first)).max(0.0) } else { 0.0 };
                     let mut rng = self.problem().streams().stream(Purpose::TheoryModel, 0, 0);
-                    let mut draw =
-                        || settled(|| Ok(law.draw(&mut rng).is_some())).map(|(_, seconds)| seconds);
+                    let first = timed(|| Ok(law.draw(&mut rng).is_some()))?.1;
+                    let draw = settled(|| Ok(law.draw(&mut rng).is_some()))?.1;
                     let law = t2 + slope * (nodes as f64 - second);
-                    Times { law, first: draw()?, draw: draw()?, ..Times::default() }
+                    Times { law, first, draw, ..Times::default() }
                 }
             };
             // The simplest closure checks the quadrature, on fewer nodes.

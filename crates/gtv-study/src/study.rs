@@ -25,9 +25,8 @@ use gtv_theory::compare::{
 };
 use gtv_theory::dynamics::Tally;
 use gtv_theory::law::EmpiricalFields;
-use gtv_theory::{PointCloud, TrainingProblem};
+use gtv_theory::{PointCloud, TrainingProblem, timing};
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 /// Most evaluations of models in sampling the Gaussian with an ensemble's own moments, where each path asks all members.
 const MOST_EVALUATIONS: usize = 30_000_000;
@@ -98,9 +97,8 @@ struct Clock {
 
 impl Clock {
     fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let started = Instant::now();
-        let result = work();
-        self.seconds.insert(stage.to_owned(), started.elapsed().as_secs_f64());
+        let (result, seconds) = timing::timed(work);
+        self.seconds.insert(stage.to_owned(), seconds);
         result
     }
 }

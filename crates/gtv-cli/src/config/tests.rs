@@ -234,6 +234,9 @@ fn keys_of_another_kind_are_refused() {
     assert_says(&refusal("[schedule]\noffset = 1", &[]), &["a.toml:2", "`schedule.offset`", "vp-linear"]);
     assert_says(&refusal("[sampling]\nrtol = 1e-3", &[]), &["`sampling.rtol`", "dopri5"]);
     assert_says(&refusal("[model.features]\ncount = 9", &[]), &["`model.features.count`", "gaussian"]);
+    // Beside a file of data the kind of features can be left out; what is refused is still the key that was set.
+    let file = "[data]\nkind = \"file\"\npath = \"p.npy\"\n[model]\nkind = \"mlp\"\n[model.features]\nlength_scale = 1.0";
+    assert_says(&refusal(file, &[]), &["`model.features.length_scale`", "linear"]);
     assert_says(&refusal("[data]\nkind = \"three-points\"\nangle = 1", &[]), &["a.toml:3", "`data.angle`"]);
     assert_says(&refusal("[model.mlp]\nwidth = 9", &[]), &["a.toml:2", "`model.mlp.width`", "\"linear\""]);
     assert_says(&refusal("[training]\nrate = 0.1", &[]), &["`training.rate`", "model.kind = \"linear\""]);

@@ -94,8 +94,10 @@ pub const FEATURES: &str = "model.features.kind";
 /// The kind of features that is not said, beside a file of data: the only one that all that is said of them belongs to.
 pub fn implied_features(said: &Table) -> Option<&'static str> {
     let is_file = said.get("data")?.get("kind")?.as_str() == Some("file");
-    let features = said.get("model")?.get("features")?.as_table()?;
-    if !is_file || features.is_empty() || features.contains_key("kind") {
+    let model = said.get("model")?;
+    let features = model.get("features")?.as_table()?;
+    let is_linear = model.get("kind").is_none_or(|kind| kind.as_str() == Some("linear"));
+    if !(is_file && is_linear) || features.is_empty() || features.contains_key("kind") {
         return None;
     }
     let kinds = keys().of(FEATURES).find_map(|key| match &key.kind {
