@@ -95,7 +95,7 @@ pub enum Warning {
     },
     /// Directions that miss a part of a trained network's curvature.
     #[error(
-        "member {member}: the {directions} directions that one-run looks along miss {missed:.1} % of its curvature's trace, and what varies there: read its variance as a lower bound, or raise theory.directions"
+        "member {member}: the {directions} directions that one-run looks along miss {missed:.1} % of its curvature's trace, and what varies there: read its variance as a lower bound, or {advice}"
     )]
     FewDirections {
         /// The member of the ensemble.
@@ -104,6 +104,8 @@ pub enum Warning {
         directions: usize,
         /// Share of the trace outside, in per cent.
         missed: f64,
+        /// What can be done about it.
+        advice: String,
     },
     /// Batches of more triples than there are.
     #[error(

@@ -45,6 +45,14 @@ pub enum Error {
         /// λ.
         curvature: f64,
     },
+    /// One of several trained models that a law is made from.
+    #[error("member {member}: {error}")]
+    OfMember {
+        /// Its place among them, from 0; its index in the ensemble where it is of one.
+        member: u64,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
     /// Something that must hold at least one element is empty.
     #[error("{name} is empty: at least one is needed")]
     Empty {

@@ -452,3 +452,18 @@ fn limits_unstable_steps_are_refused() {
     assert!(Course::new(UpdateRule::Momentum { share: 1.0 }, vec![0.1]).is_err());
     assert!(Course::new(UpdateRule::Descent, vec![0.1]).unwrap().averaged(vec![0.1, 0.2]).is_err());
 }
+
+/// Steps that are too long are told with the model whose curvature they are too long for.
+#[test]
+fn limits_an_unstable_model_is_named() {
+    let problem = problem(100);
+    let anchor = |weight: f64| {
+        let model = LinearModel::new(&problem, features(), vec![weight; 25]).unwrap();
+        Anchor { model: Arc::new(model), triples: None }
+    };
+    let course = Course::new(UpdateRule::Descent, vec![1e3; 50]).unwrap();
+    let filter = Filter::Steps(course, Passes { batch: 10, samples: 100 });
+    let spec = OneRunSpec { residuals: Residuals::Fresh, fresh: 500 };
+    let refused = OneRun::new(&problem, vec![anchor(0.1)], filter, spec).err().unwrap();
+    assert!(refused.to_string().starts_with("member 0: the optimiser's steps are too long"), "{refused}");
+}

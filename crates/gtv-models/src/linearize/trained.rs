@@ -49,6 +49,10 @@ const FRESH: usize = 512;
 /// Rows of the dual matrix that are made at a time.
 const BAND: usize = 256;
 
+fn room(parameters: usize) -> usize {
+    (BASIS_BYTES / (4 * parameters)).max(1)
+}
+
 /// A trained network with directions of its parameters.
 pub struct TrainedNetwork {
     tangent: Tangent,
@@ -97,7 +101,7 @@ impl TrainedNetwork {
             left -= **value;
             more
         };
-        let most = spec.most.min(BASIS_BYTES / (4 * root.len())).max(1);
+        let most = spec.most.min(room(root.len()));
         let directions = values.iter().rev().take(most).take_while(enough).count();
         let chosen: Vec<f32> = (0..count * directions)
             .map(|e| {
@@ -121,6 +125,11 @@ impl TrainedNetwork {
         made.pulls = made.pulled_back(task);
         made.initial = spec.own_start.then(|| made.started(&layers));
         Ok(made)
+    }
+
+    /// How many directions of so many parameters memory is taken for.
+    pub fn room(&self) -> usize {
+        room(self.root.len())
     }
 
     /// E w tr(∂y M ∂yᵀ) outside of Q, over all of it, at fresh points.

@@ -36,6 +36,15 @@ const FEWEST: usize = 2_048;
 /// variance is a tenth.
 const NOTABLE_MISS: f64 = 0.05;
 
+/// What to do about directions that are too few.
+fn more_directions(most: usize, room: usize) -> String {
+    if most < room {
+        "raise theory.directions".to_owned()
+    } else {
+        format!("take a narrower network: 1 GiB holds {room} directions of so many parameters")
+    }
+}
+
 /// Landmarks that so many directions are chosen from.
 fn landmarks(most: usize) -> usize {
     TrainedSpec::default().landmarks.max(3 * most)
@@ -85,7 +94,8 @@ pub(super) fn learner(
         let network = TrainedNetwork::new(task, field, &spec, problem.streams())?;
         let (directions, missed) = (network.directions(), 100.0 * network.missed());
         if network.missed() > NOTABLE_MISS {
-            session.watch.warn(&Warning::FewDirections { member: member.index, directions, missed });
+            let advice = more_directions(most, network.room());
+            session.watch.warn(&Warning::FewDirections { member: member.index, directions, missed, advice });
         }
         anchors.push(Anchor { model: Arc::new(network), triples: Some(Arc::new(problem.draw(member.data))) });
         stage.advance(1);
@@ -95,7 +105,14 @@ pub(super) fn learner(
     // So many rows, one for each output of a triple; the pulls' covariance needs some thousand triples however many outputs there are.
     let fresh = (OneRunSpec::default().fresh / task.dim()).max(FEWEST);
     let one_run = OneRunSpec { residuals: family.one_run.residuals, fresh };
-    let learner = OneRun::new(problem, anchors, filter, one_run)?;
+    let learner = OneRun::new(problem, anchors, filter, one_run).map_err(|error| match error {
+        // Anchors are the first members.
+        TheoryError::OfMember { member, error } => {
+            let index = members.draws().get(member as usize).map_or(member, |m| m.index);
+            TheoryError::OfMember { member: index, error }
+        }
+        error => error,
+    })?;
     let record = OneRunRecord { anchors: count, directions, load: learner.load(), shares: learner.shares() };
     Ok((learner, record))
 }
@@ -131,4 +148,15 @@ fn filter(task: &Task) -> Result<Filter> {
         None => course,
     };
     Ok(Filter::Steps(course, Passes { batch: task.batch_size(), samples: task.problem().samples() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::more_directions;
+
+    #[test]
+    fn limits_advice_is_what_helps() {
+        assert_eq!(more_directions(320, 2_000), "raise theory.directions");
+        assert!(more_directions(320, 255).contains("1 GiB holds 255 directions"));
+    }
 }

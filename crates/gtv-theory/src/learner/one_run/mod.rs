@@ -150,7 +150,7 @@ impl OneRun {
     /// Measures the anchors.
     ///
     /// # Errors
-    /// No anchors; steps too long for the curvature; a triple that decides its own prediction.
+    /// No anchors; [`Error::OfMember`] for steps too long for the curvature, and for a triple that decides its own prediction.
     pub fn new(
         problem: &TrainingProblem,
         anchors: Vec<Anchor>,
@@ -160,8 +160,11 @@ impl OneRun {
         if anchors.is_empty() {
             return Err(Error::Empty { name: "the trained models that a law is made from" });
         }
-        let solve = |anchor| Solved::new(problem, anchor, &filter, spec).map(Arc::new);
-        let solved = anchors.iter().map(solve).collect::<Result<_>>()?;
+        let solve = |(anchor, member): (&Anchor, u64)| match Solved::new(problem, anchor, &filter, spec) {
+            Ok(solved) => Ok(Arc::new(solved)),
+            Err(error) => Err(Error::OfMember { member, error: Box::new(error) }),
+        };
+        let solved = anchors.iter().zip(0..).map(solve).collect::<Result<_>>()?;
         Ok(Self { problem: problem.clone(), filter, spec, anchors, solved })
     }
 
