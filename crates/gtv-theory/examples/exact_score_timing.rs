@@ -4,7 +4,8 @@
 //! scaled to [−1, 1]); `power-law:M:D` in place of the file makes clustered points with a power-law spectrum. Products
 //! and scores take turns, and the smallest time of each is printed: the processor time of all threads where the system
 //! tells it (Linux), which other work on the machine disturbs little.
-//! With `paths` in place of the list, 1,000 paths of 50 steps of the probability-flow ODE from σ = 80 to 0.002.
+//! With `paths` in place of the list, 1,000 paths of 50 steps of the probability-flow ODE from σ = 80 to 0.002; with
+//! `memory:f64:paths`, or f32 or a σ in their places, the most memory that the process holds over that of the data (Linux).
 
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
@@ -26,6 +27,10 @@ fn main() {
     let repeats: usize = repeats.parse().expect("a number of repeats");
     let mut rng = Streams::new(1).stream(Purpose::Probe, 0, 0);
     let (points, dim) = points(&data, &mut rng);
+    if let Some((precision, what)) = times.strip_prefix("memory:").and_then(|t| t.split_once(':')) {
+        report_memory(precision, what, points, dim, &mut rng);
+        return;
+    }
     let single: Vec<f32> = points.iter().map(|v| *v as f32).collect();
     let cloud = PointCloud::new(points.clone(), dim).unwrap();
     let schedule = Schedule::new(ScheduleKind::Edm {}, 0.002, 80.0).unwrap();
@@ -62,6 +67,46 @@ fn main() {
     }
 }
 
+fn report_memory(precision: &str, what: &str, points: Vec<f64>, dim: usize, rng: &mut ChaCha8Rng) {
+    let schedule = Schedule::new(ScheduleKind::Edm {}, 0.002, 80.0).unwrap();
+    let x = what.parse().map_or(vec![], |sigma| noisy(&points, dim, sigma, QUERIES, rng));
+    let count = points.len();
+    let peak = if precision == "f64" {
+        let cloud = PointCloud::new(points, dim).unwrap();
+        peak_of(|| run(&ExactScore::new(cloud, schedule), what, &x))
+    } else {
+        let single = points.iter().map(|v| *v as f32).collect();
+        drop(points);
+        peak_of(|| run(&ExactScore32::from_f32(single, dim, None, schedule).unwrap(), what, &x))
+    };
+    let data = count * if precision == "f64" { 8 } else { 4 };
+    println!("{precision},{what},{:.2}", peak / data as f64);
+}
+
+fn run(field: &dyn ScoreField, what: &str, x: &[f64]) {
+    match what.parse() {
+        Ok(sigma) => field.denoiser_into(x, sigma, &mut vec![0.0; x.len()]),
+        Err(_) => {
+            let sampler = PfOde::new(field, &settings()).unwrap();
+            drop(sampler.sample(PATHS, Streams::new(1), 0, &unobserved));
+        }
+    }
+}
+
+/// Bytes that the process holds at most while it works.
+fn peak_of(work: impl FnOnce()) -> f64 {
+    // The peak so far is forgotten.
+    std::fs::write("/proc/self/clear_refs", "5").expect("the system's count of memory");
+    work();
+    let status = std::fs::read_to_string("/proc/self/status").expect("the system's count of memory");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+    1024.0 * line.trim().trim_end_matches("kB").trim().parse::<f64>().expect("a number")
+}
+
+fn settings() -> Sampling {
+    Sampling { form: Form::Denoiser, steps: 50, grid: TimeGrid::EdmRho { rho: 7.0 }, ..Sampling::default() }
+}
+
 fn report_paths<F: ScoreField, T: ComplexField + Copy>(
     precision: &str,
     field: &F,
@@ -70,13 +115,7 @@ fn report_paths<F: ScoreField, T: ComplexField + Copy>(
     dim: usize,
     repeats: usize,
 ) {
-    let settings = Sampling {
-        form: Form::Denoiser,
-        steps: 50,
-        grid: TimeGrid::EdmRho { rho: 7.0 },
-        ..Sampling::default()
-    };
-    let sampler = PfOde::new(field, &settings).unwrap();
+    let sampler = PfOde::new(field, &settings()).unwrap();
     let (mut products, mut paths) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..repeats {
         // Fifty steps cost fifty times one.

@@ -3,14 +3,21 @@
 use super::sampling::Form;
 use super::steppers::Ode;
 use crate::schedule::Schedule;
-use crate::score::ScoreField;
+use crate::score::{ScoreField, Trail};
 
 impl Form {
     /// What this form asks a field for: its score or its denoiser.
-    pub(super) fn answer<F: ScoreField + ?Sized>(self, field: &F, x: &[f64], t: f64, out: &mut [f64]) {
+    pub(super) fn answer<F: ScoreField + ?Sized>(
+        self,
+        field: &F,
+        x: &[f64],
+        t: f64,
+        out: &mut [f64],
+        trail: &mut Trail,
+    ) {
         match self {
-            Self::Time => field.score_into(x, t, out),
-            Self::Denoiser => field.denoiser_into(x, t, out),
+            Self::Time => field.score_along(x, t, out, trail),
+            Self::Denoiser => field.denoiser_along(x, t, out, trail),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::steppers::{EULER, Stages};
 use crate::error::Result;
 use crate::law::{Law, PathCov, Response};
 use crate::rng::{ChaCha8Rng, Purpose, Streams};
-use crate::score::ScoreField;
+use crate::score::{ScoreField, Trail};
 use std::sync::Arc;
 
 /// Paths that advance together, small enough that their factors and features stay in cache. It is part of every
@@ -116,8 +116,9 @@ impl<'a, E: Law + ?Sized> PathWise<'a, E> {
         work.cov.restart();
         work.sequences.iter_mut().for_each(Sequence::restart);
         let mut points = 0;
+        let mut trail = Trail::default();
         let answer = |x: &[f64], t: f64, out: &mut [f64]| {
-            self.form.answer(self.mean.as_ref(), x, t, out);
+            self.form.answer(self.mean.as_ref(), x, t, out, &mut trail);
             points += 1;
             if work.cov.is_white() {
                 points = 1;

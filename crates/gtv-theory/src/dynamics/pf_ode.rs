@@ -11,7 +11,7 @@ use super::sampling::{Integrator, Sampling, start_centre};
 use super::steppers::{Ode, Stages};
 use crate::error::Result;
 use crate::rng::{Purpose, Streams};
-use crate::score::ScoreField;
+use crate::score::{ScoreField, Trail};
 use std::ops::Range;
 
 /// A sampler of the probability-flow ODE of one score field.
@@ -93,7 +93,8 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         let mut tally = Tally::default();
         for rows in x.chunks_mut(self.batch() * self.field.dim()) {
             let form = self.settings.form;
-            let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out);
+            let mut trail = Trail::default();
+            let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out, &mut trail);
             let mut system = FlowOde { answer, schedule: self.field.schedule(), form, x: &mut work.state };
             system.enter(rows);
             let stop = self.integrate(&mut system, 0..self.times.len() - 1, rows, &mut work.stages);
@@ -115,7 +116,8 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
     pub fn path(&self, start: &[f64]) -> Vec<f64> {
         let PfWorkspace { mut stages, mut state } = self.workspace();
         let form = self.settings.form;
-        let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out);
+        let mut trail = Trail::default();
+        let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out, &mut trail);
         let mut system = FlowOde { answer, schedule: self.field.schedule(), form, x: &mut state };
         let (mut z, mut path) = (start.to_vec(), start.to_vec());
         system.enter(&mut z);
@@ -164,7 +166,8 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         let (mut work, form) = (self.workspace(), self.settings.form);
         let mut seen: Vec<Vec<f64>> = at.iter().map(|_| Vec::with_capacity(x.len())).collect();
         for rows in x.chunks_mut(self.batch() * self.field.dim()) {
-            let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out);
+            let mut trail = Trail::default();
+            let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out, &mut trail);
             let mut system = FlowOde { answer, schedule, form, x: &mut work.state };
             system.enter(rows);
             let mut from = 0;

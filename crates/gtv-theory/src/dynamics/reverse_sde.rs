@@ -9,7 +9,7 @@ use super::ito::{EulerMaruyama, ItoSde, ItoStepper, ItoWorkspace, draw_increment
 use super::sampling::{Form, Sampling, start_centre};
 use crate::error::Result;
 use crate::rng::{ChaCha8Rng, Purpose, Streams};
-use crate::score::ScoreField;
+use crate::score::{ScoreField, Trail};
 use rand_distr::{Distribution, StandardNormal};
 
 /// A sampler of the reverse SDE of one score field.
@@ -48,21 +48,28 @@ impl<'a, F: ScoreField + ?Sized> ReverseSde<'a, F> {
         let workspace = || (ItoWorkspace::new(CHUNK * dim), vec![0.0; CHUNK * dim]);
         run_paths(paths, &self.centre, scale, (streams, member), progress, workspace, |work, chunk, x| {
             let mut rng = streams.stream(Purpose::PathNoise, member, chunk);
+            let mut trail = Trail::default();
             for times in self.times.windows(2) {
                 match self.form {
                     Form::Time => {
                         let (h, dw) = (times[1] - times[0], &mut work.1[..x.len()]);
                         draw_increments(&mut rng, h, dw);
-                        EulerMaruyama.step(&mut Reverse(self.field), times[0], h, dw, x, &mut work.0);
+                        let mut reverse = Reverse(self.field, &mut trail);
+                        EulerMaruyama.step(&mut reverse, times[0], h, dw, x, &mut work.0);
                     }
-                    Form::Denoiser => self.ancestral_step(times[0], times[1], x, &mut rng, &mut work.1),
+                    Form::Denoiser => {
+                        let (from, to) = (times[0], times[1]);
+                        self.field.denoiser_along(x, from, &mut work.1[..x.len()], &mut trail);
+                        self.ancestral_step(from, to, x, &mut rng, &work.1);
+                    }
                 }
             }
             Tally { diverged: count_diverged(x, dim), exhausted: 0 }
         })
     }
 
-    fn ancestral_step(&self, from: f64, to: f64, x: &mut [f64], rng: &mut ChaCha8Rng, mean: &mut [f64]) {
+    /// From the denoiser's `mean` at x.
+    fn ancestral_step(&self, from: f64, to: f64, x: &mut [f64], rng: &mut ChaCha8Rng, mean: &[f64]) {
         let schedule = self.field.schedule();
         let (var, var_to) = (schedule.noise_var(from), schedule.noise_var(to));
         let signal_to = schedule.signal(to);
@@ -70,22 +77,20 @@ impl<'a, F: ScoreField + ?Sized> ReverseSde<'a, F> {
         let fresh = var - ratio * ratio * var_to;
         let (keep, pull) = (ratio * var_to / var, signal_to * fresh / var);
         let scale = (fresh * var_to / var).sqrt();
-        let mean = &mut mean[..x.len()];
-        self.field.denoiser_into(x, from, mean);
-        for (x, m) in x.iter_mut().zip(&*mean) {
+        for (x, m) in x.iter_mut().zip(mean) {
             let n: f64 = StandardNormal.sample(rng);
             *x = keep * *x + pull * m + scale * n;
         }
     }
 }
 
-struct Reverse<'a, F: ScoreField + ?Sized>(&'a F);
+struct Reverse<'a, F: ScoreField + ?Sized>(&'a F, &'a mut Trail);
 
 impl<F: ScoreField + ?Sized> ItoSde for Reverse<'_, F> {
     fn drift(&mut self, t: f64, x: &[f64], out: &mut [f64]) {
         let schedule = self.0.schedule();
         let (rate, diffusion) = (schedule.drift_rate(t), schedule.diffusion(t));
-        self.0.score_into(x, t, out);
+        self.0.score_along(x, t, out, self.1);
         for (o, x) in out.iter_mut().zip(x) {
             *o = -(rate * x + 2.0 * diffusion * *o);
         }

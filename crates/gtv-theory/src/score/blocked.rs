@@ -25,12 +25,13 @@ use super::direct::Noise;
 use super::evaluation::CovKind;
 use super::exact::IndexCost;
 use super::narrow::NarrowQueries;
-use super::queries::{Queries, TILE};
+use super::queries::{Queries, Runs, TILE};
 use super::real::Real;
 use super::screen::{Costs, Frame, Index, Plan, Probes};
 use super::source::Source;
 use rayon::prelude::*;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 /// Smallest shard of points that is worth a task of its own.
@@ -56,7 +57,7 @@ pub(super) struct Dense<T> {
     /// Whether `shift` is more than those common values.
     pub(super) shifts: bool,
     /// The coordinates in which points differ, where enough do not.
-    pub(super) active: Option<Vec<u32>>,
+    pub(super) active: Option<Runs>,
     /// |μ − shift|²/2.
     pub(super) half_norms: Vec<f64>,
     /// max |μ − shift|.
@@ -70,19 +71,11 @@ pub(super) struct Dense<T> {
     precision: PhantomData<T>,
 }
 
-/// What one shard of points gives a block of queries.
-pub(super) enum Partial {
-    /// Sums over all points.
-    Summed(Sums),
-    /// The points that may matter.
-    Kept(Vec<Kept>),
-}
-
 /// log Σ e^l = max + ln sum, and Σ e^{l − max} (μ − shift), of each query of a block over one shard.
 pub(super) struct Sums {
     pub(super) max: Vec<f64>,
     pub(super) sum: Vec<f64>,
-    /// n × D.
+    /// n × the coordinates of products, or n × D.
     pub(super) acc: Vec<f64>,
     /// Σ e^{l − max} of weights that are missing in `acc`.
     pub(super) dropped: Vec<f64>,
@@ -101,15 +94,41 @@ pub(super) struct Kept {
 }
 
 impl Sums {
-    pub(super) fn new(n: usize, dim: usize) -> Self {
+    /// Of no points, and without accumulators.
+    pub(super) fn new(n: usize) -> Self {
         Self {
             max: vec![f64::NEG_INFINITY; n],
             sum: vec![0.0; n],
-            acc: vec![0.0; n * dim],
+            acc: vec![],
             dropped: vec![0.0; n],
             missing: vec![0.0; n],
             left: vec![(0, f64::NEG_INFINITY); n],
         }
+    }
+
+    /// Takes up the sums of the points that follow.
+    fn join(mut self, other: &Self) -> Self {
+        let dim = self.acc.len() / self.max.len();
+        let mut all = std::mem::take(&mut self.acc);
+        for (q, acc) in all.chunks_exact_mut(dim).enumerate() {
+            let (count, largest) = &mut self.left[q];
+            *count += other.left[q].0;
+            *largest = largest.max(other.left[q].1);
+            if other.sum[q] == 0.0 {
+                continue;
+            }
+            if other.max[q] > self.max[q] {
+                self.rescale(q, other.max[q], acc);
+            }
+            let scale = (other.max[q] - self.max[q]).exp();
+            self.sum[q] += scale * other.sum[q];
+            self.dropped[q] += scale * other.dropped[q];
+            self.missing[q] += scale * other.missing[q];
+            let rows = acc.iter_mut().zip(&other.acc[q * dim..(q + 1) * dim]);
+            rows.for_each(|(a, b)| *a += scale * b);
+        }
+        self.acc = all;
+        self
     }
 }
 
@@ -123,6 +142,16 @@ pub(super) struct Moments<'a> {
     pub(super) left_out: &'a mut [f64],
     /// Γ (or its trace), n × (0, 1 or D²).
     pub(super) cov: &'a mut [f64],
+    /// Where the nearest points are looked for first, and what they turn out to be where they are found: n, or empty.
+    pub(super) nearest: &'a mut [u32],
+}
+
+/// Consecutive parts of so many values, each empty where there are none.
+fn parts<V>(all: &mut [V], size: usize, count: usize) -> Vec<&mut [V]> {
+    if all.is_empty() {
+        return (0..count).map(|_| Default::default()).collect();
+    }
+    all.chunks_mut(size).collect()
 }
 
 /// One block of queries with the way in which it is summed.
@@ -153,9 +182,9 @@ impl<T: Real> Dense<T> {
         // needed anyway where the points are held in another precision.
         let shifts = T::own(source).is_none() || offset > 0.75 * second;
         let mut shift = if shifts { source.centre(dim, len) } else { vec![0.0; dim] };
-        let active: Vec<u32> = (0..dim as u32).filter(|d| varies[*d as usize]).collect();
+        let active = Runs::of(&varies);
         let constant = (dim - active.len()) as f64;
-        let active = (!active.is_empty() && constant > CONSTANT_SHARE * dim as f64).then(|| {
+        let active = (active.len() > 0 && constant > CONSTANT_SHARE * dim as f64).then(|| {
             (0..dim).filter(|d| !varies[*d]).for_each(|d| shift[d] = first[d]);
             active
         });
@@ -206,6 +235,25 @@ impl<T: Real> Dense<T> {
         (self.len as f64 / self.tolerance).ln()
     }
 
+    /// m of a batch.
+    ///
+    /// # Shapes
+    /// `x`, `mean`: n × D; `nearest`: as [`Moments::nearest`].
+    pub(super) fn means(
+        &self,
+        source: Source,
+        noise: Noise,
+        x: &[f64],
+        mean: &mut [f64],
+        nearest: &mut [u32],
+    ) {
+        let n = x.len() / self.dim;
+        let (mut log_sum, mut left_out) = (vec![0.0; n], vec![0.0; n]);
+        let (log_sum, left_out) = (&mut log_sum, &mut left_out);
+        let out = Moments { mean, log_sum, left_out, cov: &mut [], nearest };
+        self.moments(source, noise, CovKind::None, x, out);
+    }
+
     /// m, log Σ e^l and Γ (or its trace) of a batch.
     ///
     /// # Shapes
@@ -214,79 +262,102 @@ impl<T: Real> Dense<T> {
         let dim = self.dim;
         let size = query_block(dim);
         let index = self.index(source);
-        let blocks: Vec<Block<T>> =
-            x.par_chunks(size * dim).map(|x| self.block(source, index, noise, x)).collect();
-        let shards = (TASKS / blocks.len().max(1)).clamp(1, self.len.div_ceil(SHARD));
-        let shard_len = self.len.div_ceil(shards).next_multiple_of(TILE);
-        let partials: Vec<Partial> = (0..blocks.len() * shards)
-            .into_par_iter()
-            .map(|task| {
-                let start = (task % shards * shard_len).min(self.len);
-                let end = (start + shard_len).min(self.len);
-                let Block { queries, seeds } = &blocks[task / shards];
+        let blocks = x.len().div_ceil(size * dim);
+        let shards = (TASKS / blocks.max(1)).clamp(1, self.len.div_ceil(SHARD));
+        let shard = self.len.div_ceil(shards).next_multiple_of(TILE);
+        let shards: Vec<Range<usize>> =
+            (0..self.len).step_by(shard).map(|start| start..(start + shard).min(self.len)).collect();
+        let covs_of = parts(out.cov, size * kind.values(dim), blocks);
+        let nearest_of = parts(out.nearest, size, blocks);
+        x.par_chunks(size * dim)
+            .zip(out.mean.par_chunks_mut(size * dim))
+            .zip(out.log_sum.par_chunks_mut(size))
+            .zip(out.left_out.par_chunks_mut(size))
+            .zip(covs_of)
+            .zip(nearest_of)
+            .for_each(|(((((x, mean), log_sum), left_out), cov), nearest)| {
+                let Block { queries, seeds } = self.block(source, index, noise, x, nearest);
                 match (seeds, index) {
                     (Some(seeds), Some(index)) => {
-                        Partial::Kept(self.bounded(source, index, queries, seeds, start, end))
+                        let each = shards.par_iter();
+                        let kept =
+                            each.map(|range| self.bounded(source, index, &queries, &seeds, range.clone()));
+                        let kept: Vec<Vec<Kept>> = kept.collect();
+                        self.finish_kept(source, kind, &kept, mean, log_sum, left_out, cov);
+                        nearest.iter_mut().enumerate().for_each(|(q, m)| {
+                            let points = kept.iter().flat_map(|shard| &shard[q].points);
+                            if let Some((found, _)) = points.max_by(|a, b| a.1.total_cmp(&b.1)) {
+                                *m = *found;
+                            }
+                        });
                     }
-                    _ => Partial::Summed(self.folded(source, queries, start, end)),
-                }
-            })
-            .collect();
-        let values = kind.values(dim);
-        let mut covs_left = out.cov;
-        partials
-            .chunks(shards)
-            .zip(blocks)
-            .zip(out.mean.chunks_mut(size * dim))
-            .zip(out.log_sum.chunks_mut(size))
-            .zip(out.left_out.chunks_mut(size))
-            .for_each(|((((partials, block), mean), log_sum), left_out)| {
-                let (cov, rest) = std::mem::take(&mut covs_left).split_at_mut(log_sum.len() * values);
-                covs_left = rest;
-                let sums: Vec<&Sums> = partials
-                    .iter()
-                    .filter_map(|p| match p {
-                        Partial::Summed(sums) => Some(sums),
-                        Partial::Kept(_) => None,
-                    })
-                    .collect();
-                if sums.is_empty() {
-                    self.finish_kept(source, kind, partials, mean, log_sum, left_out, cov);
-                } else {
-                    self.merge(&sums, mean, log_sum, left_out);
-                    if kind != CovKind::None {
-                        covs(self, source, noise, kind, block.queries.x, mean, log_sum, cov);
+                    _ => {
+                        self.finish(&self.summed(source, &queries, &shards), mean, log_sum, left_out);
+                        if kind != CovKind::None {
+                            covs(self, source, noise, kind, x, mean, log_sum, cov);
+                        }
                     }
                 }
             });
     }
 
-    fn block<'a>(&self, source: Source, index: Option<&Index>, noise: Noise, x: &'a [f64]) -> Block<'a, T> {
+    /// Sums over some shards, joined in pairs: in an order that does not depend on threads, and few at a time.
+    fn summed(&self, source: Source, queries: &Queries<T>, shards: &[Range<usize>]) -> Sums {
+        match shards {
+            [shard] => self.folded(source, queries, shard.clone()),
+            _ => {
+                let (first, second) = shards.split_at(shards.len() / 2);
+                let of = |shards| self.summed(source, queries, shards);
+                let (first, second) = rayon::join(|| of(first), || of(second));
+                first.join(&second)
+            }
+        }
+    }
+
+    fn block<'a>(
+        &self,
+        source: Source,
+        index: Option<&Index>,
+        noise: Noise,
+        x: &'a [f64],
+        nearest: &[u32],
+    ) -> Block<'a, T> {
         let mut queries = self.queries(source, noise, x);
         let log_weights = &self.log_weights;
         let seeds = index.and_then(|index| {
             let frame = Frame::new(index, noise)?;
-            let coordinates = self.active.as_ref().map_or(self.dim, Vec::len);
+            let coordinates = self.active.as_ref().map_or(self.dim, Runs::len);
             let costs =
                 Costs { product: T::TERM * coordinates as f64, sharp: queries.sharp, narrows: T::NARROWS };
             match index.plan(frame, source, log_weights, x, self.cutoff(), costs) {
-                Plan::Products => None,
+                Plan::Products => {
+                    queries.many = true;
+                    None
+                }
                 Plan::FewProducts => {
                     let first = index.guess_level();
                     let guesses =
                         Probes::new(index, frame, first, x)?.guess(index, source, log_weights, first, x);
                     queries.expect(guesses.iter().map(|(_, logit)| *logit));
+                    self.scale(&mut queries);
                     queries.narrow = NarrowQueries::new(self, &queries);
                     None
                 }
                 Plan::Bounds { level, last } => {
                     let probes = Probes::new(index, frame, last, x)?;
                     let first = index.guess_level().min(last);
-                    let guesses = probes.guess(index, source, log_weights, first, x);
+                    let guesses = if !nearest.is_empty() && nearest.iter().all(|m| (*m as usize) < self.len) {
+                        probes.at(source, log_weights, nearest, x)
+                    } else {
+                        probes.guess(index, source, log_weights, first, x)
+                    };
                     Some(Seeds { level, probes, guesses })
                 }
             }
         });
+        if seeds.is_none() && queries.scaled.is_empty() {
+            self.scale(&mut queries);
+        }
         Block { queries, seeds }
     }
 
@@ -295,7 +366,7 @@ impl<T: Real> Dense<T> {
         &self,
         source: Source,
         kind: CovKind,
-        partials: &[Partial],
+        shards: &[Vec<Kept>],
         mean: &mut [f64],
         log_sum: &mut [f64],
         left_out: &mut [f64],
@@ -313,14 +384,8 @@ impl<T: Real> Dense<T> {
             .enumerate()
             .with_min_len(16)
             .for_each(|(q, (((mean, log_sum), left_out), cov))| {
-                let shards: Vec<&Kept> = partials
-                    .iter()
-                    .filter_map(|p| match p {
-                        Partial::Kept(kept) => Some(&kept[q]),
-                        Partial::Summed(_) => None,
-                    })
-                    .collect();
-                let points = || shards.iter().flat_map(|kept| &kept.points);
+                let shards = || shards.iter().map(|shard| &shard[q]);
+                let points = || shards().flat_map(|kept| &kept.points);
                 let max = points().fold(f64::NEG_INFINITY, |a, (_, l)| a.max(*l));
                 let sum: f64 = points().map(|(_, l)| (l - max).exp()).sum();
                 // Not from log Σ e^l, which rounds to 1e-16 of a logit, and logits may be large.
@@ -328,8 +393,7 @@ impl<T: Real> Dense<T> {
                 *log_sum = max + sum.ln();
                 mean.fill(0.0);
                 pulp::Arch::new().dispatch(SumKept { source, weights: &weights, shift: &self.shift, mean });
-                *left_out = shards
-                    .iter()
+                *left_out = shards()
                     .filter(|kept| kept.left.0 > 0)
                     .map(|kept| kept.left.0 as f64 * (kept.left.1 - *log_sum).exp())
                     .sum();
@@ -339,39 +403,29 @@ impl<T: Real> Dense<T> {
             });
     }
 
-    /// Reduces the shards of one query block, in order.
-    fn merge(&self, partials: &[&Sums], mean: &mut [f64], log_sum: &mut [f64], left_out: &mut [f64]) {
+    /// The moments of one query block from its sums.
+    fn finish(&self, sums: &Sums, mean: &mut [f64], log_sum: &mut [f64], left_out: &mut [f64]) {
         let dim = self.dim;
-        mean.fill(0.0);
-        for (q, (log_sum, left_out)) in log_sum.iter_mut().zip(left_out).enumerate() {
-            let max = partials.iter().fold(f64::NEG_INFINITY, |acc, p| acc.max(p.max[q]));
-            let mean = &mut mean[q * dim..(q + 1) * dim];
-            let (mut sum, mut dropped, mut missing) = (0.0, 0.0, 0.0);
-            for p in partials.iter().filter(|p| p.sum[q] != 0.0) {
-                let scale = (p.max[q] - max).exp();
-                sum += scale * p.sum[q];
-                dropped += scale * p.dropped[q];
-                missing += scale * p.missing[q];
-                mean.iter_mut().zip(&p.acc[q * dim..(q + 1) * dim]).for_each(|(m, a)| *m += scale * a);
-            }
+        let width = sums.acc.len() / sums.max.len();
+        for (q, mean) in mean.chunks_exact_mut(dim).enumerate() {
             // What was dropped is in the sum, so the rest has this much of the mass.
-            let used = sum - dropped;
-            mean.iter_mut().zip(&self.shift).for_each(|(m, s)| *m = *m / used + s);
-            if let Some(active) = &self.active {
-                let mut varies = active.iter().map(|d| *d as usize).peekable();
-                for (d, (mean, shift)) in mean.iter_mut().zip(&self.shift).enumerate() {
-                    if varies.next_if_eq(&d).is_none() && !mean.is_nan() {
-                        *mean = *shift;
-                    }
+            let used = sums.sum[q] - sums.dropped[q];
+            let acc = &sums.acc[q * width..(q + 1) * width];
+            match &self.active {
+                Some(active) if width < dim => {
+                    // Not a number where the sums are not.
+                    let nothing = 0.0 / used;
+                    mean.iter_mut().zip(&self.shift).for_each(|(m, s)| *m = s + nothing);
+                    active.places().zip(acc).for_each(|(d, a)| mean[d] += a / used);
                 }
+                _ => mean.iter_mut().zip(acc).zip(&self.shift).for_each(|((m, a), s)| *m = s + a / used),
             }
-            *log_sum = max + sum.ln();
-            *left_out = (dropped + missing) / sum
-                + partials
-                    .iter()
-                    .filter(|p| p.left[q].0 > 0)
-                    .map(|p| p.left[q].0 as f64 * (p.left[q].1 - *log_sum).exp())
-                    .sum::<f64>();
+            let (left, largest) = sums.left[q];
+            log_sum[q] = sums.max[q] + sums.sum[q].ln();
+            left_out[q] = (sums.dropped[q] + sums.missing[q]) / sums.sum[q];
+            if left > 0 {
+                left_out[q] += left as f64 * (largest - log_sum[q]).exp();
+            }
         }
     }
 }

@@ -32,7 +32,8 @@ pub(super) fn covs<T: Real>(
         .zip(mean.par_chunks(COV_BLOCK * dim))
         .zip(log_sum.par_chunks(COV_BLOCK))
         .for_each(|(((cov, x), mean), log_sum)| {
-            let queries = dense.queries(source, noise, x);
+            let mut queries = dense.queries(source, noise, x);
+            dense.scale(&mut queries);
             let mut buffer = vec![];
             let mut logits = vec![T::default(); queries.len * TILE];
             let mut bias = [T::default(); TILE];

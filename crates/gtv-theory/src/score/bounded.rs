@@ -4,9 +4,12 @@
 use super::blocked::{Dense, Kept};
 use super::queries::Queries;
 use super::real::Real;
-use super::screen::{Coefficients, GROUP, Index, NORMS, PANEL, Probes, Six, Terms, Visit, sweep, thresholds};
+use super::screen::{
+    Coefficients, GROUP, Index, NORMS, PANEL, Probes, Six, Terms, Visit, largest, sweep, thresholds,
+};
 use super::source::Source;
 use pulp::Simd;
+use std::ops::Range;
 
 /// What bounds are compared with, for one query block.
 pub(super) struct Seeds {
@@ -18,15 +21,14 @@ pub(super) struct Seeds {
 }
 
 impl<T: Real> Dense<T> {
-    /// The points in the places `start..end` of the index, of which `start` begins a panel.
+    /// The points in some places of the index, of which the first begins a panel.
     pub(super) fn bounded(
         &self,
         source: Source,
         index: &Index,
         queries: &Queries<T>,
         seeds: &Seeds,
-        start: usize,
-        end: usize,
+        places: Range<usize>,
     ) -> Vec<Kept> {
         let Seeds { level, probes, guesses } = seeds;
         let n = queries.len;
@@ -50,7 +52,13 @@ impl<T: Real> Dense<T> {
             panel: 0,
             terms: Terms { bias: [0.0; PANEL], norms: [[0.0; PANEL]; NORMS] },
         };
-        sweep(index, probes, index.levels[*level], start / PANEL..end.div_ceil(PANEL), &mut search);
+        sweep(
+            index,
+            probes,
+            index.levels[*level],
+            places.start / PANEL..places.end.div_ceil(PANEL),
+            &mut search,
+        );
         let Search { best, passed, kept, far, .. } = search;
         best.iter()
             .zip(kept)
@@ -65,7 +73,7 @@ impl<T: Real> Dense<T> {
                 });
                 // Where bounds stayed this far below the threshold of then, they are at least as far below the last.
                 let below = cutoff - probes.frame.kappa * f64::from(passed[q / GROUP]);
-                Kept { left: (end - start - points.len(), (best - below).max(far)), points }
+                Kept { left: (places.len() - points.len(), (best - below).max(far)), points }
             })
             .collect()
     }
@@ -133,6 +141,11 @@ impl<T: Real> Visit for Search<'_, T> {
             let q = *q as usize;
             probes.further(simd, index, axes, q, panel, products);
             let bounds = self.coefficients.last_bounds(&self.terms, q, products);
+            let over = largest(bounds.map(|v| v - self.thresholds[q / GROUP][q % GROUP]));
+            if over < 0.0 {
+                self.passed[q / GROUP] = self.passed[q / GROUP].max(over);
+                continue;
+            }
             let x = &self.queries.x[q * dense.dim..(q + 1) * dense.dim];
             for (m, v) in index.members(panel).iter().zip(bounds) {
                 let threshold = &mut self.thresholds[q / GROUP][q % GROUP];

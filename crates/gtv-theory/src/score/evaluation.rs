@@ -71,6 +71,7 @@ impl Evaluation {
             log_sum: &mut self.log_density,
             left_out: &mut self.left_out,
             cov: &mut self.posterior_cov,
+            nearest: &mut [],
         }
     }
 

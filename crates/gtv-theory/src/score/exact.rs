@@ -1,10 +1,10 @@
 //! The score of discrete data: p(x|t) = Σ_m π_m N(x; α μ_m, σ² I), s = (α m − x)/σ².
 
-use super::ScoreField;
-use super::blocked::{Dense, Moments};
+use super::blocked::Dense;
 use super::direct::{Columns, Noise};
 use super::evaluation::{CovKind, Evaluation, check_queries};
 use super::source::Source;
+use super::{ScoreField, Trail};
 use crate::data::PointCloud;
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
@@ -234,6 +234,15 @@ impl ScoreField for ExactScore {
     }
 
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.denoiser_along(x, t, out, &mut Trail::default());
+    }
+
+    fn score_along(&self, x: &[f64], t: f64, out: &mut [f64], trail: &mut Trail) {
+        self.denoiser_along(x, t, out, trail);
+        score_from_mean(&self.schedule, x, t, out);
+    }
+
+    fn denoiser_along(&self, x: &[f64], t: f64, out: &mut [f64], trail: &mut Trail) {
         assert_eq!(x.len(), out.len(), "x and out must have the same shape");
         let noise = Noise::at(&self.schedule, t);
         let dim = self.dim();
@@ -244,9 +253,7 @@ impl ScoreField for ExactScore {
                 .zip(out.par_chunks_mut(QUERY_CHUNK * dim))
                 .for_each(|(x, out)| columns.means(noise, x, out)),
             Engine::Blocked(dense) => {
-                let (mut log_sum, mut left_out) = (vec![0.0; x.len() / dim], vec![0.0; x.len() / dim]);
-                let out = Moments { mean: out, log_sum: &mut log_sum, left_out: &mut left_out, cov: &mut [] };
-                dense.moments(Source::F64(self.cloud.points()), noise, CovKind::None, x, out);
+                dense.means(Source::F64(self.cloud.points()), noise, x, out, trail.of(x.len() / dim));
             }
         }
     }

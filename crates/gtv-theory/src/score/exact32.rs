@@ -1,11 +1,11 @@
 //! The score of discrete data with products in f32: twice the speed of f64 where all points have weight.
 
-use super::ScoreField;
-use super::blocked::{Dense, Moments};
+use super::blocked::Dense;
 use super::direct::Noise;
 use super::evaluation::{CovKind, Evaluation};
 use super::exact::{IndexCost, check_tolerance, divergence, evaluate, score_from_mean};
 use super::source::Source;
+use super::{ScoreField, Trail};
 use crate::data::{PointCloud, check_weights};
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
@@ -132,10 +132,18 @@ impl ScoreField for ExactScore32 {
     }
 
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
+        self.denoiser_along(x, t, out, &mut Trail::default());
+    }
+
+    fn score_along(&self, x: &[f64], t: f64, out: &mut [f64], trail: &mut Trail) {
+        self.denoiser_along(x, t, out, trail);
+        score_from_mean(&self.schedule, x, t, out);
+    }
+
+    fn denoiser_along(&self, x: &[f64], t: f64, out: &mut [f64], trail: &mut Trail) {
         assert_eq!(x.len(), out.len(), "x and out must have the same shape");
-        let (mut log_sum, mut left_out) = (vec![0.0; x.len() / self.dim], vec![0.0; x.len() / self.dim]);
-        let out = Moments { mean: out, log_sum: &mut log_sum, left_out: &mut left_out, cov: &mut [] };
-        self.dense.moments(self.points.source(), Noise::at(&self.schedule, t), CovKind::None, x, out);
+        let noise = Noise::at(&self.schedule, t);
+        self.dense.means(self.points.source(), noise, x, out, trail.of(x.len() / self.dim));
     }
 
     fn denoiser_divergence_into(&self, x: &[f64], t: f64, out: &mut [f64]) {

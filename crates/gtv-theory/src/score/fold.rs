@@ -11,6 +11,7 @@ use super::source::Source;
 use crate::linalg::settle_vector_state;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use std::ops::Range;
 
 /// Weights below e^−50 = 2e-22 of the largest are dropped where points are handled one by one.
 pub(super) const NEGLIGIBLE: f64 = 50.0;
@@ -20,9 +21,12 @@ const SPARSE_SHARE: f64 = 0.3;
 const CUTS: [f64; 7] = [64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0];
 
 impl<T: Real> Dense<T> {
-    pub(super) fn folded(&self, source: Source, queries: &Queries<T>, start: usize, end: usize) -> Sums {
-        let (n, dim) = (queries.len, self.dim);
-        let mut out = Sums::new(n, dim);
+    pub(super) fn folded(&self, source: Source, queries: &Queries<T>, points: Range<usize>) -> Sums {
+        let (n, Range { start: from, end }) = (queries.len, points);
+        let mut out = Sums::new(n);
+        if queries.sharp {
+            out.acc.resize(n * self.dim, 0.0);
+        }
         let mut buffer = vec![];
         let mut logits = vec![T::default(); n * TILE];
         let mut bias = [T::default(); TILE];
@@ -30,7 +34,6 @@ impl<T: Real> Dense<T> {
         let mut heavy = Heavy::default();
         let mut columns = Columns::default();
         let mut narrow = queries.narrow.as_ref().map(Narrow::new);
-        let from = start;
         for start in (from..end).step_by(TILE) {
             let tile = self.tile(source, queries.packed, start, end, &mut buffer);
             let seen = start - from;
@@ -62,7 +65,7 @@ impl<T: Real> Dense<T> {
                 out: &mut out,
                 heavy: &mut heavy,
             });
-            if (heavy.entries.len() as f64) < SPARSE_SHARE * logits.len() as f64 {
+            if !queries.many && (heavy.entries.len() as f64) < SPARSE_SHARE * logits.len() as f64 {
                 out.dropped.iter_mut().zip(&heavy.dropped).for_each(|(d, h)| *d += h);
                 let mut entries = Vec::with_capacity(heavy.entries.len());
                 let mut begin = 0;
@@ -81,16 +84,8 @@ impl<T: Real> Dense<T> {
                 settle_vector_state();
             }
         }
-        if !queries.sharp && end > from {
-            let width = acc.len() / n;
-            for (out, acc) in out.acc.chunks_exact_mut(dim).zip(acc.chunks_exact(width)) {
-                match &self.active {
-                    Some(active) if width < dim => {
-                        active.iter().zip(acc).for_each(|(d, a)| out[*d as usize] = a.to_f64());
-                    }
-                    _ => out.iter_mut().zip(acc).for_each(|(o, a)| *o = a.to_f64()),
-                }
-            }
+        if !queries.sharp {
+            out.acc = T::into_f64s(acc);
             out.max.iter_mut().zip(&queries.offsets).for_each(|(m, o)| *m += o);
         }
         out
@@ -171,8 +166,8 @@ impl<T: Real> pulp::NullaryFnOnce for Weigh<'_, T> {
             } else {
                 out.sum[q] += T::exp_and_sum(row, T::from_f64(out.max[q]));
             }
-            if heavy.entries.len() > limit {
-                // Too many already: all will be used.
+            if queries.many || heavy.entries.len() > limit {
+                // All will be used.
                 continue;
             }
             // The last sum is at least this, so that a share of it is at most that share of the mass. What earlier tiles

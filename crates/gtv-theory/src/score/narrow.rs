@@ -268,7 +268,8 @@ mod tests {
         let source = Source::F64(points);
         let dense = Dense::<f64>::new(source, DIM, weights, tolerance);
         let mut queries = dense.queries(source, *noise, x);
-        let wide = dense.folded(source, &queries, 0, POINTS);
+        dense.scale(&mut queries);
+        let wide = dense.folded(source, &queries, 0..POINTS);
         let width = queries.scaled.len() / queries.len;
         let mut logits = vec![0.0; queries.len * POINTS];
         let mut buffer = vec![];
@@ -298,7 +299,7 @@ mod tests {
                     (*s + bias[i % POINTS] as f32, bias[i % POINTS], narrow.bounds[i / POINTS]);
                 assert!(b == f64::NEG_INFINITY || (f64::from(s) - l - b).abs() <= bound, "{what}: logit {i}");
             }
-            let found = dense.folded(source, &queries, 0, POINTS);
+            let found = dense.folded(source, &queries, 0..POINTS);
             for q in 0..queries.len {
                 let left = found.missing[q] / found.sum[q];
                 assert!(left <= tolerance, "{what} q={q}: left out {left:e}");

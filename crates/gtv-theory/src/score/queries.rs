@@ -4,10 +4,11 @@ use super::blocked::Dense;
 use super::direct::Noise;
 use super::narrow::NarrowQueries;
 use super::real::Real;
-use super::source::Source;
+use super::source::{self, Source};
 use crate::linalg::settle_vector_state;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use std::ops::Range;
 
 /// Points a tile.
 pub(super) const TILE: usize = 512;
@@ -34,6 +35,8 @@ pub(super) struct Queries<'a, T> {
     pub(super) sharp: bool,
     /// A lower bound of log Σ e^l + |x − α shift|²/2σ², a little below it, −∞ where none is known.
     pub(super) least: Vec<f64>,
+    /// Whether so many points have weight that listing them is in vain.
+    pub(super) many: bool,
     /// What finds the points with weight by products in f32, where that pays.
     pub(super) narrow: Option<NarrowQueries>,
 }
@@ -63,6 +66,37 @@ impl<T> Queries<'_, T> {
     }
 }
 
+/// Coordinates, in runs of neighbours.
+#[derive(Debug, Clone)]
+pub(super) struct Runs {
+    runs: Vec<Range<usize>>,
+    len: usize,
+}
+
+impl Runs {
+    /// Those that are marked.
+    pub(super) fn of(marked: &[bool]) -> Self {
+        let mut runs: Vec<Range<usize>> = vec![];
+        for d in (0..marked.len()).filter(|d| marked[*d]) {
+            match runs.last_mut() {
+                Some(run) if run.end == d => run.end += 1,
+                _ => runs.push(d..d + 1),
+            }
+        }
+        Self { len: runs.iter().map(Range::len).sum(), runs }
+    }
+
+    /// How many coordinates.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Each of them.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        self.runs.iter().cloned().flatten()
+    }
+}
+
 impl<T: Real> Dense<T> {
     pub(super) fn queries<'a>(&self, source: Source, noise: Noise, x: &'a [f64]) -> Queries<'a, T> {
         let dim = self.dim;
@@ -70,25 +104,8 @@ impl<T: Real> Dense<T> {
         let packed =
             self.shifts || T::own(source).is_none() || (self.active.is_some() && len >= PACKED_QUERIES);
         let gain = 2.0 * noise.signal * noise.half_precision;
-        let mut scaled = Vec::with_capacity(x.len());
-        let mut norms2 = Vec::with_capacity(len);
-        for x in x.chunks_exact(dim) {
-            let shifted = |d: usize| x[d] - noise.signal * self.shift[d];
-            norms2.push((0..dim).map(|d| shifted(d).powi(2)).sum::<f64>());
-            match &self.active {
-                None => scaled.extend((0..dim).map(|d| T::from_f64(gain * shifted(d)))),
-                Some(active) if packed => {
-                    scaled.extend(active.iter().map(|d| T::from_f64(gain * shifted(*d as usize))));
-                }
-                Some(active) => {
-                    let row = scaled.len();
-                    scaled.resize(row + dim, T::default());
-                    active
-                        .iter()
-                        .for_each(|d| scaled[row + *d as usize] = T::from_f64(gain * shifted(*d as usize)));
-                }
-            }
-        }
+        let norms2: Vec<f64> =
+            x.chunks_exact(dim).map(|x| source::distance2(x, noise.signal, &self.shift)).collect();
         let offsets = norms2.iter().map(|n| -noise.half_precision * n).collect();
         // One rounding of each product term; the norm's term is rounded once more.
         let unit: Vec<f64> = norms2
@@ -107,12 +124,33 @@ impl<T: Real> Dense<T> {
             noise,
             x,
             packed,
-            scaled,
+            scaled: vec![],
             offsets,
             bound,
             sharp,
             least: vec![f64::NEG_INFINITY; len],
+            many: false,
             narrow: None,
+        }
+    }
+
+    /// Makes queries ready for products.
+    pub(super) fn scale(&self, queries: &mut Queries<T>) {
+        let noise = queries.noise;
+        let gain = 2.0 * noise.signal * noise.half_precision;
+        let scaled = &mut queries.scaled;
+        scaled.reserve_exact(queries.x.len());
+        for x in queries.x.chunks_exact(self.dim) {
+            let value = |d: usize| T::from_f64(gain * (x[d] - noise.signal * self.shift[d]));
+            match &self.active {
+                None => scaled.extend((0..self.dim).map(value)),
+                Some(active) if queries.packed => scaled.extend(active.places().map(value)),
+                Some(active) => {
+                    let row = scaled.len();
+                    scaled.resize(row + self.dim, T::default());
+                    active.places().for_each(|d| scaled[row + d] = value(d));
+                }
+            }
         }
     }
 
@@ -130,7 +168,7 @@ impl<T: Real> Dense<T> {
             let points = &points[start * self.dim..(start + len) * self.dim];
             return Tile { start, len, width: self.dim, points };
         }
-        let width = self.active.as_ref().map_or(self.dim, Vec::len);
+        let width = self.active.as_ref().map_or(self.dim, Runs::len);
         buffer.resize(TILE * width, T::default());
         let out = &mut buffer[..len * width];
         pulp::Arch::new().dispatch(Pack { dense: self, source, start, width, out: &mut *out });
@@ -173,27 +211,41 @@ impl<T: Real> pulp::NullaryFnOnce for Pack<'_, T> {
     #[inline(always)]
     fn call(self) {
         let Self { dense, source, start, width, out } = self;
-        let dim = dense.dim;
+        let first = start * dense.dim;
+        if let (false, Some(points)) = (dense.shifts, T::own(source)) {
+            // Coordinates that vary are not shifted.
+            pack(&points[first..], dense, width, out, |o, p, _| o.copy_from_slice(p));
+            return;
+        }
         match source {
-            Source::F64(points) => pack(&points[start * dim..], dense, width, out),
-            Source::F32(points) => pack(&points[start * dim..], dense, width, out),
+            Source::F64(points) => pack(&points[first..], dense, width, out, shifted),
+            Source::F32(points) => pack(&points[first..], dense, width, out, shifted),
         }
     }
 }
 
 #[inline(always)]
-fn pack<S: Real, T: Real>(points: &[S], dense: &Dense<T>, width: usize, out: &mut [T]) {
-    let shift = &dense.shift;
+fn shifted<S: Real, T: Real>(out: &mut [T], point: &[S], shift: &[f64]) {
+    out.iter_mut().zip(point).zip(shift).for_each(|((o, p), s)| *o = T::from_f64(p.to_f64() - s));
+}
+
+#[inline(always)]
+fn pack<S: Real, T: Real>(
+    points: &[S],
+    dense: &Dense<T>,
+    width: usize,
+    out: &mut [T],
+    copy: impl Fn(&mut [T], &[S], &[f64]),
+) {
     for (out, point) in out.chunks_exact_mut(width).zip(points.chunks_exact(dense.dim)) {
         match &dense.active {
-            None => {
-                for ((o, p), s) in out.iter_mut().zip(point).zip(shift) {
-                    *o = T::from_f64(p.to_f64() - s);
-                }
-            }
+            None => copy(out, point, &dense.shift),
             Some(active) => {
-                for (o, d) in out.iter_mut().zip(active) {
-                    *o = T::from_f64(point[*d as usize].to_f64() - shift[*d as usize]);
+                let mut rest = out;
+                for run in &active.runs {
+                    let (out, after) = rest.split_at_mut(run.len());
+                    copy(out, &point[run.clone()], &dense.shift[run.clone()]);
+                    rest = after;
                 }
             }
         }

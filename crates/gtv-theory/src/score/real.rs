@@ -39,6 +39,8 @@ pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
     fn own<'a>(source: Source<'a>) -> Option<&'a [Self]>;
     fn from_f64(value: f64) -> Self;
     fn to_f64(self) -> f64;
+    /// The same numbers, without a copy where they are f64.
+    fn into_f64s(values: Vec<Self>) -> Vec<f64>;
     /// row += bias; returns the maximum (−∞ if all are NaN).
     fn add_and_max(row: &mut [Self], bias: &[Self]) -> Self;
     /// Σ of the entries below `limit`.
@@ -55,7 +57,7 @@ pub(super) trait Real: ComplexField + Copy + Default + Send + Sync + 'static {
 
 macro_rules! impl_real {
     (
-        $real:ty, $own:path, $exp:path, $width:expr, $tolerance:expr, $term:expr, $narrows:expr,
+        $real:ty, $own:path, $into_f64s:expr, $exp:path, $width:expr, $tolerance:expr, $term:expr, $narrows:expr,
         $add_rows:ident, $add_dots:ident, $reduce:ident, $registers:ident, $as_simd:ident, $as_simd_mut:ident, $splat:ident, $mul_add:ident
     ) => {
         #[inline(always)]
@@ -117,6 +119,10 @@ macro_rules! impl_real {
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 self as f64
+            }
+
+            fn into_f64s(values: Vec<Self>) -> Vec<f64> {
+                $into_f64s(values)
             }
 
             #[inline(always)]
@@ -200,18 +206,14 @@ macro_rules! impl_real {
 
             #[inline(always)]
             fn list_not_below(row: &[Self], limit: Self, places: &mut Vec<u16>) {
+                // Without branches on single entries, which nothing could foresee.
                 for (i, chunk) in row.chunks($width).enumerate() {
-                    let mut reached = 0u32;
-                    for v in chunk {
-                        reached += u32::from(!(*v < limit));
+                    let (mut found, mut count) = ([0; $width + 1], 0);
+                    for (j, v) in chunk.iter().enumerate() {
+                        found[count] = (i * $width + j) as u16;
+                        count += usize::from(!(*v < limit));
                     }
-                    if reached > 0 {
-                        for (j, v) in chunk.iter().enumerate() {
-                            if !(*v < limit) {
-                                places.push((i * $width + j) as u16);
-                            }
-                        }
-                    }
+                    places.extend_from_slice(&found[..count]);
                 }
             }
 
@@ -239,6 +241,7 @@ macro_rules! impl_real {
 impl_real!(
     f64,
     Source::F64,
+    std::convert::identity,
     exp_nonpositive,
     LANES,
     1e-11,
@@ -257,6 +260,7 @@ impl_real!(
 impl_real!(
     f32,
     Source::F32,
+    |values: Vec<f32>| values.into_iter().map(f64::from).collect(),
     exp_nonpositive_f32,
     4 * LANES,
     3e-4,

@@ -18,7 +18,7 @@ mod sweep;
 pub(crate) use nearest::{NEAREST_BLOCK, nearest_two};
 pub(super) use plan::{Costs, Plan};
 pub(super) use probes::{Coefficients, Frame, Probes, thresholds};
-pub(super) use sweep::{GROUP, NORMS, PANEL, Six, Terms, Visit, sweep};
+pub(super) use sweep::{GROUP, NORMS, PANEL, Six, Terms, Visit, largest, sweep};
 
 use super::source::Source;
 use crate::linalg::gemm_nt;

@@ -3,7 +3,7 @@
 use super::Index;
 use super::plan::{Costs, Plan};
 use super::probes::{Coefficients, Frame, Probes, thresholds};
-use super::sweep::{GROUP, NORMS, PANEL, Six, Terms, Visit, sweep};
+use super::sweep::{GROUP, NORMS, PANEL, Six, Terms, Visit, largest, sweep};
 use crate::score::direct::Noise;
 use crate::score::real::Real;
 use crate::score::source::Source;
@@ -135,6 +135,9 @@ impl Visit for Nearest<'_> {
             let q = *q as usize;
             probes.further(simd, index, axes, q, panel, products);
             let bounds = self.coefficients.last_bounds(&self.terms, q, products);
+            if largest(bounds) < self.thresholds[q / GROUP][q % GROUP] {
+                continue;
+            }
             for (m, v) in index.members(panel).iter().zip(bounds) {
                 if v < self.thresholds[q / GROUP][q % GROUP] {
                     continue;

@@ -12,6 +12,8 @@ use rayon::prelude::*;
 const ROUNDOFF: f64 = 0.5 * f32::EPSILON as f64;
 /// Panels a task of the first guess, which offers one point.
 const PANELS: usize = 64;
+/// Of which so many are compared by their distances.
+const CANDIDATES: usize = 4;
 
 /// What turns logits into v and back at one time.
 #[derive(Debug, Clone, Copy)]
@@ -219,8 +221,24 @@ impl Probes {
         ((v + half - cutoff / kappa - slack) as f32).next_down().max(f32::MIN)
     }
 
+    /// For each query the exact logit of a given point, a lower bound of the largest.
+    pub(in crate::score) fn at(
+        &self,
+        source: Source,
+        log_weights: &[f64],
+        points: &[u32],
+        x: &[f64],
+    ) -> Vec<(usize, f64)> {
+        let each = points.iter().zip(x.chunks_exact(x.len() / self.len));
+        let points = |m: u32| vec![m as usize];
+        each.map(|(m, x)| {
+            pulp::Arch::new().dispatch(Best { frame: self.frame, source, log_weights, points: points(*m), x })
+        })
+        .collect()
+    }
+
     /// For each query a point with its exact logit, a lower bound of the largest: the best of those with the largest
-    /// estimates of v on the axes of `level` in their part of the data. No point and −∞ where all have weight 0.
+    /// estimates of v on the axes of `level`, each the largest of its part of the data. No point and −∞ where all have weight 0.
     pub(in crate::score) fn guess(
         &self,
         index: &Index,
@@ -241,7 +259,11 @@ impl Probes {
             .collect();
         let each = x.par_chunks_exact(index.dim).enumerate();
         each.map(|(q, x)| {
-            let points = found.iter().map(|guess| guess.points[q]).filter(|m| *m != usize::MAX).collect();
+            let of = |guess: &Guess| (guess.largest[q / GROUP][q % GROUP], guess.points[q]);
+            let mut points: Vec<(f32, usize)> =
+                found.iter().map(of).filter(|(_, m)| *m != usize::MAX).collect();
+            points.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            let points = points.into_iter().take(CANDIDATES).map(|(_, m)| m).collect();
             let frame = self.frame;
             pulp::Arch::new().dispatch(Best { frame, source, log_weights, points, x })
         })

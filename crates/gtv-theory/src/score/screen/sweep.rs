@@ -110,24 +110,25 @@ impl<V: Visit> Sweep<'_, V> {
                         }
                     }
                 }
-                let mut largest = simd.splat_f32s(f32::NEG_INFINITY);
+                let mut over = [simd.splat_f32s(f32::NEG_INFINITY); GROUP];
                 for g in 0..GROUP {
                     let threshold = simd.splat_f32s(thresholds[g]);
                     for n in 0..N {
-                        largest = simd.max_f32s(largest, simd.sub_f32s(bounds[g][n], threshold));
+                        over[g] = simd.max_f32s(over[g], simd.sub_f32s(bounds[g][n], threshold));
                     }
                 }
+                let largest = over.iter().copied().reduce(|a, b| simd.max_f32s(a, b)).unwrap_or(over[0]);
                 let largest = simd.reduce_max_f32s(largest);
                 if largest < 0.0 {
                     visit.passed(group, largest);
                     continue;
                 }
                 for g in 0..GROUP {
-                    let bounds = values::<S, N>(&bounds[g]);
-                    let largest = bounds.iter().fold(f32::NEG_INFINITY, |a, b| a.max(b - thresholds[g]));
+                    let largest = simd.reduce_max_f32s(over[g]);
                     if largest < 0.0 {
                         visit.passed(group, largest);
                     } else {
+                        let bounds = values::<S, N>(&bounds[g]);
                         visit.reached(group * GROUP + g, &values::<S, N>(&sums[g]), &bounds);
                     }
                 }
@@ -182,6 +183,18 @@ fn further_by<S: Simd, const N: usize>(
         sums[0][n] = simd.add_f32s(a, b);
     }
     *products = values::<S, N>(&sums[0]);
+}
+
+/// The largest of a panel's numbers.
+#[inline(always)]
+pub(in crate::score) fn largest(mut row: [f32; PANEL]) -> f32 {
+    // By halves, which the compiler does in registers; one after the other it would not.
+    for half in [8, 4, 2, 1] {
+        for j in 0..half {
+            row[j] = if row[j] > row[j + half] { row[j] } else { row[j + half] };
+        }
+    }
+    row[0]
 }
 
 /// The sixteen numbers of a row in registers.
