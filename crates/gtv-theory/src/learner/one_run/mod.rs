@@ -343,8 +343,9 @@ impl Learner for OneRun {
         &self.problem
     }
 
+    /// Modes learned for each output of a triple: those of linear models are one output's.
     fn load(&self) -> f64 {
-        self.shares().effective_features / self.problem.samples() as f64
+        self.shares().effective_features / (self.problem.samples() * self.problem.dim()) as f64
     }
 
     fn expansion(&self, _: Order) -> Result<LinearLaw> {
