@@ -80,6 +80,12 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         PfWorkspace { stages: Stages::new(self.settings.integrator.tableau(), len), state: vec![0.0; len] }
     }
 
+    /// What the field answers along the way of some rows.
+    fn answer(&self) -> impl Answer {
+        let (form, mut trail) = (self.settings.form, Trail::default());
+        move |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out, &mut trail)
+    }
+
     /// Rows integrated together; each adaptive path has its own steps.
     fn batch(&self) -> usize {
         if self.settings.integrator == Integrator::Dopri5 { 1 } else { CHUNK * self.field.chunks_a_call() }
@@ -93,9 +99,8 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         let mut tally = Tally::default();
         for rows in x.chunks_mut(self.batch() * self.field.dim()) {
             let form = self.settings.form;
-            let mut trail = Trail::default();
-            let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out, &mut trail);
-            let mut system = FlowOde { answer, schedule: self.field.schedule(), form, x: &mut work.state };
+            let mut system =
+                FlowOde { answer: self.answer(), schedule: self.field.schedule(), form, x: &mut work.state };
             system.enter(rows);
             let stop = self.integrate(&mut system, 0..self.times.len() - 1, rows, &mut work.stages);
             system.leave(rows);
@@ -116,9 +121,8 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
     pub fn path(&self, start: &[f64]) -> Vec<f64> {
         let PfWorkspace { mut stages, mut state } = self.workspace();
         let form = self.settings.form;
-        let mut trail = Trail::default();
-        let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out, &mut trail);
-        let mut system = FlowOde { answer, schedule: self.field.schedule(), form, x: &mut state };
+        let mut system =
+            FlowOde { answer: self.answer(), schedule: self.field.schedule(), form, x: &mut state };
         let (mut z, mut path) = (start.to_vec(), start.to_vec());
         system.enter(&mut z);
         for times in self.times.windows(2) {
@@ -166,9 +170,7 @@ impl<'a, F: ScoreField + ?Sized> PfOde<'a, F> {
         let (mut work, form) = (self.workspace(), self.settings.form);
         let mut seen: Vec<Vec<f64>> = at.iter().map(|_| Vec::with_capacity(x.len())).collect();
         for rows in x.chunks_mut(self.batch() * self.field.dim()) {
-            let mut trail = Trail::default();
-            let answer = |x: &[f64], t: f64, out: &mut [f64]| form.answer(self.field, x, t, out, &mut trail);
-            let mut system = FlowOde { answer, schedule, form, x: &mut work.state };
+            let mut system = FlowOde { answer: self.answer(), schedule, form, x: &mut work.state };
             system.enter(rows);
             let mut from = 0;
             for (k, seen) in at.iter().zip(&mut seen) {

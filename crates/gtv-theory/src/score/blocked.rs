@@ -108,9 +108,9 @@ impl Sums {
 
     /// Takes up the sums of the points that follow.
     fn join(mut self, other: &Self) -> Self {
-        let dim = self.acc.len() / self.max.len();
+        let width = self.acc.len() / self.max.len();
         let mut all = std::mem::take(&mut self.acc);
-        for (q, acc) in all.chunks_exact_mut(dim).enumerate() {
+        for (q, acc) in all.chunks_exact_mut(width).enumerate() {
             let (count, largest) = &mut self.left[q];
             *count += other.left[q].0;
             *largest = largest.max(other.left[q].1);
@@ -124,7 +124,7 @@ impl Sums {
             self.sum[q] += scale * other.sum[q];
             self.dropped[q] += scale * other.dropped[q];
             self.missing[q] += scale * other.missing[q];
-            let rows = acc.iter_mut().zip(&other.acc[q * dim..(q + 1) * dim]);
+            let rows = acc.iter_mut().zip(&other.acc[q * width..(q + 1) * width]);
             rows.for_each(|(a, b)| *a += scale * b);
         }
         self.acc = all;
@@ -152,6 +152,16 @@ fn parts<V>(all: &mut [V], size: usize, count: usize) -> Vec<&mut [V]> {
         return (0..count).map(|_| Default::default()).collect();
     }
     all.chunks_mut(size).collect()
+}
+
+/// Notes the nearest of the points that were kept of each query.
+fn remember(shards: &[Vec<Kept>], nearest: &mut [u32]) {
+    for (q, m) in nearest.iter_mut().enumerate() {
+        let points = shards.iter().flat_map(|shard| &shard[q].points);
+        if let Some((found, _)) = points.max_by(|a, b| a.1.total_cmp(&b.1)) {
+            *m = *found;
+        }
+    }
 }
 
 /// One block of queries with the way in which it is summed.
@@ -284,12 +294,7 @@ impl<T: Real> Dense<T> {
                             each.map(|range| self.bounded(source, index, &queries, &seeds, range.clone()));
                         let kept: Vec<Vec<Kept>> = kept.collect();
                         self.finish_kept(source, kind, &kept, mean, log_sum, left_out, cov);
-                        nearest.iter_mut().enumerate().for_each(|(q, m)| {
-                            let points = kept.iter().flat_map(|shard| &shard[q].points);
-                            if let Some((found, _)) = points.max_by(|a, b| a.1.total_cmp(&b.1)) {
-                                *m = *found;
-                            }
-                        });
+                        remember(&kept, nearest);
                     }
                     _ => {
                         self.finish(&self.summed(source, &queries, &shards), mean, log_sum, left_out);
@@ -323,6 +328,7 @@ impl<T: Real> Dense<T> {
         nearest: &[u32],
     ) -> Block<'a, T> {
         let mut queries = self.queries(source, noise, x);
+        let mut few = false;
         let log_weights = &self.log_weights;
         let seeds = index.and_then(|index| {
             let frame = Frame::new(index, noise)?;
@@ -339,8 +345,7 @@ impl<T: Real> Dense<T> {
                     let guesses =
                         Probes::new(index, frame, first, x)?.guess(index, source, log_weights, first, x);
                     queries.expect(guesses.iter().map(|(_, logit)| *logit));
-                    self.scale(&mut queries);
-                    queries.narrow = NarrowQueries::new(self, &queries);
+                    few = true;
                     None
                 }
                 Plan::Bounds { level, last } => {
@@ -355,8 +360,11 @@ impl<T: Real> Dense<T> {
                 }
             }
         });
-        if seeds.is_none() && queries.scaled.is_empty() {
+        if seeds.is_none() {
             self.scale(&mut queries);
+        }
+        if few {
+            queries.narrow = NarrowQueries::new(self, &queries);
         }
         Block { queries, seeds }
     }

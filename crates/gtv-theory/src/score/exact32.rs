@@ -127,8 +127,7 @@ impl ScoreField for ExactScore32 {
     }
 
     fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
-        self.denoiser_into(x, t, out);
-        score_from_mean(&self.schedule, x, t, out);
+        self.score_along(x, t, out, &mut Trail::default());
     }
 
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {

@@ -208,7 +208,7 @@ macro_rules! impl_real {
             fn list_not_below(row: &[Self], limit: Self, places: &mut Vec<u16>) {
                 // Without branches on single entries, which nothing could foresee.
                 for (i, chunk) in row.chunks($width).enumerate() {
-                    let (mut found, mut count) = ([0; $width + 1], 0);
+                    let (mut found, mut count) = ([0; $width], 0);
                     for (j, v) in chunk.iter().enumerate() {
                         found[count] = (i * $width + j) as u16;
                         count += usize::from(!(*v < limit));

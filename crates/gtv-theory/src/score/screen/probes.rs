@@ -229,12 +229,24 @@ impl Probes {
         points: &[u32],
         x: &[f64],
     ) -> Vec<(usize, f64)> {
-        let each = points.iter().zip(x.chunks_exact(x.len() / self.len));
-        let points = |m: u32| vec![m as usize];
-        each.map(|(m, x)| {
-            pulp::Arch::new().dispatch(Best { frame: self.frame, source, log_weights, points: points(*m), x })
-        })
-        .collect()
+        self.best(source, log_weights, x, |q| vec![points[q] as usize])
+    }
+
+    /// Of some points of each query the one with the largest logit.
+    fn best(
+        &self,
+        source: Source,
+        log_weights: &[f64],
+        x: &[f64],
+        points: impl Fn(usize) -> Vec<usize> + Sync,
+    ) -> Vec<(usize, f64)> {
+        let frame = self.frame;
+        x.par_chunks_exact(x.len() / self.len)
+            .enumerate()
+            .map(|(q, x)| {
+                pulp::Arch::new().dispatch(Best { frame, source, log_weights, points: points(q), x })
+            })
+            .collect()
     }
 
     /// For each query a point with its exact logit, a lower bound of the largest: the best of those with the largest
@@ -257,17 +269,13 @@ impl Probes {
                 guess
             })
             .collect();
-        let each = x.par_chunks_exact(index.dim).enumerate();
-        each.map(|(q, x)| {
+        self.best(source, log_weights, x, |q| {
             let of = |guess: &Guess| (guess.largest[q / GROUP][q % GROUP], guess.points[q]);
             let mut points: Vec<(f32, usize)> =
                 found.iter().map(of).filter(|(_, m)| *m != usize::MAX).collect();
             points.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            let points = points.into_iter().take(CANDIDATES).map(|(_, m)| m).collect();
-            let frame = self.frame;
-            pulp::Arch::new().dispatch(Best { frame, source, log_weights, points, x })
+            points.into_iter().take(CANDIDATES).map(|(_, m)| m).collect()
         })
-        .collect()
     }
 }
 
