@@ -45,6 +45,8 @@ pub struct Effort {
     pub product_node: f64,
     /// Seeing one trained member from its end, where closures need that.
     pub anchor: f64,
+    /// Its derivatives along all directions at a point.
+    pub along: f64,
 }
 
 /// Seconds of a multiplication in a matrix product in 64 bits; in 32 bits it is half of that.
@@ -239,7 +241,7 @@ pub trait Members: Any + Send + Sync {
     fn own_moments(&self) -> Result<OwnMoments> {
         let most = REMEMBERED / self.len().max(1);
         let fields = (0..self.len())
-            .map(|i| Box::new(MemoField::new(self.field(i), most)) as Box<dyn ScoreField>)
+            .map(|i| Box::new(MemoField::new(self.field(i).into(), most)) as Box<dyn ScoreField>)
             .collect();
         Ok(OwnMoments { law: Box::new(EmpiricalFields::new(fields)?), fields_asked: self.len() })
     }

@@ -113,7 +113,7 @@ fn oracle_directions_are_derivatives_of_the_network() {
         let (mut worst, mut size) = (0.0f64, 0.0f64);
         for (n, &t) in places.t.iter().enumerate() {
             let mut along = vec![0.0; dim];
-            change(&places.x[n * dim..][..dim], t, &mut along);
+            change(&places.x[n * dim..][..dim], &[t], &mut along);
             for i in 0..dim {
                 let row: f64 = rows[(n * dim + i) * k..][..k].iter().zip(&c).map(|(a, b)| a * b).sum();
                 worst = worst.max((row - along[i]).abs());
@@ -122,6 +122,13 @@ fn oracle_directions_are_derivatives_of_the_network() {
         }
         // Single precision over some hundred parameters.
         assert!(worst < 1e-4 * size, "{worst} {size}");
+        let residuals: Vec<f64> = (0..places.x.len()).map(|e| (e as f64 * 1.3).cos()).collect();
+        let pulled = network.pullback(&places.x, &places.t, &residuals);
+        for (i, pulled) in pulled.iter().enumerate() {
+            let terms = rows.chunks_exact(k).zip(&residuals).map(|(row, r)| r * row[i]);
+            let (sum, scale) = terms.fold((0.0, 0.0f64), |(sum, scale), v| (sum + v, scale + v.abs()));
+            assert!((pulled - sum).abs() < 1e-5 * scale.max(size), "{i}: {pulled} {sum}");
+        }
         assert!((0.0..0.05).contains(&network.missed()), "{}", network.missed());
     }
 }

@@ -183,7 +183,7 @@ impl TrainedModel for Network {
     fn change(&self, c: &[f64]) -> Change {
         let (tangents, c) = (self.tangents.clone(), c.to_vec());
         Box::new(move |x, t, out| {
-            let rows = tangents.at(x, &vec![t; x.len() / tangents.problem.dim()]);
+            let rows = tangents.at(x, t);
             for (out, row) in out.iter_mut().zip(rows.chunks_exact(c.len())) {
                 *out = row.iter().zip(&c).map(|(v, c)| v * c).sum();
             }

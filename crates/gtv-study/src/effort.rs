@@ -1,6 +1,9 @@
 //! About how long a study takes, counted before anything is tried.
 
+use crate::maps;
 use crate::origin::Origin;
+use crate::paths;
+use crate::probes::PROBES;
 use crate::study::Study;
 use gtv_models::family::Effort;
 use gtv_models::mlp::KernelName;
@@ -14,6 +17,8 @@ pub struct StudyEffort {
     pub training: f64,
     /// Solving the closures.
     pub theory: f64,
+    /// What networks, and single runs of them, are asked at probes, on maps and along paths.
+    pub kernel: f64,
     /// The paths of all levels.
     pub sampling: f64,
     /// One path at the state itself, without a table.
@@ -41,7 +46,10 @@ impl Study {
         let anchors =
             if self.theory.kernel == KernelName::Trained { self.theory.anchors as f64 } else { 0.0 };
         let members = self.members.len() as f64;
-        let models = (self.theory.models * (self.theory.closures.len() + 1)) as f64;
+        /// Evaluations for one of a model that is drawn about a trained network: along a direction, a network costs three.
+        const CHANGED: f64 = 3.0;
+        let evaluations = if anchors > 0.0 { CHANGED } else { 1.0 };
+        let models = evaluations * (self.theory.models * (self.theory.closures.len() + 1)) as f64;
         let (steps, dim) = (self.sampling.integration.steps as f64, cloud.dim() as f64);
         let paths = members * self.sampling.paths as f64 + models * self.theory.paths as f64;
         let path =
@@ -74,8 +82,10 @@ impl Study {
         let points = nodes + triples;
         let drawn = self.theory.models as f64 * laws * triples * effort.features;
         let single = members * self.sampling.paths as f64 * steps;
+        let asked = (PROBES + maps::points(self).1.len() + paths::MOST_POINTS) as f64;
         StudyEffort {
             training,
+            kernel: asked * (members * effort.evaluation + anchors * effort.along),
             theory: (0.5 + laws) * points * (PASSES * effort.features + node)
                 + 1.5 * nodes * exact
                 + anchors * effort.anchor,

@@ -8,9 +8,7 @@ use crate::study::Study;
 use crate::theory::Theory;
 use gtv_models::external::Ensemble;
 use gtv_theory::TrainingProblem;
-use gtv_theory::law::{At, Law};
 use gtv_theory::score::CovKind;
-use rayon::prelude::*;
 
 /// Positions and times of the one-dimensional maps.
 const LINE: (usize, usize) = (81, 60);
@@ -154,9 +152,8 @@ fn pairs(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Resul
         let measured = normalised(&probes.covariance(), count);
         arrays.insert_shaped("ensemble_pair_corr", &[count, count], measured)?;
     }
-    let points: Vec<At<'_>> = x.chunks_exact(1).zip(&t).map(|(x, t)| At { x, t: *t }).collect();
     for solved in theory.covariances() {
-        let predicted = normalised(&covariance(solved.law.as_ref(), &points), count);
+        let predicted = normalised(&solved.law.cov_traces(&x, &t), count);
         arrays.insert_shaped(format!("theory_{}_pair_corr", solved.name()), &[count, count], predicted)?;
     }
     arrays.insert("pair_x", line);
@@ -181,10 +178,7 @@ fn correlations(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -
     }
     let name = |closure: &str| format!("theory_{closure}_time_corr");
     for solved in theory.covariances() {
-        let of = |x| {
-            let points: Vec<At<'_>> = times.iter().map(|t| At { x, t: *t }).collect();
-            normalised(&covariance(solved.law.as_ref(), &points), TIMES)
-        };
+        let of = |x: &[f64]| normalised(&solved.law.cov_traces(&x.repeat(TIMES), &times), TIMES);
         let values: Vec<f64> = positions.chunks_exact(dim).flat_map(of).collect();
         arrays.insert_shaped(name(solved.name()), &shape, values)?;
     }
@@ -222,17 +216,6 @@ fn datum_and_gap(problem: &TrainingProblem) -> Vec<f64> {
         positions.extend(cloud.point(datum).iter().zip(cloud.point(next)).map(|(a, b)| 0.5 * (a + b)));
     }
     positions
-}
-
-/// tr Cov[ŝ(z), ŝ(z')] for all pairs of n points, n × n.
-fn covariance(law: &dyn Law, points: &[At<'_>]) -> Vec<f64> {
-    let count = points.len();
-    let rows: Vec<Vec<f64>> = (0..count)
-        .into_par_iter()
-        .map(|k| points[..=k].iter().map(|other| law.cov_trace(points[k], *other)).collect())
-        .collect();
-    let entry = |i: usize, j: usize| rows[i.max(j)][i.min(j)];
-    (0..count).flat_map(|i| (0..count).map(move |j| (i, j))).map(|(i, j)| entry(i, j)).collect()
 }
 
 /// The correlations of a covariance matrix, n × n; NaN where a variance is 0.

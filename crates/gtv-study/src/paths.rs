@@ -9,15 +9,15 @@ use crate::study::Study;
 use crate::theory::Theory;
 use gtv_models::external::Ensemble;
 use gtv_theory::dynamics::PfOde;
-use gtv_theory::law::{At, Law};
 use gtv_theory::rng::Purpose;
 use rand_distr::{Distribution, StandardNormal};
-use rayon::prelude::*;
 
 /// Paths, all of the exact score.
 const PATHS: usize = 4;
 /// Most times of each.
 const MOST_TIMES: usize = 24;
+/// Points of all paths at most.
+pub(crate) const MOST_POINTS: usize = PATHS * MOST_TIMES;
 
 /// Paths from T to ε.
 struct Paths {
@@ -94,7 +94,7 @@ pub fn save(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Re
         arrays.insert_shaped(format!("theory_{}_var_path", solved.name()), &[PATHS, times], variance)?;
     }
     for solved in theory.covariances() {
-        let correlation = |x| normalised(&covariance(solved.law.as_ref(), x, &paths.t, paths.dim), times);
+        let correlation = |x| normalised(&solved.law.cov_traces(x, &paths.t), times);
         let values: Vec<f64> = paths.each().flat_map(correlation).collect();
         arrays.insert_shaped(name(solved.name()), &[PATHS, times, times], values)?;
     }
@@ -118,13 +118,4 @@ pub fn save(theory: &Theory<'_>, ensemble: &Ensemble, arrays: &mut Arrays) -> Re
     }
     arrays.insert("path_t", paths.t);
     arrays.insert_shaped("path_x", &[PATHS, times, paths.dim], paths.x)
-}
-
-/// tr Cov[ŝ(x_k, t_k), ŝ(x_l, t_l)] for all pairs of points of a path, T × T.
-fn covariance(law: &dyn Law, x: &[f64], times: &[f64], dim: usize) -> Vec<f64> {
-    let at = |k: usize| At { x: &x[k * dim..(k + 1) * dim], t: times[k] };
-    let row = |k: usize| -> Vec<f64> { (0..=k).map(|l| law.cov_trace(at(k), at(l))).collect() };
-    let rows: Vec<Vec<f64>> = (0..times.len()).into_par_iter().map(row).collect();
-    let pairs = (0..times.len()).flat_map(|i| (0..times.len()).map(move |j| (i.max(j), i.min(j))));
-    pairs.map(|(i, j)| rows[i][j]).collect()
 }

@@ -1,6 +1,8 @@
-//! Feature maps and fields that remember their results: the tables of all models drawn from one law ask for the same points.
+//! Feature maps, fields and models that remember their results: the tables of all models drawn from one law ask for the same points, and so
+//! do the laws of one model.
 
 use crate::features::FeatureMap;
+use crate::learner::{Change, Pulls, TrainedModel};
 use crate::schedule::Schedule;
 use crate::score::ScoreField;
 use std::collections::HashMap;
@@ -83,16 +85,65 @@ impl FeatureMap for MemoFeatures {
     }
 }
 
+/// A trained model with the batches at which its derivatives were asked for.
+pub struct MemoModel {
+    inner: Arc<dyn TrainedModel>,
+    memory: Memory,
+}
+
+impl MemoModel {
+    /// Remembers up to `most` numbers.
+    pub fn new(inner: Arc<dyn TrainedModel>, most: usize) -> Self {
+        Self { inner, memory: Memory::new(most) }
+    }
+}
+
+impl TrainedModel for MemoModel {
+    fn field(&self) -> Arc<dyn ScoreField> {
+        self.inner.field()
+    }
+
+    fn directions(&self) -> usize {
+        self.inner.directions()
+    }
+
+    fn derivatives(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; x.len() * self.directions()];
+        self.memory.recall(x, t, &mut out, |out| out.copy_from_slice(&self.inner.derivatives(x, t)));
+        out
+    }
+
+    fn pullback(&self, x: &[f64], t: &[f64], residuals: &[f64]) -> Vec<f64> {
+        self.inner.pullback(x, t, residuals)
+    }
+
+    fn change(&self, c: &[f64]) -> Change {
+        self.inner.change(c)
+    }
+
+    fn missed(&self) -> f64 {
+        self.inner.missed()
+    }
+
+    fn pulls(&self) -> Option<Pulls> {
+        self.inner.pulls()
+    }
+
+    fn initial_covariance(&self) -> Option<Vec<f64>> {
+        self.inner.initial_covariance()
+    }
+}
+
 /// A score field with the batches that it was asked for.
 pub struct MemoField {
-    inner: Box<dyn ScoreField>,
+    inner: Arc<dyn ScoreField>,
     scores: Memory,
     denoisers: Memory,
 }
 
 impl MemoField {
     /// Remembers up to `most` numbers of scores, and as many of denoisers.
-    pub fn new(inner: Box<dyn ScoreField>, most: usize) -> Self {
+    pub fn new(inner: Arc<dyn ScoreField>, most: usize) -> Self {
         Self { inner, scores: Memory::new(most), denoisers: Memory::new(most) }
     }
 }
@@ -110,8 +161,16 @@ impl ScoreField for MemoField {
         self.scores.recall(x, &[t], out, |out| self.inner.score_into(x, t, out));
     }
 
+    fn scores_into(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        self.scores.recall(x, t, out, |out| self.inner.scores_into(x, t, out));
+    }
+
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.denoisers.recall(x, &[t], out, |out| self.inner.denoiser_into(x, t, out));
+    }
+
+    fn chunks_a_call(&self) -> usize {
+        self.inner.chunks_a_call()
     }
 
     fn denoiser_derivative_into(&self, x: &[f64], t: f64, directions: &[f64], out: &mut [f64]) {
@@ -134,7 +193,7 @@ mod tests {
         let cloud = PointCloud::new(vec![-1.0, 0.0, 1.0], 1).unwrap();
         let exact = ExactScore::new(cloud, Schedule::paper(0.01).unwrap());
         // Room for one batch of three points at one time.
-        let memo = MemoField::new(Box::new(exact.clone()), 7);
+        let memo = MemoField::new(Arc::new(exact.clone()), 7);
         for (x, t) in
             [([0.1, 0.2, 0.3], 0.1), ([0.1, 0.2, 0.3], 0.1), ([0.1, 0.2, 0.3], 0.2), ([0.1, 0.2, 0.4], 0.1)]
         {

@@ -23,9 +23,13 @@ pub fn run(problem: &Problem, ctx: &Context) -> anyhow::Result<()> {
             let (effort, threads) = (study.effort(), ctx.threads as f64);
             let by_count =
                 |name, seconds: f64| (name, "operations counted, no trial".to_owned(), seconds / threads);
-            [("theory", effort.theory), ("training", effort.training), ("sampling", effort.sampling)]
-                .map(|(name, seconds)| by_count(name, seconds))
-                .to_vec()
+            let stages = [
+                ("theory", effort.theory),
+                ("training", effort.training),
+                ("kernel", effort.kernel),
+                ("sampling", effort.sampling),
+            ];
+            stages.map(|(name, seconds)| by_count(name, seconds)).to_vec()
         }
     };
     let total = rows.iter().map(|row| row.2).sum();

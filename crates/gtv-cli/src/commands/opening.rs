@@ -123,7 +123,7 @@ pub fn core_seconds(problem: &Problem, work: Work) -> f64 {
     let effort = problem.study.effort();
     match work {
         Work::Train => effort.training,
-        Work::Compare => effort.training + effort.theory + effort.sampling,
+        Work::Compare => effort.training + effort.theory + effort.kernel + effort.sampling,
         Work::Sample(count) => effort.paths(count),
         Work::SampleTheory(count) => effort.theory + effort.paths(count),
     }

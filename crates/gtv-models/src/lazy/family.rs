@@ -89,6 +89,7 @@ impl Family for LazyFamily {
             node,
             product_node: node,
             anchor: 0.0,
+            along: 0.0,
         }
     }
 

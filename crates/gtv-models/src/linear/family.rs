@@ -147,6 +147,7 @@ impl Family for LinearFamily {
             node,
             product_node,
             anchor: 0.0,
+            along: 0.0,
         }
     }
 

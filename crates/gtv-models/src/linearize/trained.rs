@@ -58,9 +58,7 @@ pub struct TrainedNetwork {
     tangent: Tangent,
     frame: Frame,
     field: Arc<MlpField>,
-    /// √M, in the order of the parameters.
-    root: Vec<f32>,
-    /// Q, parameters × K.
+    /// M^½ Q, parameters × K.
     basis: Vec<f32>,
     directions: usize,
     missed: f64,
@@ -110,30 +108,35 @@ impl TrainedNetwork {
             })
             .collect();
         let basis = orthonormal(tangent.span(&points, &rows, &root, &chosen, directions), directions)?;
+        let form = |diagonal: &(dyn Fn(usize) -> f64 + Sync)| weighted_gram(&basis, directions, diagonal);
+        let pulls = pulled_back(task, &root, form);
+        // Cov c of parameters drawn anew: Qᵀ M^−½ diag(std²) M^−½ Q.
+        let std = by_array(&layers, |layer, bias| match bias {
+            true => layer.bias.map_or(0.0, |(_, std)| std),
+            false => layer.weight_std,
+        });
+        let initial = spec.own_start.then(|| form(&|a| (std[a] / f64::from(root[a])).powi(2)));
         let mut made = Self {
             tangent,
             frame,
             field: Arc::new(field.clone()),
-            root,
-            basis,
+            basis: in_metric(basis, &root),
             directions,
             missed: 0.0,
-            pulls: None,
-            initial: None,
+            pulls,
+            initial,
         };
-        made.missed = made.missed_trace(task, streams);
-        made.pulls = made.pulled_back(task);
-        made.initial = spec.own_start.then(|| made.started(&layers));
+        made.missed = made.missed_trace(task, &root, streams);
         Ok(made)
     }
 
     /// How many directions of so many parameters memory is taken for.
     pub fn room(&self) -> usize {
-        room(self.root.len())
+        room(self.tangent.parameters())
     }
 
     /// E w tr(∂y M ∂yᵀ) outside of Q, over all of it, at fresh points.
-    fn missed_trace(&self, task: &Task, streams: Streams) -> f64 {
+    fn missed_trace(&self, task: &Task, root: &[f32], streams: Streams) -> f64 {
         let drawn = task.sampler().draw_from(&mut streams.stream(Purpose::Features, 0, 4), FRESH);
         let dim = self.frame.dim();
         let inside = self.derivatives(&drawn.x, &drawn.t);
@@ -145,7 +148,7 @@ impl TrainedNetwork {
             let mut squares = vec![0.0; rows.len()];
             for block in &blocks {
                 let mut values = vec![0.0; rows.len() * block.columns.len()];
-                self.tangent.block_into(trace, block, &rows, &self.root, &mut values);
+                self.tangent.block_into(trace, block, &rows, root, &mut values);
                 for (s, row) in squares.iter_mut().zip(values.chunks_exact(block.columns.len())) {
                     *s += row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
                 }
@@ -165,45 +168,12 @@ impl TrainedNetwork {
         1.0 - kept / all
     }
 
-    /// Weight decay and penalty in the directions; none where training has neither.
-    fn pulled_back(&self, task: &Task) -> Option<Pulls> {
-        let training = task.training();
-        if training.weight_decay == 0.0 && training.ridge == 0.0 {
-            return None;
-        }
-        let adam = training.optimizer == Optimizer::Adam;
-        let rate = by_array(&self.tangent.layers, |layer, bias| match (adam, bias) {
-            (true, false) => layer.adam_rate,
-            (true, true) => 1.0,
-            (false, false) => layer.sgd_rate,
-            (false, true) => layer.bias_sgd_rate,
-        });
-        let decay = |a: usize| training.weight_decay * rate[a];
-        let penalty = |a: usize| training.ridge * f64::from(self.root[a]).powi(2);
-        Some(Pulls { decay: self.form(decay), penalty: self.form(penalty) })
-    }
-
-    /// Cov c of parameters drawn anew: Qᵀ M^−½ diag(std²) M^−½ Q.
-    fn started(&self, layers: &[LayerScaling]) -> Vec<f64> {
-        let std = by_array(layers, |layer, bias| match bias {
-            true => layer.bias.map_or(0.0, |(_, std)| std),
-            false => layer.weight_std,
-        });
-        self.form(|a| (std[a] / f64::from(self.root[a])).powi(2))
-    }
-
-    /// Qᵀ diag(d) Q, K × K.
-    fn form(&self, diagonal: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
-        let k = self.directions;
-        weighted_gram(&self.basis, k, diagonal)
-    }
-
     /// M^½ Q c, as a network's parameters.
     fn direction(&self, c: &[f64]) -> Weights {
-        let mut flat = self.basis.chunks_exact(self.directions).zip(&self.root).map(|(row, root)| {
-            let sum: f64 = row.iter().zip(c).map(|(q, c)| f64::from(*q) * c).sum();
-            (sum * f64::from(*root)) as f32
-        });
+        let mut flat = self
+            .basis
+            .chunks_exact(self.directions)
+            .map(|row| row.iter().zip(c).map(|(q, c)| f64::from(*q) * c).sum::<f64>() as f32);
         let mut take = |len: usize| flat.by_ref().take(len).collect::<Vec<f32>>();
         let layer = |layer: &Layer| Layer { weight: take(layer.weight.len()), bias: take(layer.bias.len()) };
         Weights { layers: self.tangent.weights.layers.iter().map(layer).collect() }
@@ -222,36 +192,47 @@ impl TrainedModel for TrainedNetwork {
     fn derivatives(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
         let (dim, k) = (self.frame.dim(), self.directions);
         let points = self.tangent.points::<f32>(&self.frame.inputs(x, t));
-        let blocks = self.tangent.blocks();
         let bands = points.traces.par_iter().zip(t.par_chunks(ROWS)).map(|(trace, t)| {
-            let factor = |n: usize| self.frame.output_coefficients(t[n]).1 as f32;
-            let rows: Vec<Row> = (0..t.len() * dim).map(|e| (e / dim, e % dim, factor(e / dim))).collect();
-            let (mut sum, mut part) = (vec![0.0f64; rows.len() * k], vec![0.0f32; rows.len() * k]);
-            for block in &blocks {
-                let columns = block.columns.len();
-                let mut values = vec![0.0; rows.len() * columns];
-                self.tangent.block_into(trace, block, &rows, &self.root, &mut values);
-                let basis = &self.basis[block.columns.start * k..block.columns.end * k];
-                let left = MatRef::from_row_major_slice(&values, rows.len(), columns);
-                let right = MatRef::from_row_major_slice(basis, columns, k);
-                let target = MatMut::from_row_major_slice_mut(&mut part, rows.len(), k);
-                matmul(target, Accum::Replace, left, right, 1.0, Par::Seq);
-                settle_vector_state();
-                sum.iter_mut().zip(&part).for_each(|(s, p)| *s += f64::from(*p));
+            let mut rows = self.tangent.along_all(trace, &self.basis, k);
+            for (rows, t) in rows.chunks_exact_mut(dim * k).zip(t) {
+                let scale = self.frame.output_coefficients(*t).1;
+                rows.iter_mut().for_each(|v| *v *= scale);
             }
-            sum
+            rows
         });
         bands.collect::<Vec<_>>().concat()
+    }
+
+    fn pullback(&self, x: &[f64], t: &[f64], residuals: &[f64]) -> Vec<f64> {
+        let (dim, k) = (self.frame.dim(), self.directions);
+        let points = self.tangent.points::<f32>(&self.frame.inputs(x, t));
+        let scaled = residuals.iter().enumerate();
+        let scaled: Vec<f64> =
+            scaled.map(|(e, r)| r * self.frame.output_coefficients(t[e / dim]).1).collect();
+        let gradient = self.tangent.backwards(&points, &scaled);
+        let parts =
+            gradient.par_chunks(BAND).zip(self.basis.par_chunks(BAND * k)).map(|(gradient, basis)| {
+                let mut part = vec![0.0; k];
+                for (g, row) in gradient.iter().zip(basis.chunks_exact(k)) {
+                    part.iter_mut().zip(row).for_each(|(p, q)| *p += g * f64::from(*q));
+                }
+                part
+            });
+        let mut sum = vec![0.0; k];
+        for part in parts.collect::<Vec<_>>() {
+            sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+        }
+        sum
     }
 
     fn change(&self, c: &[f64]) -> Change {
         let (direction, tangent, frame) = (self.direction(c), self.tangent.clone(), self.frame.clone());
         Box::new(move |x, t, out| {
-            let mut inputs = vec![0.0; x.len() / frame.dim() * frame.embedding().inputs()];
-            frame.embedding().fill_batch(x, t, &mut inputs);
-            tangent.along(&direction, &inputs, out);
-            let scale = frame.output_coefficients(t).1;
-            out.iter_mut().for_each(|o| *o *= scale);
+            tangent.along(&direction, &frame.inputs(x, t), out);
+            for (out, t) in out.chunks_exact_mut(frame.dim()).zip(t) {
+                let scale = frame.output_coefficients(*t).1;
+                out.iter_mut().for_each(|o| *o *= scale);
+            }
         })
     }
 
@@ -327,6 +308,36 @@ impl Tangent {
         parts.for_each(|((out, rows), trace)| self.block_into(trace, block, rows, root, out));
         values
     }
+}
+
+/// M^½ Q of Q, K columns.
+fn in_metric(mut basis: Vec<f32>, root: &[f32]) -> Vec<f32> {
+    let k = basis.len() / root.len();
+    basis.par_chunks_mut(k).zip(root).for_each(|(row, root)| row.iter_mut().for_each(|v| *v *= root));
+    basis
+}
+
+/// Weight decay and penalty in the directions, of which `form` makes Qᵀ diag(d) Q; none where training has neither.
+fn pulled_back(
+    task: &Task,
+    root: &[f32],
+    form: impl Fn(&(dyn Fn(usize) -> f64 + Sync)) -> Vec<f64>,
+) -> Option<Pulls> {
+    let training = task.training();
+    if training.weight_decay == 0.0 && training.ridge == 0.0 {
+        return None;
+    }
+    let adam = training.optimizer == Optimizer::Adam;
+    let rate = by_array(&task.layers(), |layer, bias| match (adam, bias) {
+        (true, false) => layer.adam_rate,
+        (true, true) => 1.0,
+        (false, false) => layer.sgd_rate,
+        (false, true) => layer.bias_sgd_rate,
+    });
+    Some(Pulls {
+        decay: form(&|a| training.weight_decay * rate[a]),
+        penalty: form(&|a| training.ridge * f64::from(root[a]).powi(2)),
+    })
 }
 
 /// √M: √(rate factor/(√v̂ + ε)) under Adam, the root of the factor else.

@@ -170,7 +170,8 @@ impl Family for MlpFamily {
             features,
             node,
             product_node: node,
-            anchor: one_run::seconds(self.one_run.directions, parameters, self.task.problem()),
+            anchor: one_run::seconds(self.one_run.directions, parameters, &self.task),
+            along: one_run::along_seconds(self.one_run.directions, parameters, &self.task),
         }
     }
 

@@ -178,6 +178,14 @@ impl ScoreField for MlpField {
         self.form.frame.score_in_place(x, t, out);
     }
 
+    fn scores_into(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        self.predict(x, t, out);
+        let dim = self.dim();
+        for ((x, &t), out) in x.chunks_exact(dim).zip(t).zip(out.chunks_exact_mut(dim)) {
+            self.form.frame.score_in_place(x, t, out);
+        }
+    }
+
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.predict_at(x, t, out);
         self.form.frame.denoiser_in_place(x, t, out);

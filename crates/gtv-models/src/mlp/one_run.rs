@@ -6,7 +6,6 @@ use crate::family::{MULTIPLICATION, Members, OneRunRecord};
 use crate::linearize::{TrainedNetwork, TrainedSpec};
 use crate::watch::{Session, Warning};
 use gtv_theory::Error as TheoryError;
-use gtv_theory::TrainingProblem;
 use gtv_theory::learner::{
     Anchor, Course, Filter, Learner, OneRun, OneRunSpec, Passes, Residuals, TrainedModel, UpdateRule,
 };
@@ -50,12 +49,25 @@ fn landmarks(most: usize) -> usize {
     TrainedSpec::default().landmarks.max(3 * most)
 }
 
-/// About how long one network takes: the dual matrix and its eigenvectors, and derivatives along the directions at the triples.
-pub(super) fn seconds(most: usize, parameters: f64, problem: &TrainingProblem) -> f64 {
+/// About how long one network takes: the dual matrix and its eigenvectors, the span of the directions, and derivatives along them at the
+/// triples.
+pub(super) fn seconds(most: usize, parameters: f64, task: &Task) -> f64 {
+    let points = fresh(task.dim()) as f64 * along_seconds(most, parameters, task);
     let (landmarks, most) = (landmarks(most) as f64, most as f64);
-    let triples = (OneRunSpec::default().fresh + problem.samples() * problem.dim()) as f64;
-    let products = parameters * (0.5 * landmarks.powi(2) + 2.0 * (landmarks + triples) * most);
-    MULTIPLICATION * (0.5 * products + 9.0 * landmarks.powi(3))
+    let products = parameters * (0.5 * landmarks.powi(2) + (landmarks + 2.0 * most) * most);
+    points + MULTIPLICATION * (0.5 * products + 9.0 * landmarks.powi(3))
+}
+
+/// About how long the derivatives along all directions take at a point: one contraction for all outputs, and a product for each.
+pub(super) fn along_seconds(most: usize, parameters: f64, task: &Task) -> f64 {
+    let (width, outputs) = (task.arch().width as f64, task.dim() as f64);
+    0.5 * MULTIPLICATION * parameters * most as f64 * (1.0 + outputs / width)
+}
+
+/// Triples on which curvature and pulls are measured: so many rows, one for each output of a triple, but the pulls' covariance needs some
+/// thousand triples however many outputs there are.
+fn fresh(dim: usize) -> usize {
+    (OneRunSpec::default().fresh / dim).max(FEWEST)
 }
 
 /// The learner of the first members.
@@ -102,9 +114,7 @@ pub(super) fn learner(
     }
     session.check()?;
     let directions = anchors.iter().map(|a| a.model.directions()).max().unwrap_or(0);
-    // So many rows, one for each output of a triple; the pulls' covariance needs some thousand triples however many outputs there are.
-    let fresh = (OneRunSpec::default().fresh / task.dim()).max(FEWEST);
-    let one_run = OneRunSpec { residuals: family.one_run.residuals, fresh };
+    let one_run = OneRunSpec { residuals: family.one_run.residuals, fresh: fresh(task.dim()) };
     let learner = OneRun::new(problem, anchors, filter, one_run).map_err(|error| match error {
         // Anchors are the first members.
         TheoryError::OfMember { member, error } => {

@@ -147,6 +147,20 @@ pub trait Law: Send + Sync {
         self.cov(z, other).iter().step_by(z.x.len() + 1).sum()
     }
 
+    /// tr Cov[ŝ(z_i), ŝ(z_j)] of all pairs of points, n × n.
+    ///
+    /// The default asks [`Law::cov_trace`] pair by pair.
+    ///
+    /// # Shapes
+    /// `x`: n × D; `t`: n.
+    fn cov_traces(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        let (count, dim) = (t.len(), x.len() / t.len().max(1));
+        let at = |i: usize| At { x: &x[i * dim..(i + 1) * dim], t: t[i] };
+        let row = |i: usize| (0..=i).map(|j| self.cov_trace(at(i), at(j))).collect();
+        let rows: Vec<Vec<f64>> = (0..count).into_par_iter().map(row).collect();
+        (0..count * count).map(|e| (e / count, e % count)).map(|(i, j)| rows[i.max(j)][i.min(j)]).collect()
+    }
+
     /// The pool of models that the law is made from, where there is one.
     fn settling(&self) -> Option<Settling> {
         None
@@ -190,6 +204,10 @@ impl<L: Law + ?Sized> Law for &L {
 
     fn cov_trace(&self, z: At<'_>, other: At<'_>) -> f64 {
         (**self).cov_trace(z, other)
+    }
+
+    fn cov_traces(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        (**self).cov_traces(x, t)
     }
 
     fn settling(&self) -> Option<Settling> {

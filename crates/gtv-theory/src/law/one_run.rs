@@ -3,14 +3,14 @@
 use super::{At, Law, PredictionMoments};
 use crate::learner::{Change, TrainedModel};
 use crate::linalg::{gemm_nn, gemm_nt};
+use crate::memo::MemoField;
 use crate::problem::{Objective, Prediction, Schedule, TrainingProblem};
 use crate::rng::ChaCha8Rng;
 use crate::score::ScoreField;
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Points at a time; fixed, so that nothing depends on the number of threads.
 const BLOCK: usize = 256;
@@ -24,12 +24,10 @@ pub(crate) struct AnchorLaw {
     pub covariance: Vec<f64>,
     /// Its lower factor.
     pub root: Vec<f64>,
-    /// ∂y at single points that were asked for.
-    known: Mutex<BTreeMap<Vec<u64>, Arc<Vec<f64>>>>,
 }
 
-/// Single points whose derivatives are remembered: maps of correlations ask for each of some dozens in pairs.
-const REMEMBERED: usize = 256;
+/// Numbers of the mean field that are remembered: the tables of all models that are drawn ask for the same points.
+const REMEMBERED: usize = 1 << 22;
 
 /// The law of the models that other trainings would have given.
 pub struct OneRunLaw {
@@ -42,10 +40,11 @@ pub struct OneRunLaw {
 impl OneRunLaw {
     pub(crate) fn new(problem: &TrainingProblem, anchors: Vec<AnchorLaw>) -> Self {
         let mut fields: Vec<Arc<dyn ScoreField>> = anchors.iter().map(|a| a.field.clone()).collect();
-        let mean = match fields.len() {
+        let mean: Arc<dyn ScoreField> = match fields.len() {
             1 => fields.remove(0),
             _ => Arc::new(Average { fields }),
         };
+        let mean = Arc::new(MemoField::new(mean, REMEMBERED));
         let (objective, schedule) = (*problem.objective(), *problem.schedule());
         Self { anchors: Arc::new(anchors), mean, objective, schedule }
     }
@@ -56,47 +55,21 @@ impl OneRunLaw {
 }
 
 impl AnchorLaw {
-    pub(crate) fn new(
-        model: Arc<dyn TrainedModel>,
-        field: Arc<dyn ScoreField>,
-        covariance: Vec<f64>,
-        root: Vec<f64>,
-    ) -> Self {
-        Self { model, field, covariance, root, known: Mutex::default() }
-    }
-
-    /// ∂y at a point, D × K.
-    fn rows(&self, at: At<'_>) -> Arc<Vec<f64>> {
-        let key: Vec<u64> = at.x.iter().chain([&at.t]).map(|v| v.to_bits()).collect();
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(rows) = known().get(&key) {
-            return rows.clone();
-        }
-        let rows = Arc::new(self.model.derivatives(at.x, &[at.t]));
-        let mut known = known();
-        if known.len() < REMEMBERED {
-            known.insert(key, rows.clone());
-        }
-        rows
-    }
-
-    /// ∂y(z) Cov c, D × K.
-    fn image(&self, at: At<'_>) -> Vec<f64> {
+    /// ∂y and ∂y Cov c at points, n × D × K.
+    fn images(&self, x: &[f64], t: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let k = self.model.directions();
-        let rows = self.rows(at);
-        let mut image = vec![0.0; rows.len()];
-        gemm_nn(rows.len() / k, k, k, &rows, &self.covariance, &mut image);
-        image
+        let rows = self.model.derivatives(x, t);
+        let mut images = vec![0.0; rows.len()];
+        gemm_nn(rows.len() / k, k, k, &rows, &self.covariance, &mut images);
+        (rows, images)
     }
 
     /// ∂y(z_i) Cov c ∂y(z'_i)ᵀ of the i-th points of two lists, n × D × D.
     fn pairs(&self, (x, t): (&[f64], &[f64]), (y, u): (&[f64], &[f64])) -> Vec<f64> {
         let (k, dim) = (self.model.directions(), x.len() / t.len().max(1));
-        let (rows, others) = (self.model.derivatives(x, t), self.model.derivatives(y, u));
-        let mut image = vec![0.0; rows.len()];
-        gemm_nn(rows.len() / k, k, k, &rows, &self.covariance, &mut image);
+        let ((_, images), others) = (self.images(x, t), self.model.derivatives(y, u));
         let mut pairs = vec![0.0; t.len() * dim * dim];
-        let blocks = image.chunks_exact(dim * k).zip(others.chunks_exact(dim * k));
+        let blocks = images.chunks_exact(dim * k).zip(others.chunks_exact(dim * k));
         for (pair, (image, rows)) in pairs.chunks_exact_mut(dim * dim).zip(blocks) {
             gemm_nt(dim, dim, k, image, rows, pair);
         }
@@ -106,11 +79,9 @@ impl AnchorLaw {
     /// Var y_i at points, n × D.
     fn variance(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
         let k = self.model.directions();
-        let rows = self.model.derivatives(x, t);
-        let mut image = vec![0.0; rows.len()];
-        gemm_nn(rows.len() / k, k, k, &rows, &self.covariance, &mut image);
+        let (rows, images) = self.images(x, t);
         let form = |(a, b): (&[f64], &[f64])| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        rows.chunks_exact(k).zip(image.chunks_exact(k)).map(form).collect()
+        rows.chunks_exact(k).zip(images.chunks_exact(k)).map(form).collect()
     }
 }
 
@@ -120,18 +91,7 @@ impl Law for OneRunLaw {
     }
 
     fn cov(&self, z: At<'_>, other: At<'_>) -> Vec<f64> {
-        let dim = z.x.len();
-        let scale = self.on_y(z.t) * self.on_y(other.t) / self.anchors.len() as f64;
-        let mut cov = vec![0.0; dim * dim];
-        for anchor in self.anchors.iter() {
-            let k = anchor.model.directions();
-            let (image, rows) = (anchor.image(z), anchor.rows(other));
-            for (e, cov) in cov.iter_mut().enumerate() {
-                let (a, b) = (&image[e / dim * k..][..k], &rows[e % dim * k..][..k]);
-                *cov += scale * a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-            }
-        }
-        cov
+        self.covs((z.x, &[z.t]), (other.x, &[other.t]))
     }
 
     fn covs(&self, (x, t): (&[f64], &[f64]), (y, u): (&[f64], &[f64])) -> Vec<f64> {
@@ -152,11 +112,26 @@ impl Law for OneRunLaw {
         blocks.collect::<Vec<_>>().concat()
     }
 
+    fn cov_traces(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
+        let (count, share) = (t.len(), 1.0 / self.anchors.len() as f64);
+        let (mut traces, mut own) = (vec![0.0; count * count], vec![0.0; count * count]);
+        for anchor in self.anchors.iter() {
+            let (rows, image) = anchor.images(x, t);
+            // The trace over outputs is a product over outputs and directions.
+            gemm_nt(count, count, rows.len() / count.max(1), &image, &rows, &mut own);
+            traces.iter_mut().zip(&own).for_each(|(c, own)| *c += share * own);
+        }
+        let on_y: Vec<f64> = t.iter().map(|t| self.on_y(*t)).collect();
+        traces.iter_mut().enumerate().for_each(|(e, c)| *c *= on_y[e / count] * on_y[e % count]);
+        traces
+    }
+
     fn prediction_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> PredictionMoments {
         let dim = self.mean.dim();
         let share = 1.0 / self.anchors.len() as f64;
         let blocks = x.par_chunks(BLOCK * dim).zip(t.par_chunks(BLOCK)).map(|(x, t)| {
             let (mut mean, mut variance) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+            self.mean.scores_into(x, t, &mut mean);
             for anchor in self.anchors.iter() {
                 let own = anchor.variance(x, t);
                 variance.iter_mut().zip(own).for_each(|(v, own)| *v += share * own);
@@ -164,7 +139,6 @@ impl Law for OneRunLaw {
             for (n, &t) in t.iter().enumerate() {
                 let (on_y, on_x) = prediction.score_coefficients(&self.schedule, t);
                 let (at, range) = (&x[n * dim..][..dim], n * dim..(n + 1) * dim);
-                self.mean.score_into(at, t, &mut mean[range.clone()]);
                 mean[range.clone()].iter_mut().zip(at).for_each(|(m, x)| *m = (*m - on_x * x) / on_y);
                 let ratio = (self.on_y(t) / on_y).powi(2);
                 variance[range].iter_mut().for_each(|v| *v *= ratio);
@@ -207,6 +181,18 @@ struct Changed {
     schedule: Schedule,
 }
 
+impl Changed {
+    /// scores + a ∂y·c, n × D.
+    fn add(&self, x: &[f64], t: &[f64], scores: &[f64], out: &mut [f64]) {
+        (self.change)(x, t, out);
+        let dim = self.dim();
+        for ((out, score), &t) in out.chunks_exact_mut(dim).zip(scores.chunks_exact(dim)).zip(t) {
+            let on_y = self.objective.score_coefficients(&self.schedule, t).0;
+            out.iter_mut().zip(score).for_each(|(o, s)| *o = on_y * *o + s);
+        }
+    }
+}
+
 impl ScoreField for Changed {
     fn dim(&self) -> usize {
         self.base.dim()
@@ -217,15 +203,19 @@ impl ScoreField for Changed {
     }
 
     fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
-        (self.change)(x, t, out);
         let mut score = vec![0.0; out.len()];
         self.base.score_into(x, t, &mut score);
-        let on_y = self.objective.score_coefficients(&self.schedule, t).0;
-        out.iter_mut().zip(score).for_each(|(o, s)| *o = on_y * *o + s);
+        self.add(x, &vec![t; x.len() / self.dim()], &score, out);
+    }
+
+    fn scores_into(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        let mut scores = vec![0.0; out.len()];
+        self.base.scores_into(x, t, &mut scores);
+        self.add(x, t, &scores, out);
     }
 
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
-        (self.change)(x, t, out);
+        (self.change)(x, &vec![t; x.len() / self.dim()], out);
         let mut mean = vec![0.0; out.len()];
         self.base.denoiser_into(x, t, &mut mean);
         let on_y = match self.objective.prediction {
@@ -266,6 +256,10 @@ impl ScoreField for Average {
 
     fn score_into(&self, x: &[f64], t: f64, out: &mut [f64]) {
         self.of(out, |field, one| field.score_into(x, t, one));
+    }
+
+    fn scores_into(&self, x: &[f64], t: &[f64], out: &mut [f64]) {
+        self.of(out, |field, one| field.scores_into(x, t, one));
     }
 
     fn denoiser_into(&self, x: &[f64], t: f64, out: &mut [f64]) {

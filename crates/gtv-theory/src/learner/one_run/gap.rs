@@ -5,8 +5,9 @@
 //! which γ follows from. The gap is measured triple by triple against the true score on the same triples, whose own gap is 0 on average:
 //! a control variate, without which labels' noise would drown it.
 
+use super::solved::{Solved, fresh};
 use super::statistics::Pulled;
-use super::{Filter, LANE, OneRun, Solved, fresh};
+use super::{Filter, OneRun};
 use crate::error::{Error, Result};
 use crate::problem::Triples;
 use serde::{Deserialize, Serialize};
@@ -32,10 +33,14 @@ impl OneRun {
     /// # Errors
     /// [`Error::OutOfRange`] for a gap that is not above 0: too few triples to measure it, or a model that has fitted nothing.
     pub fn matched_to_gap(&self) -> Result<(Self, GapMatch)> {
+        self.matched.get_or_init(|| self.match_gap()).clone()
+    }
+
+    fn match_gap(&self) -> Result<(Self, GapMatch)> {
         let count = self.anchors.len() as f64;
         let (mut gap, mut square) = (0.0, 0.0);
         for anchor in &self.anchors {
-            let sets = [&fresh(&self.problem, LANE, self.spec.fresh), anchor.known_triples()?];
+            let sets = [&fresh(&self.problem, self.spec.fresh), anchor.known_triples()?.as_ref()];
             let [(fresh, fresh_se), (own, own_se)] = sets.map(|triples| self.excess(anchor, triples));
             gap += (fresh - own) / count;
             square += (fresh_se * fresh_se + own_se * own_se) / (count * count);
@@ -51,7 +56,8 @@ impl OneRun {
         let range = (low, self.ridge_variance(self.ridge_of(gap + gap_se)));
         let found =
             GapMatch { gap, gap_se, ridge, variance: self.ridge_variance(ridge), variance_range: range };
-        let learner = Self::new(&self.problem, self.anchors.clone(), Filter::Ridge(ridge), self.spec)?;
+        let (anchors, measured) = (self.anchors.clone(), self.measured.clone());
+        let learner = Self::solved(&self.problem, anchors, measured, Filter::Ridge(ridge), self.spec)?;
         Ok((learner, found))
     }
 

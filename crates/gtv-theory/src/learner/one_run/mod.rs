@@ -16,6 +16,7 @@
 mod course;
 mod gap;
 mod model;
+mod solved;
 mod statistics;
 
 pub use course::{Course, Curvature, Passes, Unrolled, UpdateRule};
@@ -25,17 +26,17 @@ pub use model::{Change, LinearModel, Pulls, TrainedModel};
 use super::{Learner, Order, Ridge};
 use crate::error::{Error, Result};
 use crate::law::{AnchorLaw, Law, LinearLaw, OneRunLaw, moved};
-use crate::linalg::{cholesky_semidefinite, gemm_nn, gemm_nt, gemm_tn, symmetric_eigen};
+use crate::linalg::{gemm_nn, gemm_nt};
+use crate::memo::MemoModel;
 use crate::problem::{TrainingProblem, Triples};
-use crate::rng::Purpose;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use statistics::Pulled;
+use solved::{Measured, Solved};
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// Sets fresh triples apart from probes of other uses.
-const LANE: u64 = 5;
+/// Derivatives that the anchors remember, 8 bytes each: predictors, maps and checks ask for the same points.
+const REMEMBERED: usize = 1 << 25;
 
 /// The triples on which residuals and curvature of a trained model are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -82,8 +83,8 @@ pub struct Anchor {
 }
 
 impl Anchor {
-    fn known_triples(&self) -> Result<&Triples> {
-        self.triples.as_deref().ok_or(Error::Unsupported {
+    fn known_triples(&self) -> Result<&Arc<Triples>> {
+        self.triples.as_ref().ok_or(Error::Unsupported {
             what: "residuals or a generalisation gap on a model's own triples",
             reason: "which triples it was trained on is not known",
             advice: "use theory.residuals = \"fresh\", closure \"one-run\"",
@@ -130,20 +131,10 @@ pub struct OneRun {
     filter: Filter,
     spec: OneRunSpec,
     anchors: Vec<Anchor>,
+    measured: Vec<Arc<Measured>>,
     solved: Vec<Arc<Solved>>,
-}
-
-/// The covariance of one anchor.
-struct Solved {
-    /// The lower factor of Cov c, K × K.
-    root: Vec<f64>,
-    /// Cov c, K × K.
-    covariance: Vec<f64>,
-    /// λ and S_ii of each mode.
-    modes: Vec<(f64, f64)>,
-    /// Where the model would be without the deviation of its own run, K; none where that is not known.
-    undone: Option<Vec<f64>>,
-    shares: OneRunShares,
+    /// The same with the ridge that has the anchors' gap, once it is asked for.
+    matched: Arc<OnceLock<Result<(OneRun, GapMatch)>>>,
 }
 
 impl OneRun {
@@ -160,12 +151,46 @@ impl OneRun {
         if anchors.is_empty() {
             return Err(Error::Empty { name: "the trained models that a law is made from" });
         }
-        let solve = |(anchor, member): (&Anchor, u64)| match Solved::new(problem, anchor, &filter, spec) {
-            Ok(solved) => Ok(Arc::new(solved)),
-            Err(error) => Err(Error::OfMember { member, error: Box::new(error) }),
+        let most = REMEMBERED / anchors.len();
+        let remembering =
+            |anchor: Anchor| Anchor { model: Arc::new(MemoModel::new(anchor.model, most)), ..anchor };
+        Self::measured(problem, anchors.into_iter().map(remembering).collect(), filter, spec)
+    }
+
+    /// The same of anchors that remember.
+    fn measured(
+        problem: &TrainingProblem,
+        anchors: Vec<Anchor>,
+        filter: Filter,
+        spec: OneRunSpec,
+    ) -> Result<Self> {
+        let measure = |anchor: &Anchor| Ok(Arc::new(Measured::new(problem, anchor, spec)?));
+        let measured = of_each(&anchors, measure)?;
+        Self::solved(problem, anchors, measured, filter, spec)
+    }
+
+    /// The law of a filter, from what was measured.
+    fn solved(
+        problem: &TrainingProblem,
+        anchors: Vec<Anchor>,
+        measured: Vec<Arc<Measured>>,
+        filter: Filter,
+        spec: OneRunSpec,
+    ) -> Result<Self> {
+        let pairs: Vec<_> = anchors.iter().zip(&measured).collect();
+        let solve = |(anchor, measured): &(&Anchor, &Arc<Measured>)| {
+            Ok(Arc::new(Solved::new(problem, anchor.model.as_ref(), measured, &filter)?))
         };
-        let solved = anchors.iter().zip(0..).map(solve).collect::<Result<_>>()?;
-        Ok(Self { problem: problem.clone(), filter, spec, anchors, solved })
+        let solved = of_each(&pairs, solve)?;
+        Ok(Self {
+            problem: problem.clone(),
+            filter,
+            spec,
+            anchors,
+            measured,
+            solved,
+            matched: Arc::default(),
+        })
     }
 
     /// The sources of variance, averaged over anchors.
@@ -185,14 +210,14 @@ impl OneRun {
 
     /// Each anchor by itself.
     pub fn singles(&self) -> Vec<Self> {
-        let pairs = self.anchors.iter().zip(&self.solved);
-        pairs
-            .map(|(anchor, solved)| Self {
-                anchors: vec![anchor.clone()],
-                solved: vec![solved.clone()],
-                ..self.clone()
-            })
-            .collect()
+        let single = |i: usize| Self {
+            anchors: vec![self.anchors[i].clone()],
+            measured: vec![self.measured[i].clone()],
+            solved: vec![self.solved[i].clone()],
+            matched: Arc::default(),
+            ..self.clone()
+        };
+        (0..self.anchors.len()).map(single).collect()
     }
 
     /// Cov y between all pairs of points.
@@ -216,119 +241,23 @@ impl OneRun {
     fn law(&self) -> OneRunLaw {
         let anchors = self.anchors.iter().zip(&self.solved).map(|(anchor, solved)| {
             let field = moved(&self.problem, &anchor.model, solved.undone.as_deref());
-            AnchorLaw::new(anchor.model.clone(), field, solved.covariance.clone(), solved.root.clone())
+            AnchorLaw {
+                model: anchor.model.clone(),
+                field,
+                covariance: solved.covariance.clone(),
+                root: solved.root.clone(),
+            }
         });
         OneRunLaw::new(&self.problem, anchors.collect())
     }
 }
 
-impl Solved {
-    fn new(problem: &TrainingProblem, anchor: &Anchor, filter: &Filter, spec: OneRunSpec) -> Result<Self> {
-        let model = anchor.model.as_ref();
-        let (k, samples) = (model.directions(), problem.samples());
-        let triples = match spec.residuals {
-            Residuals::Training => Cow::Borrowed(anchor.known_triples()?),
-            Residuals::Fresh => Cow::Owned(fresh(problem, LANE, spec.fresh)),
-        };
-        let mut pulled = Pulled::new(problem, model, &triples);
-        let mut curvature = pulled.curvature();
-        let pulls = model.pulls();
-        if let Some(pulls) = &pulls {
-            curvature.iter_mut().zip(&pulls.penalty).for_each(|(h, p)| *h += p);
-        }
-        let (values, rotation) = symmetric_eigen("the curvature of a trained model", &curvature, k)?;
-        let decay = pulls.map(|pulls| diagonal(&rotated(&pulls.decay, &rotation, k), k));
-        let mode = |(i, loss): (usize, &f64)| {
-            filter.unroll(Curvature { loss: loss.max(0.0), decay: decay.as_ref().map_or(0.0, |d| d[i]) })
-        };
-        let modes: Vec<Unrolled> = values.iter().enumerate().map(mode).collect::<Result<_>>()?;
-        let ends: Vec<f64> = modes.iter().map(|m| m.end).collect();
-        let loss = pulled.loss();
-        let undone = match (spec.residuals, &anchor.triples) {
-            (Residuals::Training, _) => {
-                pulled.leave_one_out(&rotation, &ends)?;
-                None
-            }
-            (Residuals::Fresh, None) => None,
-            (Residuals::Fresh, Some(own)) => {
-                let own = Pulled::new(problem, model, own).mean_pull();
-                let pull: Vec<f64> = pulled.mean_pull().iter().zip(own).map(|(a, b)| a - b).collect();
-                let change = filtered(&pull, &rotation, &ends, k);
-                pulled.moved(&change);
-                Some(change)
-            }
-        };
-        let spread = pulled.spread(problem.draws());
-        let points = rotated(&spread.points, &rotation, k);
-        let data = by_entry(k, |i, j| ends[i] * ends[j] * points[i * k + j] / samples as f64);
-        let batches = match filter {
-            Filter::Steps(_, passes) => {
-                let (noise, triples) = (passes.noise(&modes), rotated(&spread.triples, &rotation, k));
-                by_entry(k, |i, j| noise[i * k + j] * triples[i * k + j])
-            }
-            Filter::Ridge(_) | Filter::Flow(_) => vec![0.0; k * k],
-        };
-        let initial = match model.initial_covariance() {
-            Some(start) => {
-                let start = rotated(&start, &rotation, k);
-                by_entry(k, |i, j| modes[i].start * modes[j].start * start[i * k + j])
-            }
-            None => vec![0.0; k * k],
-        };
-        // E w tr Var y = tr(H Cov c).
-        let weighed = |cov: &[f64]| (0..k).map(|i| values[i] * cov[i * (k + 1)]).sum::<f64>();
-        let shares = OneRunShares {
-            data: weighed(&data),
-            batches: weighed(&batches),
-            initial: weighed(&initial),
-            effective_features: values.iter().zip(&ends).map(|(v, end)| v * end).sum(),
-            missed: model.missed(),
-            loss,
-        };
-        let total = by_entry(k, |i, j| data[i * k + j] + batches[i * k + j] + initial[i * k + j]);
-        let covariance = turned(&total, &rotation, k);
-        let modes = values.iter().copied().zip(diagonal(&points, k)).collect();
-        Ok(Self { root: cholesky_semidefinite(&covariance, k), covariance, modes, undone, shares })
-    }
-}
-
-/// Triples of no training set, in whole groups of those that share a point.
-fn fresh(problem: &TrainingProblem, lane: u64, count: usize) -> Triples {
-    let whole = count.next_multiple_of(problem.draws());
-    problem.sampler().draw_from(&mut problem.streams().stream(Purpose::Probe, lane, 0), whole)
-}
-
-/// R φ Rᵀ v.
-fn filtered(v: &[f64], rotation: &[f64], ends: &[f64], k: usize) -> Vec<f64> {
-    let (mut half, mut out) = (vec![0.0; k], vec![0.0; k]);
-    gemm_tn(k, 1, k, rotation, v, &mut half);
-    half.iter_mut().zip(ends).for_each(|(h, end)| *h *= end);
-    gemm_nn(k, 1, k, rotation, &half, &mut out);
-    out
-}
-
-fn by_entry(k: usize, of: impl Fn(usize, usize) -> f64) -> Vec<f64> {
-    (0..k * k).map(|e| of(e / k, e % k)).collect()
-}
-
-fn diagonal(matrix: &[f64], k: usize) -> Vec<f64> {
-    matrix.iter().step_by(k + 1).copied().collect()
-}
-
-/// RᵀAR.
-fn rotated(a: &[f64], rotation: &[f64], k: usize) -> Vec<f64> {
-    let (mut half, mut out) = (vec![0.0; k * k], vec![0.0; k * k]);
-    gemm_nn(k, k, k, a, rotation, &mut half);
-    gemm_tn(k, k, k, rotation, &half, &mut out);
-    out
-}
-
-/// RARᵀ.
-fn turned(a: &[f64], rotation: &[f64], k: usize) -> Vec<f64> {
-    let (mut half, mut out) = (vec![0.0; k * k], vec![0.0; k * k]);
-    gemm_nn(k, k, k, rotation, a, &mut half);
-    gemm_nt(k, k, k, &half, rotation, &mut out);
-    out
+/// What is found of each anchor; an error names the one it is about.
+fn of_each<A, T>(anchors: &[A], find: impl Fn(&A) -> Result<T>) -> Result<Vec<T>> {
+    let named = |(member, anchor): (u64, &A)| {
+        find(anchor).map_err(|error| Error::OfMember { member, error: Box::new(error) })
+    };
+    (0..).zip(anchors).map(named).collect()
 }
 
 /// What closures of linear models ask for, and one run does not have.
@@ -370,11 +299,11 @@ impl Learner for OneRun {
 
     fn coarser(&self) -> Result<Box<dyn Learner>> {
         let spec = OneRunSpec { fresh: self.spec.fresh / 2, ..self.spec };
-        Ok(Box::new(Self::new(&self.problem, self.anchors.clone(), self.filter.clone(), spec)?))
+        Ok(Box::new(Self::measured(&self.problem, self.anchors.clone(), self.filter.clone(), spec)?))
     }
 
     fn on(&self, problem: TrainingProblem) -> Result<Box<dyn Learner>> {
-        Ok(Box::new(Self::new(&problem, self.anchors.clone(), self.filter.clone(), self.spec)?))
+        Ok(Box::new(Self::measured(&problem, self.anchors.clone(), self.filter.clone(), self.spec)?))
     }
 
     fn resolves_points(&self) -> bool {

@@ -7,8 +7,8 @@ use crate::problem::TrainingProblem;
 use crate::score::ScoreField;
 use std::sync::Arc;
 
-/// ∂y·c at states of one time: (x, t, out), n × D.
-pub type Change = Box<dyn Fn(&[f64], f64, &mut [f64]) + Send + Sync>;
+/// ∂y·c at points, each at its own time: (x, t, out), n × D.
+pub type Change = Box<dyn Fn(&[f64], &[f64], &mut [f64]) + Send + Sync>;
 
 /// A trained model about its parameters θ̂: θ = θ̂ + M^½ Q c, Q orthonormal, M the metric of its optimiser.
 pub trait TrainedModel: Send + Sync {
@@ -23,6 +23,21 @@ pub trait TrainedModel: Send + Sync {
     /// # Shapes
     /// `x`: n × D; `t`: n; the result: n × D × K.
     fn derivatives(&self, x: &[f64], t: &[f64]) -> Vec<f64>;
+
+    /// Σ_n (∂y_n/∂c)ᵀ r_n.
+    ///
+    /// The default asks for all derivatives; a model that is differentiated backwards needs none of them.
+    ///
+    /// # Shapes
+    /// `x`, `residuals`: n × D; `t`: n; the result: K.
+    fn pullback(&self, x: &[f64], t: &[f64], residuals: &[f64]) -> Vec<f64> {
+        let k = self.directions();
+        let mut sum = vec![0.0; k];
+        for (row, residual) in self.derivatives(x, t).chunks_exact(k).zip(residuals) {
+            sum.iter_mut().zip(row).for_each(|(s, v)| *s += residual * v);
+        }
+        sum
+    }
 
     /// ∂y·c as a function.
     fn change(&self, c: &[f64]) -> Change;
@@ -98,7 +113,12 @@ impl TrainedModel for LinearModel {
     fn change(&self, c: &[f64]) -> Change {
         let (features, weights) = (self.features.clone(), c.to_vec());
         Box::new(move |x, t, out| {
-            features.apply(&weights, features.dim(), x, t, out);
+            let (dim, mut first) = (features.dim(), 0);
+            for same in t.chunk_by(|a, b| a == b) {
+                let rows = first * dim..(first + same.len()) * dim;
+                features.apply(&weights, dim, &x[rows.clone()], same[0], &mut out[rows]);
+                first += same.len();
+            }
         })
     }
 }

@@ -4,38 +4,53 @@
 
 use super::model::TrainedModel;
 use crate::error::Result;
-use crate::linalg::{gemm_nn, gemm_tn, mirror_lower, solve_spd};
+use crate::linalg::{gemm_nn, gemm_tn_lower, mirror_lower, solve_spd};
 use crate::problem::{TrainingProblem, Triples};
 use crate::score::ScoreField;
 use rayon::prelude::*;
 
-/// Triples at a time; fixed, so that sums do not depend on the number of threads.
-const BLOCK: usize = 512;
+/// Rows of Φ at a time, about, and triples at least: wide networks read all of their directions for each block.
+const BLOCK: (usize, usize) = (512, 64);
+/// Blocks that are under way together. Both are fixed, so that sums do not depend on the number of threads.
+const TOGETHER: usize = 4;
 
-/// Triples with Φ and ρ of a model.
-pub(super) struct Pulled {
-    dim: usize,
-    directions: usize,
-    /// Φ, n × D × K.
-    rows: Vec<f64>,
+/// Triples with ρ of a model; Φ is asked for block by block.
+pub(super) struct Pulled<'a> {
+    problem: &'a TrainingProblem,
+    model: &'a dyn TrainedModel,
+    triples: &'a Triples,
     /// ρ, n × D.
     residuals: Vec<f64>,
 }
 
-impl Pulled {
-    pub(super) fn new(problem: &TrainingProblem, model: &dyn TrainedModel, triples: &Triples) -> Self {
-        let (dim, directions) = (problem.dim(), model.directions());
-        let blocks = triples.x.par_chunks(BLOCK * dim).zip(triples.t.par_chunks(BLOCK)).map(|(x, t)| {
-            let mut rows = model.derivatives(x, t);
-            for (rows, t) in rows.chunks_exact_mut(dim * directions).zip(t) {
-                let root = problem.weight(*t).sqrt();
-                rows.iter_mut().for_each(|v| *v *= root);
-            }
-            rows
-        });
-        let rows = blocks.collect::<Vec<_>>().concat();
-        let residuals = Self::residuals_of(problem, model.field().as_ref(), triples);
-        Self { dim, directions, rows, residuals }
+/// Some of the triples, with their residuals.
+struct Block<'a> {
+    x: &'a [f64],
+    t: &'a [f64],
+    residuals: &'a [f64],
+}
+
+impl<'a> Pulled<'a> {
+    pub(super) fn new(
+        problem: &'a TrainingProblem,
+        model: &'a dyn TrainedModel,
+        triples: &'a Triples,
+    ) -> Self {
+        Self::of(problem, model, triples, Self::residuals_of(problem, model.field().as_ref(), triples))
+    }
+
+    /// The same with residuals that are known, n × D.
+    pub(super) fn of(
+        problem: &'a TrainingProblem,
+        model: &'a dyn TrainedModel,
+        triples: &'a Triples,
+        residuals: Vec<f64>,
+    ) -> Self {
+        Self { problem, model, triples, residuals }
+    }
+
+    pub(super) fn into_residuals(self) -> Vec<f64> {
+        self.residuals
     }
 
     /// ρ of a field, n × D.
@@ -46,8 +61,8 @@ impl Pulled {
     ) -> Vec<f64> {
         let (dim, objective, schedule) = (problem.dim(), problem.objective(), problem.schedule());
         let mut residuals = problem.labels(triples);
-        let states = triples.x.par_chunks(BLOCK * dim).zip(triples.t.par_chunks(BLOCK));
-        residuals.par_chunks_mut(BLOCK * dim).zip(states).for_each(|(residuals, (x, t))| {
+        let states = triples.x.par_chunks(BLOCK.0 * dim).zip(triples.t.par_chunks(BLOCK.0));
+        residuals.par_chunks_mut(BLOCK.0 * dim).zip(states).for_each(|(residuals, (x, t))| {
             let mut scores = vec![0.0; x.len()];
             field.scores_into(x, t, &mut scores);
             let rows = residuals.chunks_exact_mut(dim).zip(scores.chunks_exact(dim)).zip(x.chunks_exact(dim));
@@ -64,29 +79,37 @@ impl Pulled {
     }
 
     fn len(&self) -> usize {
-        self.residuals.len() / self.dim
+        self.triples.len()
+    }
+
+    /// What `of` finds of each block and its Φ, in order, to `take`.
+    fn blocks<T: Send>(&self, of: impl Fn(Block<'_>, Vec<f64>) -> T + Sync, mut take: impl FnMut(T)) {
+        let (dim, k) = (self.problem.dim(), self.model.directions());
+        let each = (BLOCK.0 / dim).max(BLOCK.1);
+        let states = self.triples.x.chunks(each * dim).zip(self.triples.t.chunks(each));
+        let blocks: Vec<Block<'_>> = states
+            .zip(self.residuals.chunks(each * dim))
+            .map(|((x, t), residuals)| Block { x, t, residuals })
+            .collect();
+        let found = |block: &Block<'_>| {
+            let mut rows = self.model.derivatives(block.x, block.t);
+            for (rows, t) in rows.chunks_exact_mut(dim * k).zip(block.t) {
+                let root = self.problem.weight(*t).sqrt();
+                rows.iter_mut().for_each(|v| *v *= root);
+            }
+            of(Block { ..*block }, rows)
+        };
+        for together in blocks.chunks(TOGETHER) {
+            together.par_iter().map(found).collect::<Vec<T>>().into_iter().for_each(&mut take);
+        }
     }
 
     /// H, K × K.
     pub(super) fn curvature(&self) -> Vec<f64> {
-        self.moment(&self.rows, 1.0 / self.len() as f64)
-    }
-
-    /// Σ_r scale v_r v_rᵀ over rows v of `rows`.
-    fn moment(&self, rows: &[f64], scale: f64) -> Vec<f64> {
-        let k = self.directions;
-        let parts: Vec<Vec<f64>> = rows
-            .par_chunks(BLOCK * k)
-            .map(|rows| {
-                let mut part = vec![0.0; k * k];
-                gemm_tn(k, k, rows.len() / k, rows, rows, &mut part);
-                part
-            })
-            .collect();
+        let (k, share) = (self.model.directions(), 1.0 / self.len() as f64);
         let mut sum = vec![0.0; k * k];
-        for part in parts {
-            sum.iter_mut().zip(part).for_each(|(s, p)| *s += scale * p);
-        }
+        self.blocks(|_, rows| moment(&rows, k), |part| add(&mut sum, part, share));
+        mirror_lower(&mut sum, k);
         sum
     }
 
@@ -97,18 +120,18 @@ impl Pulled {
 
     /// E g, K.
     pub(super) fn mean_pull(&self) -> Vec<f64> {
-        let mut mean = vec![0.0; self.directions];
-        for (row, residual) in self.rows.chunks_exact(self.directions).zip(&self.residuals) {
-            mean.iter_mut().zip(row).for_each(|(m, v)| *m += residual * v / self.len() as f64);
+        let dim = self.problem.dim();
+        let mut mean = vec![0.0; self.model.directions()];
+        let states = self.triples.x.chunks(PULLED * dim).zip(self.triples.t.chunks(PULLED));
+        for ((x, t), residuals) in states.zip(self.residuals.chunks(PULLED * dim)) {
+            let weighed: Vec<f64> = residuals
+                .iter()
+                .enumerate()
+                .map(|(e, r)| r * self.problem.weight(t[e / dim]).sqrt())
+                .collect();
+            add(&mut mean, self.model.pullback(x, t, &weighed), 1.0 / self.len() as f64);
         }
         mean
-    }
-
-    /// The residuals of the model moved by c, ρ − Φc.
-    pub(super) fn moved(&mut self, c: &[f64]) {
-        for (row, residual) in self.rows.chunks_exact(self.directions).zip(&mut self.residuals) {
-            *residual -= row.iter().zip(c).map(|(v, c)| v * c).sum::<f64>();
-        }
     }
 
     /// The residuals that these triples would have had, had each been left out of a training of filter φ on them: (1 − h_n)⁻¹ρ_n
@@ -117,42 +140,58 @@ impl Pulled {
     /// # Errors
     /// A triple that its own label decides: h_n of 1 or more.
     pub(super) fn leave_one_out(&mut self, rotation: &[f64], ends: &[f64]) -> Result<()> {
-        let (dim, k, count) = (self.dim, self.directions, self.len());
-        let mut rotated = vec![0.0; self.rows.len()];
-        gemm_nn(self.rows.len() / k, k, k, &self.rows, rotation, &mut rotated);
-        for (rows, residual) in rotated.chunks_exact(dim * k).zip(self.residuals.chunks_exact_mut(dim)) {
-            let mut system = vec![0.0; dim * dim];
-            for i in 0..dim {
-                for j in 0..dim {
-                    let (a, b) = (&rows[i * k..][..k], &rows[j * k..][..k]);
-                    let own: f64 = a.iter().zip(b).zip(ends).map(|((a, b), end)| a * b * end).sum();
-                    system[i * dim + j] = f64::from(u8::from(i == j)) - own / count as f64;
+        let (dim, k, count) = (self.problem.dim(), self.model.directions(), self.len());
+        let left_out = |block: Block<'_>, rows: Vec<f64>| -> Result<Vec<f64>> {
+            let (mut rotated, mut residuals) = (vec![0.0; rows.len()], block.residuals.to_vec());
+            gemm_nn(rows.len() / k, k, k, &rows, rotation, &mut rotated);
+            for (rows, residual) in rotated.chunks_exact(dim * k).zip(residuals.chunks_exact_mut(dim)) {
+                let mut system = vec![0.0; dim * dim];
+                for i in 0..dim {
+                    for j in 0..dim {
+                        let (a, b) = (&rows[i * k..][..k], &rows[j * k..][..k]);
+                        let own: f64 = a.iter().zip(b).zip(ends).map(|((a, b), end)| a * b * end).sum();
+                        system[i * dim + j] = f64::from(u8::from(i == j)) - own / count as f64;
+                    }
                 }
+                let advice = "a triple decides its own prediction: use theory.residuals = \"fresh\", or more model.samples";
+                solve_spd("1 - h of a training triple", advice, &system, dim, residual)?;
             }
-            let advice = "a triple decides its own prediction: use theory.residuals = \"fresh\", or more model.samples";
-            solve_spd("1 - h of a training triple", advice, &system, dim, residual)?;
-        }
+            Ok(residuals)
+        };
+        let mut found = Vec::new();
+        self.blocks(left_out, |residuals| found.push(residuals));
+        self.residuals = found.into_iter().collect::<Result<Vec<_>>>()?.concat();
         Ok(())
     }
 
     /// The covariance of pulls, of triples and of whole data points with `draws` triples each, both for one triple: S and
-    /// Cov(Σ_j g_j)/m.
-    pub(super) fn spread(&self, draws: usize) -> Spread {
-        let (dim, k, count) = (self.dim, self.directions, self.len());
-        let mut pulls = vec![0.0; count * k];
-        pulls.par_chunks_mut(k).enumerate().for_each(|(n, pull)| {
-            for i in 0..dim {
-                let (row, residual) = (&self.rows[(n * dim + i) * k..][..k], self.residuals[n * dim + i]);
-                pull.iter_mut().zip(row).for_each(|(p, v)| *p += residual * v);
+    /// Cov(Σ_j g_j)/m. The residuals are those of the model moved by c, ρ − Φc, where there is one.
+    pub(super) fn spread(&self, draws: usize, moved: Option<&[f64]>) -> Spread {
+        let (dim, k, count) = (self.problem.dim(), self.model.directions(), self.len());
+        let pulls_of = |block: Block<'_>, rows: Vec<f64>| -> Vec<f64> {
+            let mut pulls = vec![0.0; block.t.len() * k];
+            for (e, (row, residual)) in rows.chunks_exact(k).zip(block.residuals).enumerate() {
+                let change = moved.map_or(0.0, |c| row.iter().zip(c).map(|(v, c)| v * c).sum());
+                let pull = &mut pulls[e / dim * k..][..k];
+                pull.iter_mut().zip(row).for_each(|(p, v)| *p += (residual - change) * v);
             }
-        });
+            pulls
+        };
+        let mut pulls = Vec::with_capacity(count * k);
+        self.blocks(pulls_of, |part| pulls.extend(part));
         let mut mean = vec![0.0; k];
-        for pull in pulls.chunks_exact(k) {
-            mean.iter_mut().zip(pull).for_each(|(m, p)| *m += p / count as f64);
-        }
+        pulls.chunks_exact(k).for_each(|pull| add(&mut mean, pull.iter().copied(), 1.0 / count as f64));
         pulls.par_chunks_mut(k).for_each(|pull| pull.iter_mut().zip(&mean).for_each(|(p, m)| *p -= m));
-        let mut triples = self.moment(&pulls, 1.0 / count as f64);
-        mirror_lower(&mut triples, k);
+        let covariance = |pulls: &[f64]| {
+            let mut sum = vec![0.0; k * k];
+            for together in pulls.chunks(TOGETHER * BLOCK.0 * k) {
+                let parts: Vec<_> = together.par_chunks(BLOCK.0 * k).map(|rows| moment(rows, k)).collect();
+                parts.into_iter().for_each(|part| add(&mut sum, part, 1.0 / count as f64));
+            }
+            mirror_lower(&mut sum, k);
+            sum
+        };
+        let triples = covariance(&pulls);
         let points = if draws == 1 {
             triples.clone()
         } else {
@@ -160,10 +199,24 @@ impl Pulled {
                 .chunks_exact(k * draws)
                 .flat_map(|group| (0..k).map(move |i| group.iter().skip(i).step_by(k).sum::<f64>()))
                 .collect();
-            self.moment(&sums, 1.0 / count as f64)
+            covariance(&sums)
         };
         Spread { points, triples }
     }
+}
+
+/// Triples that are pulled back at a time.
+const PULLED: usize = 4096;
+
+/// Σ_r v_r v_rᵀ over rows v of K, its lower triangle.
+fn moment(rows: &[f64], k: usize) -> Vec<f64> {
+    let mut part = vec![0.0; k * k];
+    gemm_tn_lower(k, rows.len() / k, rows, rows, &mut part);
+    part
+}
+
+fn add(sum: &mut [f64], part: impl IntoIterator<Item = f64>, scale: f64) {
+    sum.iter_mut().zip(part).for_each(|(s, p)| *s += scale * p);
 }
 
 /// Covariances of pulls, K × K.
