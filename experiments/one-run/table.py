@@ -22,7 +22,7 @@ for argument in sys.argv[1:]:
     for level in ("theory_one-run", "theory_one-run-gap", "ensemble"):
         spread = levels.get(level, {}).get("spread")
         if spread:
-            masses = short([*spread["mass_near"], spread["gap_mass"]], 3)
+            masses = short([*spread.get("mass_near", []), spread.get("gap_mass")], 3)
             print(f"  {level}: masses and gaps {masses}; from the average {spread['from_average']:.3f}")
     if run.get("gap"):
         print("  gap", {k: v for k, v in run["gap"].items()}, "data", run["data"])

@@ -275,8 +275,10 @@ fn bands_of_one_network_need_no_ensemble() {
     };
     let missed = format!("miss {:.1} % of", 100.0 * share("few", "missed"));
     assert!(few.stderr.contains("the 3 directions") && few.stderr.contains(&missed), "{}", few.stderr);
+    // Training does not mind how many networks a comparison would ask for.
     let steps = "--set training.batch=200 --set training.optimizer=sgd --set training.rate=0.02";
-    bench.line(&format!("train b.toml --out whole --members 1 --quiet {steps}")).done();
+    let many = "--set theory.kernel=trained --set theory.anchors=2";
+    bench.line(&format!("train b.toml --out whole --members 1 --quiet {steps} {many}")).done();
     let whole = bench.line("bands whole --quiet");
     whole.done();
     let said = "training.batch = 200 is more than model.samples = 128";

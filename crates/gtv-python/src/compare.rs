@@ -88,7 +88,7 @@ pub fn compare<'py>(
         if let Some(trained) = trained {
             trained.stand_for(&mut problem.study)?;
         }
-        loaded.check_quadrature(&problem)?;
+        loaded.check_comparison(&problem)?;
         if let Some(features) = &features {
             let trained = problem.study.family.problem().clone();
             let map = FunctionFeatures::new(features.clone(), watcher.clone(), &trained)?;

@@ -25,7 +25,7 @@ pub fn run(args: CompareArgs, ctx: &Context) -> Result<()> {
         None => Loaded::main_job(&changes, ctx)?,
     };
     let problem = loaded.build(ctx)?;
-    loaded.check_quadrature(&problem)?;
+    loaded.check_comparison(&problem)?;
     if args.dry_run {
         return dry_run::run(&problem, ctx);
     }

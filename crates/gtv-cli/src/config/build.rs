@@ -16,6 +16,7 @@ use gtv_models::Error as ModelError;
 use gtv_models::external::{Arrays, Ensemble, FeatureTable, Tabulated};
 use gtv_models::family::Need;
 use gtv_models::{Family, LinearFamily};
+use gtv_study::spec::KernelName;
 use gtv_study::{Origin, Study};
 use gtv_theory::data::{BuiltIn, Outside};
 use gtv_theory::rng::Streams;
@@ -203,12 +204,17 @@ impl Loaded {
         }
     }
 
-    /// Refuses a quadrature of more nodes than a comparison can use.
+    /// Refuses what a comparison cannot use: a quadrature of more nodes than that, theory from more networks than are trained.
     ///
     /// # Errors
     /// [`ConfigError`].
-    pub fn check_quadrature(&self, problem: &Problem) -> Result<(), ConfigError> {
+    pub fn check_comparison(&self, problem: &Problem) -> Result<(), ConfigError> {
         let study = &problem.study;
+        let (anchors, members) = (study.theory.anchors, study.members.len());
+        if study.theory.kernel == KernelName::Trained && anchors > members {
+            let reason = format!("is {anchors}, expected at most ensemble.members = {members}");
+            return Err(self.value("theory.anchors", &reason));
+        }
         let counted = study.theory.nodes(study.problem().cloud());
         counted.map(drop).map_err(|e| self.refused(&["theory"], e))
     }

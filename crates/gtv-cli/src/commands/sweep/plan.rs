@@ -142,7 +142,7 @@ impl Plan {
         let named = || format!("cell {}", cell.name());
         let loaded = self.loaded(cell, ctx)?;
         let problem = loaded.build(ctx).with_context(named)?;
-        loaded.check_quadrature(&problem).with_context(named)?;
+        loaded.check_comparison(&problem).with_context(named)?;
         Ok(problem)
     }
 

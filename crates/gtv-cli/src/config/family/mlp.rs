@@ -95,11 +95,6 @@ impl MlpConfig {
                 "is \"fresh\", but theory.kernel = \"trained\" is about one training set; use \"fixed\"";
             return Err(loaded.value("training.noise", reason));
         }
-        let (anchors, members) = (loaded.config.theory.anchors, loaded.config.ensemble.spec.members);
-        if anchors > members {
-            let reason = format!("is {anchors}, expected at most ensemble.members = {members}");
-            return Err(loaded.value("theory.anchors", &reason));
-        }
         Ok(())
     }
 
