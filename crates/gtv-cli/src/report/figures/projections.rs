@@ -36,7 +36,7 @@ impl ReportFigure for Projections {
         let step = data.len().div_ceil(MARKS);
         let marks = |(a, b): (usize, usize)| data.iter().step_by(step).map(move |p| [p[a], p[b]]).collect();
         let panel = |pair: (usize, usize), level: &str, rows: &[Vec<f64>]| HeatPanel {
-            title: format!("{}, axes {} and {}", card(level).short, pair.0 + 1, pair.1 + 1),
+            title: format!("{}, {}–{}", card(level).short, pair.0 + 1, pair.1 + 1),
             values: counted(rows, pair, reach),
             nx: CELLS,
             ny: CELLS,
@@ -53,14 +53,14 @@ impl ReportFigure for Projections {
         let maps = Heatmaps {
             columns: samples.len().max(1),
             panels,
-            x_label: "the first of the two axes".into(),
-            y_label: "the second".into(),
+            x_label: "first axis named".into(),
+            y_label: "second".into(),
             scales: vec![ColorScale::power("density (1/units of x²)", all.into_iter())],
             square: true,
             ..Heatmaps::default()
         };
-        let caption = "Samples of each level on pairs of the first principal axes of the data, from their mean in units of x, on \
-                       one colour scale that shows ridges and gaps; rings: data.";
+        let caption = "Samples of each level on pairs of the first principal axes of the data, which each panel names, from their mean in \
+                       units of x, on one colour scale that shows ridges and gaps; rings: data.";
         let alt = "Densities of samples of each level on the first principal axes of the data";
         (!maps.panels.is_empty()).then(|| Picture::new(("projections", Place::Answer), maps, caption, alt))
     }
