@@ -30,7 +30,8 @@ impl Memory {
         Self { known: RwLock::default(), most }
     }
 
-    /// Writes what `make` writes, and makes it once only for the same points.
+    /// Writes what `make` writes, and makes it once only for the same points. What is not finite is not kept: a function that failed may
+    /// answer the next time.
     fn recall(&self, x: &[f64], t: &[f64], out: &mut [f64], make: impl FnOnce(&mut [f64])) {
         let mut hasher = DefaultHasher::new();
         x.iter().chain(t).for_each(|v| v.to_bits().hash(&mut hasher));
@@ -43,7 +44,7 @@ impl Memory {
         }
         make(out);
         let size = x.len() + t.len() + out.len();
-        if read().1 + size <= self.most {
+        if read().1 + size <= self.most && out.iter().all(|v| v.is_finite()) {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
             let batch = Batch { x: x.to_vec(), t: t.to_vec(), values: out.to_vec() };
             if known.0.insert(key, Arc::new(batch)).is_none() {
@@ -206,5 +207,15 @@ mod tests {
             assert_eq!(found, want);
         }
         assert_eq!(memo.scores.known.read().unwrap().0.len(), 1);
+    }
+
+    #[test]
+    fn identities_a_failure_is_not_remembered() {
+        let memory = Memory::new(100);
+        let mut out = [0.0; 2];
+        for answer in [f64::NAN, 3.0, 5.0] {
+            memory.recall(&[0.1, 0.2], &[0.3], &mut out, |out| out.fill(answer));
+        }
+        assert_eq!(out, [3.0; 2]);
     }
 }

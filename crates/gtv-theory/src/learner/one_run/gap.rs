@@ -57,7 +57,7 @@ impl OneRun {
         let found =
             GapMatch { gap, gap_se, ridge, variance: self.ridge_variance(ridge), variance_range: range };
         let (anchors, measured) = (self.anchors.clone(), self.measured.clone());
-        let learner = Self::solved(&self.problem, anchors, measured, Filter::Ridge(ridge), self.spec)?;
+        let learner = Self::solve(&self.problem, anchors, measured, Filter::Ridge(ridge), self.spec)?;
         Ok((learner, found))
     }
 

@@ -154,23 +154,22 @@ impl OneRun {
         let most = REMEMBERED / anchors.len();
         let remembering =
             |anchor: Anchor| Anchor { model: Arc::new(MemoModel::new(anchor.model, most)), ..anchor };
-        Self::measured(problem, anchors.into_iter().map(remembering).collect(), filter, spec)
+        Self::measure(problem, anchors.into_iter().map(remembering).collect(), filter, spec)
     }
 
     /// The same of anchors that remember.
-    fn measured(
+    fn measure(
         problem: &TrainingProblem,
         anchors: Vec<Anchor>,
         filter: Filter,
         spec: OneRunSpec,
     ) -> Result<Self> {
-        let measure = |anchor: &Anchor| Ok(Arc::new(Measured::new(problem, anchor, spec)?));
-        let measured = of_each(&anchors, measure)?;
-        Self::solved(problem, anchors, measured, filter, spec)
+        let measured = of_each(&anchors, |anchor| Ok(Arc::new(Measured::new(problem, anchor, spec)?)))?;
+        Self::solve(problem, anchors, measured, filter, spec)
     }
 
     /// The law of a filter, from what was measured.
-    fn solved(
+    fn solve(
         problem: &TrainingProblem,
         anchors: Vec<Anchor>,
         measured: Vec<Arc<Measured>>,
@@ -178,10 +177,9 @@ impl OneRun {
         spec: OneRunSpec,
     ) -> Result<Self> {
         let pairs: Vec<_> = anchors.iter().zip(&measured).collect();
-        let solve = |(anchor, measured): &(&Anchor, &Arc<Measured>)| {
+        let solved = of_each(&pairs, |(anchor, measured)| {
             Ok(Arc::new(Solved::new(problem, anchor.model.as_ref(), measured, &filter)?))
-        };
-        let solved = of_each(&pairs, solve)?;
+        })?;
         Ok(Self {
             problem: problem.clone(),
             filter,
@@ -299,11 +297,11 @@ impl Learner for OneRun {
 
     fn coarser(&self) -> Result<Box<dyn Learner>> {
         let spec = OneRunSpec { fresh: self.spec.fresh / 2, ..self.spec };
-        Ok(Box::new(Self::measured(&self.problem, self.anchors.clone(), self.filter.clone(), spec)?))
+        Ok(Box::new(Self::measure(&self.problem, self.anchors.clone(), self.filter.clone(), spec)?))
     }
 
     fn on(&self, problem: TrainingProblem) -> Result<Box<dyn Learner>> {
-        Ok(Box::new(Self::measured(&problem, self.anchors.clone(), self.filter.clone(), self.spec)?))
+        Ok(Box::new(Self::measure(&problem, self.anchors.clone(), self.filter.clone(), self.spec)?))
     }
 
     fn resolves_points(&self) -> bool {

@@ -2,15 +2,15 @@
 //!
 //! With Φ_n = √w ∂y/∂c (D × K) and ρ_n = √w (label − y) of triple n: H = E ΦᵀΦ, g_n = Φ_nᵀρ_n, S = Cov g.
 
-use super::model::TrainedModel;
+use super::model::{TrainedModel, triples_a_block};
 use crate::error::Result;
 use crate::linalg::{gemm_nn, gemm_tn_lower, mirror_lower, solve_spd};
 use crate::problem::{TrainingProblem, Triples};
 use crate::score::ScoreField;
 use rayon::prelude::*;
 
-/// Rows of Φ at a time, about, and triples at least: wide networks read all of their directions for each block.
-const BLOCK: (usize, usize) = (512, 64);
+/// States of a field, or pulls, at a time.
+const BLOCK: usize = 512;
 /// Blocks that are under way together. Both are fixed, so that sums do not depend on the number of threads.
 const TOGETHER: usize = 4;
 
@@ -61,8 +61,8 @@ impl<'a> Pulled<'a> {
     ) -> Vec<f64> {
         let (dim, objective, schedule) = (problem.dim(), problem.objective(), problem.schedule());
         let mut residuals = problem.labels(triples);
-        let states = triples.x.par_chunks(BLOCK.0 * dim).zip(triples.t.par_chunks(BLOCK.0));
-        residuals.par_chunks_mut(BLOCK.0 * dim).zip(states).for_each(|(residuals, (x, t))| {
+        let states = triples.x.par_chunks(BLOCK * dim).zip(triples.t.par_chunks(BLOCK));
+        residuals.par_chunks_mut(BLOCK * dim).zip(states).for_each(|(residuals, (x, t))| {
             let mut scores = vec![0.0; x.len()];
             field.scores_into(x, t, &mut scores);
             let rows = residuals.chunks_exact_mut(dim).zip(scores.chunks_exact(dim)).zip(x.chunks_exact(dim));
@@ -85,7 +85,7 @@ impl<'a> Pulled<'a> {
     /// What `of` finds of each block and its Φ, in order, to `take`.
     fn blocks<T: Send>(&self, of: impl Fn(Block<'_>, Vec<f64>) -> T + Sync, mut take: impl FnMut(T)) {
         let (dim, k) = (self.problem.dim(), self.model.directions());
-        let each = (BLOCK.0 / dim).max(BLOCK.1);
+        let each = triples_a_block(dim);
         let states = self.triples.x.chunks(each * dim).zip(self.triples.t.chunks(each));
         let blocks: Vec<Block<'_>> = states
             .zip(self.residuals.chunks(each * dim))
@@ -184,8 +184,8 @@ impl<'a> Pulled<'a> {
         pulls.par_chunks_mut(k).for_each(|pull| pull.iter_mut().zip(&mean).for_each(|(p, m)| *p -= m));
         let covariance = |pulls: &[f64]| {
             let mut sum = vec![0.0; k * k];
-            for together in pulls.chunks(TOGETHER * BLOCK.0 * k) {
-                let parts: Vec<_> = together.par_chunks(BLOCK.0 * k).map(|rows| moment(rows, k)).collect();
+            for together in pulls.chunks(TOGETHER * BLOCK * k) {
+                let parts: Vec<_> = together.par_chunks(BLOCK * k).map(|rows| moment(rows, k)).collect();
                 parts.into_iter().for_each(|part| add(&mut sum, part, 1.0 / count as f64));
             }
             mirror_lower(&mut sum, k);
