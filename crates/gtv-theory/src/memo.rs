@@ -46,9 +46,12 @@ impl Memory {
         let size = x.len() + t.len() + out.len();
         if read().1 + size <= self.most && out.iter().all(|v| v.is_finite()) {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            let batch = Batch { x: x.to_vec(), t: t.to_vec(), values: out.to_vec() };
-            if known.0.insert(key, Arc::new(batch)).is_none() {
-                known.1 += size;
+            // Others may have filled it meanwhile.
+            if known.1 + size <= self.most {
+                let batch = Batch { x: x.to_vec(), t: t.to_vec(), values: out.to_vec() };
+                if known.0.insert(key, Arc::new(batch)).is_none() {
+                    known.1 += size;
+                }
             }
         }
     }

@@ -18,8 +18,9 @@ use std::ops::Range;
 
 /// Traces that are differentiated backwards together; fixed, so that memory does not depend on the number of threads.
 const TOGETHER: usize = 4;
-/// Numbers of a contraction at a time: what stays in cache.
+/// Numbers of a contraction at a time: what stays in cache; and units at least, over which the products with the signals sum.
 const CONTRACTED: usize = 1 << 20;
+const FEWEST: usize = 16;
 
 impl Tangent {
     /// Σ_a ∂F/∂θ_a · direction_a.
@@ -98,7 +99,7 @@ impl Tangent {
             let directions = |place: Range<usize>| &directions[place.start * k..place.end * k];
             let all = MatRef::from_row_major_slice(directions(weights), layer.fan_in, layer.fan_out * k);
             let inputs = MatRef::from_row_major_slice(&trace.activations[l], trace.rows, layer.fan_in);
-            let together = (CONTRACTED / (trace.rows * k)).clamp(1, layer.fan_out);
+            let together = (CONTRACTED / (trace.rows * k)).max(FEWEST).min(layer.fan_out);
             let mut contracted = vec![0.0f32; trace.rows * together * k];
             for first in (0..layer.fan_out).step_by(together) {
                 let units = first..layer.fan_out.min(first + together);

@@ -46,6 +46,8 @@ const ROUNDING: f64 = 1e-6;
 const BASIS_BYTES: usize = 1 << 30;
 /// Fresh points at which the missed trace is measured.
 const FRESH: usize = 512;
+/// Numbers of one layer's signals that are held at a time.
+const SIGNALS: usize = 1 << 25;
 /// Rows of the dual matrix that are made at a time.
 const BAND: usize = 256;
 
@@ -205,11 +207,17 @@ impl TrainedModel for TrainedNetwork {
 
     fn pullback(&self, x: &[f64], t: &[f64], residuals: &[f64]) -> Vec<f64> {
         let (dim, k) = (self.frame.dim(), self.directions);
-        let points = self.tangent.points::<f32>(&self.frame.inputs(x, t));
-        let scaled = residuals.iter().enumerate();
-        let scaled: Vec<f64> =
-            scaled.map(|(e, r)| r * self.frame.output_coefficients(t[e / dim]).1).collect();
-        let gradient = self.tangent.backwards(&points, &scaled);
+        let widest = self.tangent.layers.iter().map(|layer| layer.fan_out).max().unwrap_or(1);
+        let each = (SIGNALS / (dim * widest)).max(1);
+        let mut gradient = vec![0.0; self.tangent.parameters()];
+        let states = x.chunks(each * dim).zip(t.chunks(each));
+        for ((x, t), residuals) in states.zip(residuals.chunks(each * dim)) {
+            let points = self.tangent.points::<f32>(&self.frame.inputs(x, t));
+            let scale = |e: usize| self.frame.output_coefficients(t[e / dim]).1;
+            let scaled: Vec<f64> = residuals.iter().enumerate().map(|(e, r)| r * scale(e)).collect();
+            let part = self.tangent.backwards(&points, &scaled);
+            gradient.iter_mut().zip(part).for_each(|(g, p)| *g += p);
+        }
         let parts =
             gradient.par_chunks(BAND).zip(self.basis.par_chunks(BAND * k)).map(|(gradient, basis)| {
                 let mut part = vec![0.0; k];

@@ -29,6 +29,8 @@ impl Default for OneRunSettings {
     }
 }
 
+/// The largest number of directions that can be asked for.
+const MOST_DIRECTIONS: usize = 2048;
 /// Fresh triples at least.
 const FEWEST: usize = 2_048;
 /// Share of the curvature's trace outside of the directions from which on the user is told: what a hundred retrainings resolve of a
@@ -37,8 +39,10 @@ const NOTABLE_MISS: f64 = 0.05;
 
 /// What to do about directions that are too few.
 fn more_directions(most: usize, room: usize) -> String {
-    if most < room {
+    if most < room.min(MOST_DIRECTIONS) {
         "raise theory.directions".to_owned()
+    } else if room > MOST_DIRECTIONS {
+        format!("no more than {MOST_DIRECTIONS} can be kept")
     } else {
         format!("take a narrower network: 1 GiB holds {room} directions of so many parameters")
     }
@@ -162,11 +166,12 @@ fn filter(task: &Task) -> Result<Filter> {
 
 #[cfg(test)]
 mod tests {
-    use super::more_directions;
+    use super::{MOST_DIRECTIONS, more_directions};
 
     #[test]
     fn limits_advice_is_what_helps() {
         assert_eq!(more_directions(320, 2_000), "raise theory.directions");
         assert!(more_directions(320, 255).contains("1 GiB holds 255 directions"));
+        assert_eq!(more_directions(MOST_DIRECTIONS, 2_700), "no more than 2048 can be kept");
     }
 }

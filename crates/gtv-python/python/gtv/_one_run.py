@@ -113,7 +113,7 @@ def one_run(
         Measured on triples that are drawn anew from the data of the config, or, ``"training"``, on `triples`, each as if it had been left
         out: for data without a source of more.
     fresh
-        How many are drawn anew.
+        How many are drawn anew. With `triples` the mean takes four for each of them, where that is more.
     dtype
         Type of the arrays that functions are given.
     set
@@ -123,8 +123,8 @@ def one_run(
 
     Returns
     -------
-    The law of the score of networks trained again: `VKernel.cov`, `VKernel.v`, `VKernel.sample_field`. It asks both functions again, with
-    all points of a call at once.
+    The law of the score of networks trained again: `VKernel.cov`, `VKernel.v`, `VKernel.sample_field`. It asks both functions again,
+    for points that were not asked for before, many at a time.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 //! The law of a trained model's field from its own run: Gaussian about the field less its own deviation, Cov y = ∂y Cov c ∂yᵀ, averaged over anchors.
 
 use super::{At, Law, PredictionMoments};
-use crate::learner::{Change, TrainedModel};
+use crate::learner::{Change, TrainedModel, points_a_block};
 use crate::linalg::{gemm_nn, gemm_nt};
 use crate::memo::MemoField;
 use crate::problem::{Objective, Prediction, Schedule, TrainingProblem};
@@ -11,9 +11,6 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use std::sync::Arc;
-
-/// Points at a time; fixed, so that nothing depends on the number of threads.
-const BLOCK: usize = 256;
 
 /// One anchor's part.
 pub(crate) struct AnchorLaw {
@@ -47,6 +44,12 @@ impl OneRunLaw {
         let mean = Arc::new(MemoField::new(mean, REMEMBERED));
         let (objective, schedule) = (*problem.objective(), *problem.schedule());
         Self { anchors: Arc::new(anchors), mean, objective, schedule }
+    }
+
+    /// Points at a time; fixed, so that nothing depends on the number of threads.
+    fn block(&self) -> usize {
+        let directions = self.anchors.iter().map(|a| a.model.directions()).max().unwrap_or(1);
+        points_a_block(self.mean.dim(), directions)
     }
 
     fn on_y(&self, t: f64) -> f64 {
@@ -96,8 +99,9 @@ impl Law for OneRunLaw {
 
     fn covs(&self, (x, t): (&[f64], &[f64]), (y, u): (&[f64], &[f64])) -> Vec<f64> {
         let (dim, share) = (self.mean.dim(), 1.0 / self.anchors.len() as f64);
-        let points = x.par_chunks(BLOCK * dim).zip(t.par_chunks(BLOCK));
-        let others = y.par_chunks(BLOCK * dim).zip(u.par_chunks(BLOCK));
+        let each = self.block();
+        let points = x.par_chunks(each * dim).zip(t.par_chunks(each));
+        let others = y.par_chunks(each * dim).zip(u.par_chunks(each));
         let blocks = points.zip(others).map(|((x, t), (y, u))| {
             let mut covs = vec![0.0; t.len() * dim * dim];
             for anchor in self.anchors.iter() {
@@ -129,7 +133,8 @@ impl Law for OneRunLaw {
     fn prediction_moments(&self, prediction: Prediction, x: &[f64], t: &[f64]) -> PredictionMoments {
         let dim = self.mean.dim();
         let share = 1.0 / self.anchors.len() as f64;
-        let blocks = x.par_chunks(BLOCK * dim).zip(t.par_chunks(BLOCK)).map(|(x, t)| {
+        let each = self.block();
+        let blocks = x.par_chunks(each * dim).zip(t.par_chunks(each)).map(|(x, t)| {
             let (mut mean, mut variance) = (vec![0.0; x.len()], vec![0.0; x.len()]);
             self.mean.scores_into(x, t, &mut mean);
             for anchor in self.anchors.iter() {

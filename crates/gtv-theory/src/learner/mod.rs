@@ -18,6 +18,7 @@ mod system;
 
 pub use flow::{Flow, FlowSpectrum, InitialFunction, MeanFit, NearestTime, VarianceSplit};
 pub use many_outputs::triples_of_laws;
+pub(crate) use one_run::points_a_block;
 pub use one_run::{
     Anchor, Change, Course, Curvature, Filter, GapMatch, LinearModel, OneRun, OneRunShares, OneRunSpec,
     Passes, Pulls, Residuals, TrainedModel, Unrolled, UpdateRule,

@@ -33,7 +33,11 @@ impl OneRun {
     /// # Errors
     /// [`Error::OutOfRange`] for a gap that is not above 0: too few triples to measure it, or a model that has fitted nothing.
     pub fn matched_to_gap(&self) -> Result<(Self, GapMatch)> {
-        self.matched.get_or_init(|| self.match_gap()).clone()
+        if let Some(matched) = self.matched.get() {
+            return Ok(matched.clone());
+        }
+        let matched = self.match_gap()?;
+        Ok(self.matched.get_or_init(|| matched).clone())
     }
 
     fn match_gap(&self) -> Result<(Self, GapMatch)> {
@@ -46,7 +50,7 @@ impl OneRun {
             square += (fresh_se * fresh_se + own_se * own_se) / (count * count);
         }
         let gap_se = square.sqrt();
-        if gap <= 0.0 {
+        if gap.is_nan() || gap <= 0.0 {
             let expected =
                 "a number above 0; the gap is lost in its own noise: use \"one-run\", or more theory.anchors";
             return Err(Error::OutOfRange { name: "the generalisation gap", value: gap, expected });

@@ -21,6 +21,7 @@ mod statistics;
 
 pub use course::{Course, Curvature, Passes, Unrolled, UpdateRule};
 pub use gap::GapMatch;
+pub(crate) use model::points_a_block;
 pub use model::{Change, LinearModel, Pulls, TrainedModel};
 
 use super::{Learner, Order, Ridge};
@@ -134,7 +135,7 @@ pub struct OneRun {
     measured: Vec<Arc<Measured>>,
     solved: Vec<Arc<Solved>>,
     /// The same with the ridge that has the anchors' gap, once it is asked for.
-    matched: Arc<OnceLock<Result<(OneRun, GapMatch)>>>,
+    matched: Arc<OnceLock<(OneRun, GapMatch)>>,
 }
 
 impl OneRun {

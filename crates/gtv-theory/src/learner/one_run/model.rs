@@ -10,10 +10,13 @@ use std::sync::Arc;
 /// ∂y·c at points, each at its own time: (x, t, out), n × D.
 pub type Change = Box<dyn Fn(&[f64], &[f64], &mut [f64]) + Send + Sync>;
 
-/// Triples whose derivatives are held at a time: some hundred rows of K numbers, and triples enough that a wide network does not read all
-/// of its directions for a few. Fixed, so that sums do not depend on the number of threads.
-pub(super) fn triples_a_block(dim: usize) -> usize {
-    (512 / dim).max(64)
+/// Numbers of derivatives that are held at a time.
+const HELD: usize = 1 << 24;
+
+/// Points whose D × K derivatives are held at a time: some hundred rows, and points enough that a wide network does not read all of its
+/// directions for a few, as far as memory allows. Fixed, so that sums do not depend on the number of threads.
+pub(crate) fn points_a_block(dim: usize, directions: usize) -> usize {
+    (512 / dim).max(64).min(HELD / (dim * directions).max(1)).max(1)
 }
 
 /// A trained model about its parameters θ̂: θ = θ̂ + M^½ Q c, Q orthonormal, M the metric of its optimiser.
@@ -39,7 +42,7 @@ pub trait TrainedModel: Send + Sync {
     fn pullback(&self, x: &[f64], t: &[f64], residuals: &[f64]) -> Vec<f64> {
         let (k, dim) = (self.directions(), (x.len() / t.len().max(1)).max(1));
         let mut sum = vec![0.0; k];
-        let each = triples_a_block(dim);
+        let each = points_a_block(dim, k);
         let states = x.chunks(each * dim).zip(t.chunks(each));
         for ((x, t), residuals) in states.zip(residuals.chunks(each * dim)) {
             for (row, residual) in self.derivatives(x, t).chunks_exact(k).zip(residuals) {

@@ -20,8 +20,10 @@ pub(super) struct Measured {
     triples: Arc<Triples>,
     /// ρ of the triples, n × D.
     residuals: Vec<f64>,
-    /// The curvature's eigenvalues and eigenvectors.
+    /// The eigenvalues of the curvature with its penalty, and the loss's own share of each.
     values: Vec<f64>,
+    losses: Vec<f64>,
+    /// The eigenvectors.
     rotation: Vec<f64>,
     /// d of each mode, where there is weight decay.
     decay: Option<Vec<f64>>,
@@ -58,6 +60,11 @@ impl Measured {
             curvature.iter_mut().zip(&pulls.penalty).for_each(|(h, p)| *h += p);
         }
         let (values, rotation) = symmetric_eigen("the curvature of a trained model", &curvature, k)?;
+        let mut losses = values.clone();
+        if let Some(pulls) = &pulls {
+            let penalty = diagonal(&rotated(&pulls.penalty, &rotation, k), k);
+            losses.iter_mut().zip(penalty).for_each(|(loss, penalty)| *loss -= penalty);
+        }
         let decay = pulls.map(|pulls| diagonal(&rotated(&pulls.decay, &rotation, k), k));
         let excess = match (spec.residuals, &anchor.triples) {
             (Residuals::Training, _) | (Residuals::Fresh, None) => None,
@@ -70,7 +77,7 @@ impl Measured {
         };
         let (loss, residuals) = (pulled.loss(), pulled.into_residuals());
         let residuals_on = spec.residuals;
-        Ok(Self { residuals_on, triples, residuals, values, rotation, decay, excess, loss })
+        Ok(Self { residuals_on, triples, residuals, values, losses, rotation, decay, excess, loss })
     }
 }
 
@@ -82,7 +89,7 @@ impl Solved {
         filter: &Filter,
     ) -> Result<Self> {
         let (k, samples) = (model.directions(), problem.samples());
-        let Measured { triples, residuals, values, rotation, decay, excess, .. } = measured;
+        let Measured { triples, residuals, values, losses, rotation, decay, excess, .. } = measured;
         let mode = |(i, loss): (usize, &f64)| {
             filter.unroll(Curvature { loss: loss.max(0.0), decay: decay.as_ref().map_or(0.0, |d| d[i]) })
         };
@@ -110,13 +117,13 @@ impl Solved {
             }
             None => vec![0.0; k * k],
         };
-        // E w tr Var y = tr(H Cov c).
-        let weighed = |cov: &[f64]| (0..k).map(|i| values[i] * cov[i * (k + 1)]).sum::<f64>();
+        // E w tr Var y = tr(H Cov c), H the loss's own curvature.
+        let weighed = |cov: &[f64]| (0..k).map(|i| losses[i] * cov[i * (k + 1)]).sum::<f64>();
         let shares = OneRunShares {
             data: weighed(&data),
             batches: weighed(&batches),
             initial: weighed(&initial),
-            effective_features: values.iter().zip(&ends).map(|(v, end)| v * end).sum(),
+            effective_features: losses.iter().zip(&ends).map(|(v, end)| v * end).sum(),
             missed: model.missed(),
             loss: measured.loss,
         };

@@ -2,7 +2,7 @@
 //!
 //! With Φ_n = √w ∂y/∂c (D × K) and ρ_n = √w (label − y) of triple n: H = E ΦᵀΦ, g_n = Φ_nᵀρ_n, S = Cov g.
 
-use super::model::{TrainedModel, triples_a_block};
+use super::model::{TrainedModel, points_a_block};
 use crate::error::Result;
 use crate::linalg::{gemm_nn, gemm_tn_lower, mirror_lower, solve_spd};
 use crate::problem::{TrainingProblem, Triples};
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 /// States of a field, or pulls, at a time.
 const BLOCK: usize = 512;
-/// Blocks that are under way together. Both are fixed, so that sums do not depend on the number of threads.
+/// Blocks that are under way together: what bounds memory, whatever the number of threads.
 const TOGETHER: usize = 4;
 
 /// Triples with ρ of a model; Φ is asked for block by block.
@@ -85,7 +85,7 @@ impl<'a> Pulled<'a> {
     /// What `of` finds of each block and its Φ, in order, to `take`.
     fn blocks<T: Send>(&self, of: impl Fn(Block<'_>, Vec<f64>) -> T + Sync, mut take: impl FnMut(T)) {
         let (dim, k) = (self.problem.dim(), self.model.directions());
-        let each = triples_a_block(dim);
+        let each = points_a_block(dim, k);
         let states = self.triples.x.chunks(each * dim).zip(self.triples.t.chunks(each));
         let blocks: Vec<Block<'_>> = states
             .zip(self.residuals.chunks(each * dim))
