@@ -29,4 +29,5 @@ pub use kernel_features::{KernelFeatureSpec, KernelFeatures, Truncation};
 pub use number::Number;
 pub use predictor::{Course, Linearised};
 pub use tangent::{Points, Tangent, TangentMetric};
+pub(crate) use trained::room;
 pub use trained::{TrainedNetwork, TrainedSpec};

@@ -51,7 +51,8 @@ const SIGNALS: usize = 1 << 25;
 /// Rows of the dual matrix that are made at a time.
 const BAND: usize = 256;
 
-fn room(parameters: usize) -> usize {
+/// How many directions of so many parameters memory is taken for.
+pub(crate) fn room(parameters: usize) -> usize {
     (BASIS_BYTES / (4 * parameters)).max(1)
 }
 
@@ -130,11 +131,6 @@ impl TrainedNetwork {
         };
         made.missed = made.missed_trace(task, &root, streams);
         Ok(made)
-    }
-
-    /// How many directions of so many parameters memory is taken for.
-    pub fn room(&self) -> usize {
-        room(self.tangent.parameters())
     }
 
     /// E w tr(∂y M ∂yᵀ) outside of Q, over all of it, at fresh points.

@@ -178,7 +178,7 @@ impl Family for MlpFamily {
     fn needs(&self, members: usize) -> Vec<Need> {
         let networks = if self.task.training().centred { 2.0 } else { 1.0 };
         let trained = 4.0 * networks * members as f64 * self.parameters() as f64;
-        vec![
+        let mut needs = vec![
             Need {
                 what: "the trained networks",
                 bytes: trained,
@@ -191,7 +191,11 @@ impl Family for MlpFamily {
                 formula: "4 bytes x N x parameters, and for each member of a group its optimizer's arrays, activations and triples",
                 advice: "lower model.mlp.width, training.batch or model.samples",
             },
-        ]
+        ];
+        if self.kernel == KernelName::Trained {
+            needs.push(one_run::need(&self.one_run, self.parameters()));
+        }
+        needs
     }
 
     fn train(&self, kind: &str, members: &[Member], session: Session<'_>) -> Result<Box<dyn Members>> {

@@ -2,8 +2,8 @@
 
 use super::{MlpFamily, MlpMembers, NoiseDraws, Optimizer, Task};
 use crate::error::Result;
-use crate::family::{MULTIPLICATION, Members, OneRunRecord};
-use crate::linearize::{TrainedNetwork, TrainedSpec};
+use crate::family::{MULTIPLICATION, Members, Need, OneRunRecord};
+use crate::linearize::{TrainedNetwork, TrainedSpec, room};
 use crate::watch::{Session, Warning};
 use gtv_theory::Error as TheoryError;
 use gtv_theory::learner::{
@@ -74,6 +74,18 @@ fn fresh(dim: usize) -> usize {
     (OneRunSpec::default().fresh / dim).max(FEWEST)
 }
 
+/// The memory of the directions of all anchors, and of the matrix from which those of one are chosen with its eigenvectors.
+pub(super) fn need(settings: &OneRunSettings, parameters: usize) -> Need {
+    let directions = settings.directions.min(room(parameters));
+    let kept = 4.0 * (settings.anchors * parameters * directions) as f64;
+    Need {
+        what: "directions of trained networks",
+        bytes: kept + 16.0 * (landmarks(settings.directions) as f64).powi(2),
+        formula: "4 bytes x anchors x parameters x directions, and 16 bytes x (3 x directions)^2",
+        advice: "lower theory.directions or theory.anchors",
+    }
+}
+
 /// The learner of the first members.
 ///
 /// # Errors
@@ -110,7 +122,7 @@ pub(super) fn learner(
         let network = TrainedNetwork::new(task, field, &spec, problem.streams())?;
         let (directions, missed) = (network.directions(), 100.0 * network.missed());
         if network.missed() > NOTABLE_MISS {
-            let advice = more_directions(most, network.room());
+            let advice = more_directions(most, room(family.parameters()));
             session.watch.warn(&Warning::FewDirections { member: member.index, directions, missed, advice });
         }
         anchors.push(Anchor { model: Arc::new(network), triples: Some(Arc::new(problem.draw(member.data))) });
