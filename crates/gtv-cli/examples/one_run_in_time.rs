@@ -8,9 +8,10 @@ use gtv_cli::config::{Change, Loaded};
 use gtv_cli::context::Context;
 use gtv_models::Session;
 use gtv_models::watch::Unwatched;
+use gtv_study::between_models;
 use gtv_study::levels::Sampler;
 use gtv_theory::closure::OneRun;
-use gtv_theory::compare::{Level, mass_within};
+use gtv_theory::compare::Level;
 use gtv_theory::memo::MemoField;
 use gtv_theory::{Schedule, ScoreField};
 use std::ops::Range;
@@ -84,20 +85,11 @@ fn main() -> Result<()> {
             Ok(about_average(network(i), average.clone()))
         })?;
         for (name, level) in [("law", drawn), ("networks", trained)] {
-            let near = |x: &Vec<f64>| mass_within(x, data.points(), data.dim(), RADIUS);
-            let masses = level.samples.groups().iter().map(near).collect::<gtv_theory::Result<Vec<_>>>()?;
-            let spread: Vec<String> =
-                (0..data.len()).map(|m| format!("{:.4}", deviation(&masses, m))).collect();
-            println!("{:>4} to {:<4} {name:<10}{}", range.start, range.end, spread.join(" "));
+            let spread = between_models(&level.samples, data, Some(RADIUS), study.problem().streams())?;
+            let masses = spread.context("a single network has no spread")?.mass_near;
+            let masses: Vec<String> = masses.iter().map(|mass| format!("{mass:.4}")).collect();
+            println!("{:>4} to {:<4} {name:<10}{}", range.start, range.end, masses.join(" "));
         }
     }
     Ok(())
-}
-
-/// Between models, without what so many paths of one model show by themselves.
-fn deviation(masses: &[Vec<f64>], datum: usize) -> f64 {
-    let count = masses.len() as f64;
-    let mean = masses.iter().map(|m| m[datum]).sum::<f64>() / count;
-    let square = masses.iter().map(|m| (m[datum] - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    (square - mean * (1.0 - mean) / PATHS as f64).max(0.0).sqrt()
 }

@@ -49,18 +49,21 @@ impl Study {
         /// Evaluations for one of a model that is drawn about a trained network: along a direction, a network costs three.
         const CHANGED: f64 = 3.0;
         let evaluations = if anchors > 0.0 { CHANGED } else { 1.0 };
-        let models = evaluations * (self.theory.models * (self.theory.closures.len() + 1)) as f64;
+        // Tables ask for the mean of the anchors, each changed, once for all models; paths ask at every step.
+        let on_paths = evaluations + anchors * (1.0 + CHANGED);
+        let models = (self.theory.models * (self.theory.closures.len() + 1)) as f64;
         let (steps, dim) = (self.sampling.integration.steps as f64, cloud.dim() as f64);
-        let paths = members * self.sampling.paths as f64 + models * self.theory.paths as f64;
+        let (trained, drawn) = (members * self.sampling.paths as f64, models * self.theory.paths as f64);
         let path =
             steps * self.sampling.integration.integrator.tableau().nodes.len() as f64 * effort.evaluation;
         let sampling = match self.sampling.lookup.grid() {
-            None => paths * path,
+            None => (trained + on_paths * drawn) * path,
             Some(grid) => {
                 /// Seconds of a step from a table.
                 const STEP: f64 = 1e-8;
                 let nodes = (grid.len as f64).powf(dim);
-                steps * ((models + members) * nodes * effort.evaluation + paths * STEP)
+                let tables = (evaluations * models + members) * nodes;
+                steps * (tables * effort.evaluation + (trained + drawn) * STEP)
             }
         };
         let training = match self.origin {
@@ -80,8 +83,7 @@ impl Study {
         const PASSES: f64 = 3.0;
         let laws = self.theory.laws().len() as f64;
         let points = nodes + triples;
-        let drawn = self.theory.models as f64 * laws * triples * effort.features;
-        let single = members * self.sampling.paths as f64 * steps;
+        let featured = self.theory.models as f64 * laws * triples * effort.features;
         let asked = (PROBES + maps::points(self).1.len() + paths::MOST_POINTS) as f64;
         StudyEffort {
             training,
@@ -89,7 +91,7 @@ impl Study {
             theory: (0.5 + laws) * points * (PASSES * effort.features + node)
                 + 1.5 * nodes * exact
                 + anchors * effort.anchor,
-            sampling: sampling + drawn + single * exact,
+            sampling: sampling + featured + trained * steps * exact,
             path,
         }
     }

@@ -37,6 +37,7 @@ pub use gtv_models::watch::{Session, Stage, Store, Unwatched, Watch};
 pub use origin::Origin;
 pub use probes::{Places, Probes};
 pub use record::{Arrays, Record};
+pub use spread::between_models;
 pub use study::{Growth, Outcome, Study};
 pub use theory::Theory;
 pub use warning::Warning;

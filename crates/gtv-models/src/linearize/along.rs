@@ -74,7 +74,7 @@ impl Tangent {
     }
 
     /// Each layer's parameters among all: its W, and its b where it has one.
-    fn places(&self) -> Vec<(Range<usize>, Option<Range<usize>>)> {
+    pub(super) fn places(&self) -> Vec<(Range<usize>, Option<Range<usize>>)> {
         let mut end = 0;
         let mut next = |len: usize| {
             end += len;

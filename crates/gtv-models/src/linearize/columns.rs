@@ -26,19 +26,16 @@ pub(super) type Row = (usize, usize, f32);
 impl Tangent {
     /// The blocks that make up all parameters, in order.
     pub(super) fn blocks(&self) -> Vec<Block> {
-        let (mut blocks, mut at) = (Vec::new(), 0);
-        for (l, layer) in self.layers.iter().enumerate() {
+        let mut blocks = Vec::new();
+        for (l, (layer, (weights, biases))) in self.layers.iter().zip(self.places()).enumerate() {
             let each = (COLUMNS / layer.fan_out).max(1);
             for first in (0..layer.fan_in).step_by(each) {
                 let rows = first..layer.fan_in.min(first + each);
-                let len = rows.len() * layer.fan_out;
-                blocks.push(Block { layer: l, rows: Some(rows), columns: at..at + len });
-                at += len;
+                let column = |row: usize| weights.start + row * layer.fan_out;
+                let columns = column(rows.start)..column(rows.end);
+                blocks.push(Block { layer: l, rows: Some(rows), columns });
             }
-            if layer.bias.is_some() {
-                blocks.push(Block { layer: l, rows: None, columns: at..at + layer.fan_out });
-                at += layer.fan_out;
-            }
+            blocks.extend(biases.map(|columns| Block { layer: l, rows: None, columns }));
         }
         blocks
     }

@@ -47,7 +47,7 @@ const BASIS_BYTES: usize = 1 << 30;
 /// Fresh points at which the missed trace is measured.
 const FRESH: usize = 512;
 /// Numbers of one layer's signals that are held at a time.
-const SIGNALS: usize = 1 << 25;
+const SIGNALS: usize = 1 << 24;
 /// Rows of the dual matrix that are made at a time.
 const BAND: usize = 256;
 
@@ -137,11 +137,10 @@ impl TrainedNetwork {
     fn missed_trace(&self, task: &Task, root: &[f32], streams: Streams) -> f64 {
         let drawn = task.sampler().draw_from(&mut streams.stream(Purpose::Features, 0, 4), FRESH);
         let dim = self.frame.dim();
-        let inside = self.derivatives(&drawn.x, &drawn.t);
         let points = self.tangent.points::<f32>(&self.frame.inputs(&drawn.x, &drawn.t));
         let blocks = self.tangent.blocks();
-        let traces = points.traces.par_iter().zip(drawn.t.par_chunks(ROWS)).enumerate();
-        let parts = traces.map(|(b, (trace, t))| {
+        let traces = points.traces.par_iter().zip(drawn.t.par_chunks(ROWS));
+        let parts = traces.map(|(trace, t)| {
             let rows: Vec<Row> = (0..t.len() * dim).map(|e| (e / dim, e % dim, 1.0)).collect();
             let mut squares = vec![0.0; rows.len()];
             for block in &blocks {
@@ -151,12 +150,12 @@ impl TrainedNetwork {
                     *s += row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
                 }
             }
+            let inside = self.tangent.along_all(trace, &self.basis, self.directions);
             let (mut all, mut kept) = (0.0, 0.0);
-            for (e, square) in squares.iter().enumerate() {
+            for (e, (square, row)) in squares.iter().zip(inside.chunks_exact(self.directions)).enumerate() {
                 let t = t[e / dim];
-                let weight = self.frame.target_weight(t);
-                let row = &inside[((b * ROWS * dim) + e) * self.directions..][..self.directions];
-                all += weight * self.frame.output_coefficients(t).1.powi(2) * square;
+                let weight = self.frame.target_weight(t) * self.frame.output_coefficients(t).1.powi(2);
+                all += weight * square;
                 kept += weight * row.iter().map(|v| v * v).sum::<f64>();
             }
             (all, kept)

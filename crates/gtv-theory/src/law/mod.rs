@@ -25,7 +25,7 @@ pub(crate) use linear::DENSE_LIMIT;
 pub use linear::{BlockCovariance, Covariance, LinearLaw};
 pub use naive::{Naive, StepLength};
 pub use one_run::OneRunLaw;
-pub(crate) use one_run::{AnchorLaw, moved};
+pub(crate) use one_run::{AnchorLaw, images, moved};
 pub use path_cov::{PathCov, Response};
 pub use sampled_covariance::SampledCovariance;
 

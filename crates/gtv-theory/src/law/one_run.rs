@@ -2,7 +2,7 @@
 
 use super::{At, Law, PredictionMoments};
 use crate::learner::{Change, TrainedModel, points_a_block};
-use crate::linalg::{gemm_nn, gemm_nt};
+use crate::linalg::{fold, gemm_nn, gemm_nt, quadratic_forms};
 use crate::memo::MemoField;
 use crate::problem::{Objective, Prediction, Schedule, TrainingProblem};
 use crate::rng::ChaCha8Rng;
@@ -58,19 +58,11 @@ impl OneRunLaw {
 }
 
 impl AnchorLaw {
-    /// ∂y and ∂y Cov c at points, n × D × K.
-    fn images(&self, x: &[f64], t: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let k = self.model.directions();
-        let rows = self.model.derivatives(x, t);
-        let mut images = vec![0.0; rows.len()];
-        gemm_nn(rows.len() / k, k, k, &rows, &self.covariance, &mut images);
-        (rows, images)
-    }
-
     /// ∂y(z_i) Cov c ∂y(z'_i)ᵀ of the i-th points of two lists, n × D × D.
     fn pairs(&self, (x, t): (&[f64], &[f64]), (y, u): (&[f64], &[f64])) -> Vec<f64> {
         let (k, dim) = (self.model.directions(), x.len() / t.len().max(1));
-        let ((_, images), others) = (self.images(x, t), self.model.derivatives(y, u));
+        let (_, images) = images(self.model.as_ref(), &self.covariance, x, t);
+        let others = self.model.derivatives(y, u);
         let mut pairs = vec![0.0; t.len() * dim * dim];
         let blocks = images.chunks_exact(dim * k).zip(others.chunks_exact(dim * k));
         for (pair, (image, rows)) in pairs.chunks_exact_mut(dim * dim).zip(blocks) {
@@ -82,10 +74,24 @@ impl AnchorLaw {
     /// Var y_i at points, n × D.
     fn variance(&self, x: &[f64], t: &[f64]) -> Vec<f64> {
         let k = self.model.directions();
-        let (rows, images) = self.images(x, t);
-        let form = |(a, b): (&[f64], &[f64])| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        rows.chunks_exact(k).zip(images.chunks_exact(k)).map(form).collect()
+        let mut variance = vec![0.0; x.len()];
+        quadratic_forms(&self.model.derivatives(x, t), &fold(&self.covariance, k), k, &mut variance);
+        variance
     }
+}
+
+/// ∂y and ∂y Cov c of a model at points, n × D × K.
+pub(crate) fn images(
+    model: &dyn TrainedModel,
+    covariance: &[f64],
+    x: &[f64],
+    t: &[f64],
+) -> (Vec<f64>, Vec<f64>) {
+    let k = model.directions();
+    let rows = model.derivatives(x, t);
+    let mut images = vec![0.0; rows.len()];
+    gemm_nn(rows.len() / k, k, k, &rows, covariance, &mut images);
+    (rows, images)
 }
 
 impl Law for OneRunLaw {
@@ -120,7 +126,7 @@ impl Law for OneRunLaw {
         let (count, share) = (t.len(), 1.0 / self.anchors.len() as f64);
         let (mut traces, mut own) = (vec![0.0; count * count], vec![0.0; count * count]);
         for anchor in self.anchors.iter() {
-            let (rows, image) = anchor.images(x, t);
+            let (rows, image) = images(anchor.model.as_ref(), &anchor.covariance, x, t);
             // The trace over outputs is a product over outputs and directions.
             gemm_nt(count, count, rows.len() / count.max(1), &image, &rows, &mut own);
             traces.iter_mut().zip(&own).for_each(|(c, own)| *c += share * own);

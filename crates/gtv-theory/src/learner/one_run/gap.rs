@@ -43,9 +43,12 @@ impl OneRun {
     fn match_gap(&self) -> Result<(Self, GapMatch)> {
         let count = self.anchors.len() as f64;
         let (mut gap, mut square) = (0.0, 0.0);
+        let new = fresh(&self.problem, self.spec.fresh);
+        let exact = self.exact_residuals(&new);
         for anchor in &self.anchors {
-            let sets = [&fresh(&self.problem, self.spec.fresh), anchor.known_triples()?.as_ref()];
-            let [(fresh, fresh_se), (own, own_se)] = sets.map(|triples| self.excess(anchor, triples));
+            let own = anchor.known_triples()?.as_ref();
+            let (fresh, fresh_se) = self.excess(anchor, &new, &exact);
+            let (own, own_se) = self.excess(anchor, own, &self.exact_residuals(own));
             gap += (fresh - own) / count;
             square += (fresh_se * fresh_se + own_se * own_se) / (count * count);
         }
@@ -65,10 +68,14 @@ impl OneRun {
         Ok((learner, found))
     }
 
-    /// Mean and standard error of a model's loss on triples less that of the true score.
-    fn excess(&self, anchor: &super::Anchor, triples: &Triples) -> (f64, f64) {
+    /// ρ of the true score.
+    fn exact_residuals(&self, triples: &Triples) -> Vec<f64> {
+        Pulled::residuals_of(&self.problem, self.problem.exact().as_ref(), triples)
+    }
+
+    /// Mean and standard error of a model's loss on triples less that of the true score, of residuals `exact`.
+    fn excess(&self, anchor: &super::Anchor, triples: &Triples, exact: &[f64]) -> (f64, f64) {
         let own = Pulled::residuals_of(&self.problem, anchor.model.field().as_ref(), triples);
-        let exact = Pulled::residuals_of(&self.problem, self.problem.exact().as_ref(), triples);
         let dim = self.problem.dim();
         let half = |r: &[f64]| 0.5 * r.iter().map(|r| r * r).sum::<f64>();
         let pairs = own.chunks_exact(dim).zip(exact.chunks_exact(dim));

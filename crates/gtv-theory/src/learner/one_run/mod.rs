@@ -26,8 +26,8 @@ pub use model::{Change, LinearModel, Pulls, TrainedModel};
 
 use super::{Learner, Order, Ridge};
 use crate::error::{Error, Result};
-use crate::law::{AnchorLaw, Law, LinearLaw, OneRunLaw, moved};
-use crate::linalg::{gemm_nn, gemm_nt};
+use crate::law::{AnchorLaw, Law, LinearLaw, OneRunLaw, images, moved};
+use crate::linalg::gemm_nt;
 use crate::memo::MemoModel;
 use crate::problem::{TrainingProblem, Triples};
 use schemars::JsonSchema;
@@ -227,11 +227,9 @@ impl OneRun {
         let (side, share) = (x.len(), 1.0 / self.anchors.len() as f64);
         let mut sum = vec![0.0; side * side];
         for (anchor, solved) in self.anchors.iter().zip(&self.solved) {
-            let k = anchor.model.directions();
-            let rows = anchor.model.derivatives(x, t);
-            let (mut half, mut own) = (vec![0.0; side * k], vec![0.0; side * side]);
-            gemm_nn(side, k, k, &rows, &solved.covariance, &mut half);
-            gemm_nt(side, side, k, &half, &rows, &mut own);
+            let mut own = vec![0.0; side * side];
+            let (rows, half) = images(anchor.model.as_ref(), &solved.covariance, x, t);
+            gemm_nt(side, side, anchor.model.directions(), &half, &rows, &mut own);
             sum.iter_mut().zip(own).for_each(|(s, o)| *s += share * o);
         }
         sum

@@ -121,17 +121,10 @@ impl<'a> Pulled<'a> {
     /// E g, K.
     pub(super) fn mean_pull(&self) -> Vec<f64> {
         let dim = self.problem.dim();
-        let mut mean = vec![0.0; self.model.directions()];
-        let states = self.triples.x.chunks(PULLED * dim).zip(self.triples.t.chunks(PULLED));
-        for ((x, t), residuals) in states.zip(self.residuals.chunks(PULLED * dim)) {
-            let weighed: Vec<f64> = residuals
-                .iter()
-                .enumerate()
-                .map(|(e, r)| r * self.problem.weight(t[e / dim]).sqrt())
-                .collect();
-            add(&mut mean, self.model.pullback(x, t, &weighed), 1.0 / self.len() as f64);
-        }
-        mean
+        let Triples { x, t, .. } = self.triples;
+        let share = |e: usize| self.problem.weight(t[e / dim]).sqrt() / self.len() as f64;
+        let weighed: Vec<f64> = self.residuals.iter().enumerate().map(|(e, r)| r * share(e)).collect();
+        self.model.pullback(x, t, &weighed)
     }
 
     /// The residuals that these triples would have had, had each been left out of a training of filter φ on them: (1 − h_n)⁻¹ρ_n
@@ -204,9 +197,6 @@ impl<'a> Pulled<'a> {
         Spread { points, triples }
     }
 }
-
-/// Triples that are pulled back at a time.
-const PULLED: usize = 4096;
 
 /// Σ_r v_r v_rᵀ over rows v of K, its lower triangle.
 fn moment(rows: &[f64], k: usize) -> Vec<f64> {
